@@ -1,0 +1,181 @@
+"""Everything that idseg raises on purpose.
+
+::
+
+    IdsegError
+    ├── OptionError (ValueError)             an option outside its range
+    ├── InputError (ValueError)              the photo itself cannot be used
+    │   ├── PhotoTypeError (TypeError)       not a path, bytes, file object, array or PIL image
+    │   ├── PhotoReadError (OSError)         the file is not there or cannot be read
+    │   ├── EmptyPhotoError                  nothing in it
+    │   ├── PhotoFormatError                 not a JPEG, PNG or BMP
+    │   ├── PhotoDamagedError                a JPEG, PNG or BMP that does not decode to its end
+    │   ├── PhotoSizeError                   too small, too large, too many pixels or bytes
+    │   └── Base64Error                      not base64
+    ├── PersonError (ValueError)             not exactly one upright person
+    │   ├── NoPersonError
+    │   ├── MultiplePersonsError
+    │   ├── UpsideDownError
+    │   └── SidewaysError
+    ├── ModelError (RuntimeError)            the weights
+    │   ├── ModelMissingError (FileNotFoundError)
+    │   ├── ModelDamagedError
+    │   └── ModelNameError (KeyError)        no such entry in the manifest
+    ├── ProviderError (RuntimeError)         a forced execution provider that is not there
+    └── DependencyError (ImportError)        a package or system library is missing
+
+Each error has a stable ``reason`` (snake_case, for machines), a message that says what was found and what is allowed
+(for people), and ``facts``: the numbers in the message. No error ever holds pixels or bytes of a photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, TypeAlias
+
+Fact: TypeAlias = "str | int | float | list[str] | list[int]"
+
+
+class IdsegError(Exception):
+    """Base of all errors of idseg."""
+
+    reason: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **facts: Fact) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: Mapping[str, Fact] = facts
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, dict(self.facts))
+
+    def to_dict(self) -> dict[str, Fact]:
+        """``{"reason": …, **facts, "message": …}``, ready for JSON."""
+        return {"reason": self.reason, **self.facts, "message": self.message}
+
+
+def _rebuild(kind: type[IdsegError], message: str, facts: dict[str, Fact]) -> IdsegError:
+    return kind(message, **facts)
+
+
+class OptionError(IdsegError, ValueError):
+    """An option outside its range."""
+
+    reason = "option"
+
+
+class InputError(IdsegError, ValueError):
+    """The photo itself cannot be used."""
+
+    reason = "input"
+
+
+class PhotoTypeError(InputError, TypeError):
+    """Not a path, bytes, a binary file object, a NumPy array or a PIL image."""
+
+    reason = "photo_type"
+
+
+class PhotoReadError(InputError, OSError):
+    """The file is not there or cannot be read."""
+
+    reason = "photo_read"
+
+
+class EmptyPhotoError(InputError):
+    """There is nothing in it."""
+
+    reason = "empty_photo"
+
+
+class PhotoFormatError(InputError):
+    """Not a JPEG, PNG or BMP; ``facts["found"]`` says what it looks like."""
+
+    reason = "photo_format"
+
+
+class PhotoDamagedError(InputError):
+    """Starts like a JPEG, PNG or BMP but does not decode to its end."""
+
+    reason = "photo_damaged"
+
+
+class PhotoSizeError(InputError):
+    """Too small, too large, too many pixels or too many bytes."""
+
+    reason = "photo_size"
+
+
+class Base64Error(InputError):
+    """The text is not base64."""
+
+    reason = "base64"
+
+
+class PersonError(IdsegError, ValueError):
+    """Not exactly one upright person; ``facts`` has ``persons`` and what else was counted."""
+
+    reason = "person"
+
+
+class NoPersonError(PersonError):
+    """Nobody is in the photo."""
+
+    reason = "no_person"
+
+
+class MultiplePersonsError(PersonError):
+    """Two or more people are in the photo."""
+
+    reason = "multiple_persons"
+
+
+class UpsideDownError(PersonError):
+    """The person stands on the head."""
+
+    reason = "upside_down"
+
+
+class SidewaysError(PersonError):
+    """The photo lies on its side; ``facts["turn_deg"]`` (90 or -90, clockwise) would mend it."""
+
+    reason = "sideways"
+
+
+class ModelError(IdsegError, RuntimeError):
+    """Something is wrong with the weights."""
+
+    reason = "model"
+
+
+class ModelMissingError(ModelError, FileNotFoundError):
+    """A file of the manifest is not there."""
+
+    reason = "model_missing"
+
+
+class ModelDamagedError(ModelError):
+    """A file does not have the manifest's sha256, or does not load."""
+
+    reason = "model_damaged"
+
+
+class ModelNameError(ModelError, KeyError):
+    """The manifest has no such entry."""
+
+    reason = "model_name"
+
+
+class ProviderError(IdsegError, RuntimeError):
+    """A forced execution provider is not available; never a silent fall-back."""
+
+    reason = "provider"
+
+
+class DependencyError(IdsegError, ImportError):
+    """A package or a system library is missing; the message has the command that mends it."""
+
+    reason = "dependency"

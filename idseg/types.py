@@ -1,0 +1,253 @@
+"""Every value that crosses two stages of idseg, and the conventions they keep.
+
+* A picture is ``rgb``: uint8, shape (H, W, 3), sRGB, C-contiguous.
+* A matte is ``alpha``: float32, shape (H, W), 0..1, straight (not premultiplied).
+* Points are float64 pixels, (x, y), origin at the top left corner of the picture, y down; the centre of the
+  first pixel is (0.5, 0.5).
+* Sizes are (width, height).
+* ``left`` and ``right`` are the PICTURE's, as in the API: ``left_eye`` is the eye nearer to the picture's left
+  edge when the person looks into the camera. (MediaPipe is anatomical; its backend swaps.)
+* Angles are degrees. ``roll_deg`` > 0: the head is turned clockwise as seen in the picture. ``yaw_deg`` > 0: the
+  face looks to the picture's right. ``pitch_deg`` > 0: the face looks up.
+
+Values are frozen: a stage takes some and gives new ones. Arrays inside are not copied; treat them as read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Rgb: TypeAlias = npt.NDArray[np.uint8]
+"""Picture, uint8 (H, W, 3)."""
+Alpha: TypeAlias = npt.NDArray[np.float32]
+"""Matte, float32 (H, W), 0..1."""
+Points: TypeAlias = npt.NDArray[np.float64]
+"""Points, float64 (N, 2) or (N, 3), pixels."""
+
+PartName: TypeAlias = Literal[
+    "left_ear",
+    "right_ear",
+    "left_eye",
+    "right_eye",
+    "nose_tip",
+    "left_mouth",
+    "right_mouth",
+    "right_shoulder",
+    "left_shoulder",
+    "neck",
+]
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class Box(NamedTuple):
+    """An axis-aligned box in float pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.top + self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return self.left + self.width / 2, self.top + self.height / 2
+
+    def moved(self, dx: float, dy: float) -> Box:
+        """The same box, moved by (dx, dy) pixels."""
+        return Box(self.left + dx, self.top + dy, self.width, self.height)
+
+    def scaled(self, factor: float) -> Box:
+        """The box in a picture that is ``factor`` times as large."""
+        return Box(self.left * factor, self.top * factor, self.width * factor, self.height * factor)
+
+
+class Window(NamedTuple):
+    """An integer rectangle of pixels in a picture; it may leave the picture on any side."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """One past the last column."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """One past the last row."""
+        return self.top + self.height
+
+    @property
+    def size(self) -> Size:
+        return Size(self.width, self.height)
+
+
+class Point(NamedTuple):
+    """A point in pixels with a score in 0..1: how sure we are that it is visible just there."""
+
+    x: float
+    y: float
+    score: float
+
+    def moved(self, dx: float, dy: float) -> Point:
+        return Point(self.x + dx, self.y + dy, self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyParts:
+    """The ten points of the API, in the API's order; left and right are the picture's."""
+
+    left_ear: Point
+    right_ear: Point
+    left_eye: Point
+    right_eye: Point
+    nose_tip: Point
+    left_mouth: Point
+    right_mouth: Point
+    right_shoulder: Point
+    left_shoulder: Point
+    neck: Point
+
+    def items(self) -> Iterator[tuple[PartName, Point]]:
+        """(name, point) in the API's order."""
+        for field in fields(self):
+            yield field.name, getattr(self, field.name)  # type: ignore[misc]
+
+    def moved(self, dx: float, dy: float) -> BodyParts:
+        """All points moved by (dx, dy) pixels."""
+        return BodyParts(**{name: point.moved(dx, dy) for name, point in self.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo: upright by its EXIF orientation, sRGB, without alpha."""
+
+    rgb: Rgb
+    format: str
+    """``"JPEG"``, ``"PNG"``, ``"BMP"``, or ``"array"`` for a NumPy array or a PIL image."""
+    exif_orientation: int = 1
+    """1..8 as found in the file (already applied to ``rgb``)."""
+
+    @property
+    def size(self) -> Size:
+        return Size(self.rgb.shape[1], self.rgb.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDetection:
+    """One face of the detector: its box, score, and six points (BlazeFace), left/right the picture's."""
+
+    box: Box
+    score: float
+    left_eye: tuple[float, float]
+    right_eye: tuple[float, float]
+    nose_tip: tuple[float, float]
+    mouth: tuple[float, float]
+    left_ear: tuple[float, float]
+    right_ear: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMesh:
+    """MediaPipe's canonical face mesh, in MediaPipe's own (anatomical) numbering."""
+
+    points: Points
+    """float64 (468, 3): x, y in pixels of the picture it was looked for in; z in pixels too, towards the camera < 0."""
+    score: float
+    """How sure the model is that there is a face, 0..1 (detector score where the model gives none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PosePoints:
+    """MediaPipe's 33 pose landmarks, in MediaPipe's own (anatomical) numbering."""
+
+    points: Points
+    """float64 (33, 3): x, y in pixels; z in pixels, hips' middle = 0, towards the camera < 0."""
+    visibility: npt.NDArray[np.float64]
+    """float64 (33,), 0..1: likely to be visible (inside the picture and not hidden)."""
+    presence: npt.NDArray[np.float64]
+    """float64 (33,), 0..1: likely to be inside the picture."""
+
+
+class FacePose(IntEnum):
+    """The API's ``facepose``."""
+
+    UNKNOWN = -1
+    LEVEL_FRONTAL = 1
+    TILTED_FRONTAL = 2
+    LEVEL_PROFILE = 3
+    TILTED_PROFILE = 4
+
+
+class BodyPose(IntEnum):
+    """The API's ``bodypose``: how the shoulders stand."""
+
+    UNKNOWN = -1
+    LEVEL_FRONTAL = 1
+    LEVEL_TURNED = 2
+    LEVEL_SIDE = 3
+    TILTED_FRONTAL = 4
+    TILTED_TURNED = 5
+    TILTED_SIDE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAngles:
+    """How the head stands, degrees; see the module docstring for the signs."""
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShoulderAngles:
+    """How the shoulders stand."""
+
+    tilt_deg: float
+    """Slope of the line through the shoulders, > 0 clockwise (the picture's right shoulder lower)."""
+    turn: float
+    """Offset of the nose tip from the shoulders' middle as a share of the shoulder width, > 0 to the right."""
+    breadth: float
+    """Shoulder width divided by the face box's width: small where the body is turned to the side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """The API's two classes and the angles they were decided by."""
+
+    facepose: FacePose
+    bodypose: BodyPose
+    head: HeadAngles
+    shoulders: ShoulderAngles
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The one person of a photo, in the photo's pixels."""
+
+    face_box: Box
+    face_score: float
+    parts: BodyParts
+    head: HeadAngles

