@@ -1,0 +1,67 @@
+"""Any Pillow picture to RGB in sRGB, without alpha.
+
+* An embedded ICC profile is applied (LittleCMS, relative colorimetric with black point compensation, to sRGB) where its
+  colour space is the picture's: RGB, grey or CMYK. A broken or foreign profile is ignored, as browsers do.
+* Alpha is composited on white (an ID photo's paper), after the profile.
+* CMYK without a profile: Pillow's plain inverse (255 - ink).
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_PROBE_LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)
+_SAME_TOLERANCE = 1
+"""8-bit levels. A profile that moves no colour of the probe further is sRGB under another name: nothing to do."""
+
+
+def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """The picture as mode RGB. ``image`` is of mode 1, L, P, RGB, CMYK, YCbCr, LAB, HSV, or one with alpha."""
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    rgb = _by_profile(image, icc) if icc else None
+    if rgb is None:
+        rgb = image.convert("RGB")
+    if alpha is None:
+        return rgb
+    paper = Image.new("RGB", rgb.size, (255, 255, 255))
+    paper.paste(rgb, mask=alpha)
+    return paper
+
+
+def _by_profile(image: Image.Image, icc: bytes) -> Image.Image | None:
+    """The picture in sRGB, or None where the profile changes nothing or cannot be used."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        mode = _PROFILE_MODES.get(profile.profile.xcolor_space.strip())
+        if mode != image.mode:
+            return None
+        transform = ImageCms.buildTransform(
+            profile,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if mode == "RGB" and _is_identity(transform):
+            return None
+        return ImageCms.applyTransform(image, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
+    levels = np.array(_PROBE_LEVELS, np.uint8)
+    probe = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 8, 3)
+    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), transform)).astype(int) - probe
+    return int(np.abs(moved).max()) <= _SAME_TOLERANCE
