@@ -1,0 +1,115 @@
+"""Pictures to PNG and JPEG bytes, alpha to the grey scoremap, bytes to a file.
+
+Nothing of the photo but its pixels gets in: no EXIF, no comment, no date. Equal pixels give equal bytes (with the
+same Pillow).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+from idseg.errors import OptionError
+from idseg.types import Alpha, Rgb
+
+_ZLIB_LEVEL = 1
+_ZLIB_RLE = 3
+"""zlib's Z_RLE: matches only runs, nearly all that is left to match in a filtered photograph. At 600 x 840 px against the
+usual strategy at level 6 (the default of most encoders): a photo in 26 ms instead of 115 and 1 to 3 % larger, a matte in
+4.5 ms instead of 14 and 10 % smaller; against its level 1 always smaller and a little faster."""
+_444 = 0  # Pillow's name for full chroma resolution: hair against a background keeps its colour
+_CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def png(pixels: npt.NDArray[np.uint8], *, dpi: float | None = None) -> bytes:
+    """PNG of uint8 (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha; lossless.
+
+    ``dpi`` is written as pHYs, in whole pixels per metre: 300 comes back as 299.9994.
+    """
+    stream = io.BytesIO()
+    options: dict[str, Any] = {} if dpi is None else {"dpi": (_checked_dpi(dpi), dpi)}
+    _image(pixels, (1, 3, 4)).save(stream, "PNG", compress_level=_ZLIB_LEVEL, compress_type=_ZLIB_RLE, **options)
+    return stream.getvalue()
+
+
+def jpeg(pixels: Rgb, *, quality: int = 95, dpi: float | None = None, srgb_tag: bool = False) -> bytes:
+    """Baseline JPEG of uint8 (H, W, 3) RGB or (H, W) grey, chroma 4:4:4.
+
+    Args:
+        pixels: the picture; RGB is sRGB.
+        quality: 1..100, libjpeg's scale.
+        dpi: written into the JFIF header, rounded to a whole number.
+        srgb_tag: embed an sRGB profile (about 0.6 KB). Untagged is read as sRGB everywhere.
+    """
+    if not 1 <= quality <= 100:
+        raise OptionError(f"JPEG quality {quality}; it goes from 1 to 100.", quality=quality)
+    stream = io.BytesIO()
+    image = _image(pixels, (1, 3))
+    options: dict[str, Any] = {}
+    if dpi is not None:
+        options["dpi"] = (round(_checked_dpi(dpi)),) * 2
+    if srgb_tag and image.mode == "RGB":
+        options["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(stream, "JPEG", quality=quality, subsampling=_444, **options)
+    return stream.getvalue()
+
+
+def scoremap(alpha: Alpha) -> npt.NDArray[np.uint8]:
+    """The API's scoremap: uint8 (H, W), 255 * alpha to the nearest (ties to even), clipped to 0..255.
+
+    Raises ValueError for NaN: a matte that has one is a fault of ours.
+    """
+    levels: npt.NDArray[np.floating] = np.rint(alpha * np.float32(255))
+    if np.isnan(levels).any():
+        raise ValueError("the matte has NaN in it")
+    return levels.clip(0, 255).astype(np.uint8)
+
+
+def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False) -> None:
+    """Writes a file so that nobody ever sees half of it: beside its place first, then moved over what was there.
+
+    Args:
+        path: the file; its folder must be there.
+        content: all of it.
+        sync: wait until it is on the disk, so that it outlives a power cut too.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is, and nothing is left beside it.
+    """
+    target = Path(path)
+    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+    try:
+        with open(beside, "xb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def _image(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> Image.Image:
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    count = 1 if pixels.ndim == 2 else pixels.shape[-1]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or count not in channels or pixels.size == 0:
+        wanted = ", ".join(_CHANNEL_MODES[channel] for channel in channels)
+        raise OptionError(f"An array of {pixels.dtype} with shape {pixels.shape} is no picture ({wanted}; uint8).")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _checked_dpi(dpi: float) -> float:
+    if not 1 <= dpi <= 65535:
+        raise OptionError(f"{dpi} dots per inch; 1 to 65535 can be written.", dpi=dpi)
+    return dpi
