@@ -1,8 +1,8 @@
 """The weights: one manifest (``models/manifest.toml``), checked files, no downloads.
 
-Every file in ``models/`` has one ``[[model]]`` block: ``name``, ``file``, ``sha256``, ``bytes``, ``task``, ``source``, ``licence``,
-and for the tensors ``input`` and ``output`` tables that the backends read. The files ship in the wheel (as ``idseg/_models``);
-in a checkout they lie in ``models/`` at the top.
+Every file in ``models/`` has one ``[[model]]`` block: ``name``, ``file``, ``sha256``, ``bytes``, ``task``,
+``source``, ``licence``, and for the tensors ``input`` and ``output`` tables that the backends read. The files ship in
+the wheel (as ``idseg/_models``); in a checkout they lie in ``models/`` at the top.
 """
 
 from __future__ import annotations

@@ -1,0 +1,5 @@
+"""``python -m idseg``."""
+
+from idseg.cli import main
+
+main(prog_name="idseg")

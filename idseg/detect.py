@@ -1,0 +1,180 @@
+"""Is there exactly one upright person? Finds the faces, looks again at turned copies, and says who is too many.
+
+The rules, in this order:
+
+1. Faces are looked for upright with both detectors (short range for selfies, full range for people further away).
+2. A face whose own roll is beyond ``sideways_roll_deg``, or that is only found (or found clearly better) after
+   turning the
+   photo, means that the photo lies on its side (turn 90 or 270) or stands on its head (turn 180).
+3. Faces at least ``second_face_ratio`` times as high as the highest are people of the photo; smaller ones are
+   background.
+   Exactly one may remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from idseg.errors import MultiplePersonsError, NoPersonError, OptionError, SidewaysError, UpsideDownError
+from idseg.geometry import iou, midpoint, slope_deg
+from idseg.types import FaceDetection, Rgb, Size
+
+FaceFinder = Callable[[Rgb], tuple[FaceDetection, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """What counts as one upright person."""
+
+    second_face_ratio: float = 0.45
+    """Height of a face, as a share of the largest face's, from which it is a second person and not background."""
+    least_score: float = 0.5
+    """Detector score (0..1) below which a find is no face."""
+    least_face_px: float = 20.0
+    """Height of the largest face, pixels, below which there is nothing to cut: an ID photo needs hundreds."""
+    sideways_roll_deg: float = 60.0
+    """|roll| of a face from which the photo, not the head, is turned: necks bend about 45 degrees."""
+    upside_down_roll_deg: float = 120.0
+    """|roll| from which it stands on its head."""
+    turned_margin: float = 0.1
+    """How much better (score) a face must be in a turned copy than upright to count as turned."""
+    sure_score: float = 0.8
+    """Upright score that needs no second look at turned copies."""
+    turn: bool = False
+    """Turn a photo that lies on its side or stands on its head, instead of refusing it."""
+    same_iou: float = 0.3
+    """Overlap (IoU) from which two finds are one face."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.second_face_ratio <= 1:
+            raise OptionError(
+                f"second_face_ratio {self.second_face_ratio:g} is outside 0 .. 1",
+                second_face_ratio=self.second_face_ratio,
+            )
+        if not 0 < self.least_score < 1:
+            raise OptionError(f"least_score {self.least_score:g} is outside 0 .. 1", least_score=self.least_score)
+
+
+def one_face(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions | None = None) -> FaceDetection:
+    """The face of the one upright person of a picture.
+
+    Args:
+        rgb: (H, W, 3); a reduced copy of a large photo is enough (the detectors look at 192x192).
+        finders: the face detectors; their finds are merged.
+        options: the thresholds.
+
+    Raises:
+        NoPersonError, MultiplePersonsError, UpsideDownError, SidewaysError
+    """
+    options = DetectOptions() if options is None else options
+    faces = find_faces(rgb, finders, options)
+    best = max((face.score for face in faces), default=0.0)
+    if best < options.sure_score:
+        _refuse_turned(rgb, finders, options, best)
+    people = persons(faces, options)
+    if not people:
+        raise NoPersonError(
+            "no face was found; the photo must show one person from the front, face and shoulders free", persons=0
+        )
+    if len(people) > 1:
+        raise MultiplePersonsError(
+            f"{len(people)} people are in the photo, exactly one is allowed (faces at least "
+            f"{options.second_face_ratio:.0%} as high as the largest count)",
+            persons=len(people),
+            faces=len(faces),
+        )
+    face = people[0]
+    if face.box.height < options.least_face_px:
+        raise NoPersonError(
+            f"the largest face is {face.box.height:.0f} px high; at least {options.least_face_px:.0f} px are needed",
+            persons=0,
+        )
+    roll = slope_deg(face.left_eye, face.right_eye)
+    if abs(roll) >= options.upside_down_roll_deg:
+        raise _upside_down()
+    if abs(roll) >= options.sideways_roll_deg:
+        raise _sideways(-90 if roll > 0 else 90)
+    return face
+
+
+def find_faces(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
+    """All faces that any finder saw, the best score first, each once."""
+    found = sorted((face for find in finders for face in find(rgb)), key=lambda face: -face.score)
+    kept: list[FaceDetection] = []
+    for face in found:
+        if face.score >= options.least_score and all(not same_face(face, other, options) for other in kept):
+            kept.append(face)
+    return tuple(kept)
+
+
+def same_face(a: FaceDetection, b: FaceDetection, options: DetectOptions) -> bool:
+    """Whether two finds are one face: boxes that overlap, or the nose of either inside the other and near its nose."""
+    if iou(a.box, b.box) >= options.same_iou:
+        return True
+    near = 0.35 * max(a.box.width, b.box.width)
+    eyes_a, eyes_b = midpoint(a.left_eye, a.right_eye), midpoint(b.left_eye, b.right_eye)
+    return max(abs(eyes_a[0] - eyes_b[0]), abs(eyes_a[1] - eyes_b[1])) <= near
+
+
+def persons(faces: tuple[FaceDetection, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
+    """The faces that count as people, the largest first."""
+    if not faces:
+        return ()
+    ordered = sorted(faces, key=lambda face: -face.box.height)
+    least = options.second_face_ratio * ordered[0].box.height
+    return tuple(face for face in ordered if face.box.height >= least)
+
+
+def _refuse_turned(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions, upright: float) -> None:
+    """Raise if a turned copy shows a clearly better face whose own roll is small there."""
+    scores = {}
+    for turns in (2, 1, 3):
+        turned = np.ascontiguousarray(np.rot90(rgb, -turns))
+        faces = find_faces(turned, finders, options)
+        level = [f.score for f in faces if abs(slope_deg(f.left_eye, f.right_eye)) < options.sideways_roll_deg]
+        scores[turns] = max(level, default=0.0)
+    turns = max(scores, key=lambda key: scores[key])
+    if scores[turns] < max(upright + options.turned_margin, options.least_score):
+        return
+    raise _upside_down() if turns == 2 else _sideways(90 if turns == 1 else -90)
+
+
+def _upside_down() -> UpsideDownError:
+    return UpsideDownError("the person is upside down; turn the photo by 180 degrees", persons=1, turn_deg=180)
+
+
+def _sideways(turn_deg: int) -> SidewaysError:
+    way = "clockwise" if turn_deg > 0 else "counter-clockwise"
+    return SidewaysError(f"the photo lies on its side; turn it by 90 degrees {way}", persons=1, turn_deg=turn_deg)
+
+
+def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
+    """A copy whose longest side is at most ``longest`` px (area-averaged), and its scale (<= 1)."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    if scale == 1.0:
+        return rgb, 1.0
+    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), scale
+
+
+def enlarged(face: FaceDetection, factor: float, dx: float = 0.0, dy: float = 0.0) -> FaceDetection:
+    """The face in a picture ``factor`` times as large whose origin lies at (-dx, -dy)."""
+
+    def point(xy: tuple[float, float]) -> tuple[float, float]:
+        return xy[0] * factor + dx, xy[1] * factor + dy
+
+    return replace(
+        face,
+        box=face.box.scaled(factor).moved(dx, dy),
+        left_eye=point(face.left_eye),
+        right_eye=point(face.right_eye),
+        nose_tip=point(face.nose_tip),
+        mouth=point(face.mouth),
+        left_ear=point(face.left_ear),
+        right_ear=point(face.right_ear),
+    )

@@ -1,0 +1,324 @@
+"""One photo in, the whole answer out: the stages in the order the data flows.
+
+decode → detect → landmarks → pose → crop → matte → refine → foreground → Result. Every stage is a function of values;
+the models they call live on a :class:`Segmenter`, which keeps nothing of a photo.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from idseg import crop, detect, landmarks, pose
+from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
+from idseg.decode import DecodeLimits, PhotoLike, decode
+from idseg.errors import OptionError, SidewaysError, UpsideDownError
+from idseg.foreground import estimate_foreground
+from idseg.matte import load_matte
+from idseg.models import load_manifest
+from idseg.refine import load_refiner
+from idseg.result import Result
+from idseg.types import Alpha, Box, FaceDetection, FaceMesh, Person, PosePoints, Rgb, Size, Window
+
+RefinerName = Literal["net", "closed-form", "none"]
+
+_DETECTION_SIDE_PX = 1280
+"""Longest side of the copy that faces and people are looked for in: the full-range detector then sees faces from
+about 1/40."""
+_MESH_REACH = 0.55
+"""Margin around the face box, in box sizes, of the crop that the face mesh is fitted in (its short-range detector
+wants the whole head)."""
+_POSE_REACH = (2.6, 1.6, 4.2)
+"""What the pose model is shown around the face box, in box sizes: to each side, above, below."""
+_MODEL_SIDE_PX = 512
+"""Longest side of the crops for the mesh (192 px inside) and the pose model (256 px inside)."""
+_MOST_LOOKS = 4
+"""How often the window may grow after hair that reaches its top; each time by a quarter."""
+_GROWTH = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that can be chosen. Frozen: one Segmenter, one set of options."""
+
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+    detect: detect.DetectOptions = field(default_factory=detect.DetectOptions)
+    landmarks: landmarks.LandmarkOptions = field(default_factory=landmarks.LandmarkOptions)
+    pose: pose.PoseRules = field(default_factory=pose.PoseRules)
+    crop: crop.CropOptions = field(default_factory=crop.CropOptions)
+    matting_model: str = "portrait-coarse"
+    """Name of a ``matting`` entry of the manifest."""
+    preset: str | None = None
+    """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
+    ``birefnet``."""
+    refine: RefinerName = "net"
+    provider: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
+    threads: int | None = None
+    """Threads of the matting nets; None: one for each core."""
+    parallel: int = 1
+    """How many calls may run MediaPipe's models at the same time (each has its own copy of them)."""
+    models: Path | None = None
+    """Folder with another ``manifest.toml``."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise OptionError(f"threads must be at least 1, not {self.threads}", threads=self.threads)
+        if self.parallel < 1:
+            raise OptionError(f"parallel must be at least 1, not {self.parallel}", parallel=self.parallel)
+
+
+class Segmenter:
+    """Loads the models once and answers any number of photos; thread-safe.
+
+    >>> segmenter = Segmenter()
+    >>> result = segmenter("selfie.jpg")  # doctest: +SKIP
+    >>> result.save("out")  # doctest: +SKIP
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = Options() if options is None else options
+        self._manifest = load_manifest(self.options.models)
+        self._lock = threading.Lock()
+        self._finder: _Finder | None = None
+        self._matter: _Matter | None = None
+
+    def warm(self) -> None:
+        """Load all models and run each once, so that the first photo does not wait."""
+        grey = np.full((256, 256, 3), 128, dtype=np.uint8)
+        self._finding().warm(grey)
+        self.matte(grey)
+
+    def close(self) -> None:
+        """Let go of MediaPipe's models; the Segmenter loads them again when it is next used."""
+        with self._lock:
+            if self._finder is not None:
+                self._finder.close()
+                self._finder = None
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __call__(self, photo: PhotoLike) -> Result:
+        """The answer to one photo.
+
+        Raises:
+            InputError: it cannot be decoded or breaks the limits.
+            PersonError: it does not show exactly one upright person.
+        """
+        clock = _Clock()
+        with clock("decode"):
+            rgb = decode(photo, self.options.limits).rgb
+        rgb, person = self._find_turning(rgb, clock)
+        with clock("pose"):
+            classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
+        window, cut, alpha = self._cut_out(rgb, person, clock)
+        with clock("foreground"):
+            foreground = estimate_foreground(cut, alpha)
+        return Result(
+            photo=rgb,
+            person=person,
+            pose=classes,
+            window=window,
+            cut=cut,
+            alpha=alpha,
+            foreground=foreground,
+            timings_ms=clock.ms,
+            provider=self._matting().provider,
+        )
+
+    def find(self, photo: PhotoLike) -> Person:
+        """Only the first half: the person, without window and matte. Raises as a call does."""
+        return self._find_turning(decode(photo, self.options.limits).rgb, _Clock())[1]
+
+    def matte(self, rgb: Rgb) -> Alpha:
+        """The refined matte (H, W) of a picture as it is: no detection, no crop."""
+        matter = self._matting()
+        return matter.refine(rgb, matter.coarse(rgb))
+
+    def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
+        """The person, and the photo turned upright first where the options allow that."""
+        try:
+            return rgb, self._find(rgb, clock)
+        except (UpsideDownError, SidewaysError) as error:
+            if not self.options.detect.turn:
+                raise
+            quarter_turns = int(str(error.facts["turn_deg"])) // 90
+        turned = np.ascontiguousarray(np.rot90(rgb, -quarter_turns))
+        return turned, self._find(turned, clock)
+
+    def _find(self, rgb: Rgb, clock: _Clock) -> Person:
+        finder = self._finding()
+        with clock("detect"):
+            small, scale = detect.reduced(rgb, _DETECTION_SIDE_PX)
+            seen = detect.one_face(small, (finder.short, finder.full), self.options.detect)
+            face = detect.enlarged(seen, 1 / scale)
+        with clock("landmarks"):
+            mesh = _look(rgb, _mesh_area(face), finder.mesh)
+            poses = _look_all(rgb, _pose_area(face), finder.pose)
+            size = Size(rgb.shape[1], rgb.shape[0])
+            return landmarks.person(face, mesh, _pose_of(face, poses), size, self.options.landmarks)
+
+    def _cut_out(self, rgb: Rgb, person: Person, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
+        """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
+        matter = self._matting()
+        photo = Size(rgb.shape[1], rgb.shape[0])
+        options = self.options.crop
+        window = crop.window(person.face_box, person.parts, photo, options)
+        with clock("matte"):
+            looked = window
+            for _ in range(_MOST_LOOKS):
+                coarse = matter.coarse(_filled(rgb, looked))
+                top = crop.hair_top(coarse)
+                if top is None or top > 0 or looked.top <= 0:
+                    break
+                grow = round(_GROWTH * looked.height)
+                wide = round(grow * options.aspect)
+                looked = Window(looked.left - wide // 2, looked.top - grow, looked.width + wide, looked.height + grow)
+            hair = None if top is None else float(max(looked.top + top, 0))
+            fitted = crop.window(person.face_box, person.parts, photo, options, hair)
+            if fitted != looked:
+                coarse = matter.coarse(_filled(rgb, fitted))
+        with clock("refine"):
+            alpha = matter.refine(_filled(rgb, fitted), coarse)
+            alpha = np.where(crop.inside(photo, fitted), alpha, np.float32(0))
+        return fitted, crop.take(rgb, fitted), alpha
+
+    def _finding(self) -> _Finder:
+        with self._lock:
+            if self._finder is None:
+                parallel = self.options.parallel
+                self._finder = _Finder(
+                    short=FaceDetector(self._manifest, "short", parallel=parallel),
+                    full=FaceDetector(self._manifest, "full", parallel=parallel),
+                    mesh=FaceLandmarker(self._manifest, parallel=parallel),
+                    pose=PoseLandmarker(self._manifest, parallel=parallel),
+                )
+            return self._finder
+
+    def _matting(self) -> _Matter:
+        with self._lock:
+            if self._matter is None:
+                chosen = self.options
+                coarse = load_matte(self._manifest, chosen.matting_model, chosen.provider, chosen.threads)
+                refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
+                self._matter = _Matter(coarse, refine, coarse.provider)
+            return self._matter
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    short: FaceDetector
+    full: FaceDetector
+    mesh: FaceLandmarker
+    pose: PoseLandmarker
+
+    def warm(self, rgb: Rgb) -> None:
+        for model in (self.short, self.full, self.mesh, self.pose):
+            model(rgb)
+
+    def close(self) -> None:
+        for model in (self.short, self.full, self.mesh, self.pose):
+            model.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    coarse: Callable[[Rgb], Alpha]
+    refine: Callable[[Rgb, Alpha], Alpha]
+    provider: str
+
+
+class _Clock:
+    """Milliseconds per stage; a stage entered twice adds up."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
+
+
+def _mesh_area(face: FaceDetection) -> Box:
+    box = face.box
+    side = max(box.width, box.height) * (1 + 2 * _MESH_REACH)
+    x, y = box.center
+    return Box(x - side / 2, y - side / 2, side, side)
+
+
+def _pose_area(face: FaceDetection) -> Box:
+    box = face.box
+    beside, above, below = (reach * max(box.width, box.height) for reach in _POSE_REACH)
+    x, _ = box.center
+    return Box(x - beside, box.top - above, 2 * beside, above + box.height + below)
+
+
+def _clamped(area: Box, photo: Size) -> Window:
+    left, top = max(0, int(area.left)), max(0, int(area.top))
+    right, bottom = min(photo.width, int(area.right) + 1), min(photo.height, int(area.bottom) + 1)
+    return Window(left, top, max(1, right - left), max(1, bottom - top))
+
+
+def _zoomed(rgb: Rgb, area: Box) -> tuple[Rgb, Window, float]:
+    window = _clamped(area, Size(rgb.shape[1], rgb.shape[0]))
+    small, scale = detect.reduced(crop.take(rgb, window), _MODEL_SIDE_PX)
+    return small, window, scale
+
+
+def _look(rgb: Rgb, area: Box, find: Callable[[Rgb], FaceMesh | None]) -> FaceMesh | None:
+    """The mesh found in an area of the picture, in the picture's pixels."""
+    small, window, scale = _zoomed(rgb, area)
+    mesh = find(small)
+    if mesh is None:
+        return None
+    return FaceMesh(mesh.points / scale + np.array([window.left, window.top, 0.0]), mesh.score)
+
+
+def _look_all(rgb: Rgb, area: Box, find: Callable[[Rgb], tuple[PosePoints, ...]]) -> tuple[PosePoints, ...]:
+    """The poses found in an area of the picture, in the picture's pixels."""
+    small, window, scale = _zoomed(rgb, area)
+    origin = np.array([window.left, window.top, 0.0])
+    return tuple(PosePoints(p.points / scale + origin, p.visibility, p.presence) for p in find(small))
+
+
+def _pose_of(face: FaceDetection, poses: tuple[PosePoints, ...]) -> PosePoints | None:
+    """The pose whose nose is nearest to the face's, if it lies within a face width of it."""
+    near = None
+    least = face.box.width
+    for candidate in poses:
+        apart = float(np.hypot(*(candidate.points[0, :2] - np.array(face.nose_tip))))
+        if apart <= least:
+            near, least = candidate, apart
+    return near
+
+
+def _filled(rgb: Rgb, window: Window) -> Rgb:
+    """The pixels under the window; outside the photo its edge pixels are repeated, which a net takes for background."""
+    photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
+    if window.left >= 0 and window.top >= 0 and window.right <= photo.right and window.bottom <= photo.bottom:
+        return crop.take(rgb, window)
+    part = _clamped(Box(*map(float, window)), photo.size)
+    return cv2.copyMakeBorder(
+        rgb[part.top : part.bottom, part.left : part.right],
+        max(0, part.top - window.top),
+        max(0, window.bottom - part.bottom),
+        max(0, part.left - window.left),
+        max(0, window.right - part.right),
+        cv2.BORDER_REPLICATE,
+    )[: window.height, : window.width]

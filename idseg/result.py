@@ -1,0 +1,119 @@
+"""What one photo gives: pictures, points, classes, and the ways to look at them and to save them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from idseg import __version__, compose, encode, overlay
+from idseg.types import Alpha, BodyParts, Box, Person, Pose, Rgb, Size, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The whole answer to one photo. Coordinates are the photo's; ``cut_…`` are the cut's."""
+
+    photo: Rgb = field(repr=False)
+    """The upright photo, (H, W, 3)."""
+    person: Person
+    pose: Pose
+    window: Window
+    """The cut's rectangle in the photo; it may leave it."""
+    cut: Rgb = field(repr=False)
+    """The photo under the window, black where the window leaves the photo."""
+    alpha: Alpha = field(repr=False)
+    """The matte of the cut; 0 where the window leaves the photo."""
+    foreground: Rgb = field(repr=False)
+    """The person's own colours, without the old background's light in hair and edges; same size as the cut."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds per stage."""
+    provider: str = ""
+    """The ONNX execution provider that ran the matting."""
+
+    @property
+    def photo_size(self) -> Size:
+        return Size(self.photo.shape[1], self.photo.shape[0])
+
+    @property
+    def cut_face_box(self) -> Box:
+        """The face box in the cut."""
+        return self.person.face_box.moved(-self.window.left, -self.window.top)
+
+    @property
+    def cut_parts(self) -> BodyParts:
+        """The ten points in the cut."""
+        return self.person.parts.moved(-self.window.left, -self.window.top)
+
+    @property
+    def scoremap(self) -> npt.NDArray[np.uint8]:
+        """The matte as the API gives it: grey, 0..255."""
+        return encode.scoremap(self.alpha)
+
+    @property
+    def rgba(self) -> npt.NDArray[np.uint8]:
+        """The cut-out (H, W, 4), straight alpha."""
+        return compose.rgba(self.foreground, self.alpha)
+
+    def on(self, color: compose.Color) -> Rgb:
+        """The person on a plain colour: ``"white"``, ``"#438edb"``, ``(255, 0, 0)``."""
+        return compose.on_color(self.foreground, self.alpha, color)
+
+    def overlay(self) -> Rgb:
+        """The photo with the window, face box, points and classes drawn over it."""
+        return overlay.draw(self.photo, self.person, self.pose, self.window)
+
+    def to_api(self, log_id: int | None = None) -> dict[str, Any]:
+        """The API's JSON as a dictionary; images are base64, coordinates the cut's."""
+        from idseg import api
+
+        return api.render(self, api.new_log_id() if log_id is None else log_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pictures, ready for JSON: what ``result.json`` holds. Coordinates are the photo's."""
+        return {
+            "idseg": __version__,
+            "photo": self.photo_size._asdict(),
+            "window": self.window._asdict(),
+            "face_box": {**self.person.face_box._asdict(), "score": self.person.face_score},
+            "body_parts": {name: point._asdict() for name, point in self.person.parts.items()},
+            "facepose": {"class": int(self.pose.facepose), "name": self.pose.facepose.name.lower()},
+            "bodypose": {"class": int(self.pose.bodypose), "name": self.pose.bodypose.name.lower()},
+            "head": asdict(self.pose.head),
+            "shoulders": asdict(self.pose.shoulders),
+            "timings_ms": {name: round(ms, 2) for name, ms in self.timings_ms.items()},
+            "provider": self.provider,
+        }
+
+    def save(self, folder: str | Path, *, background: compose.Color | None = None, overlay: bool = False) -> list[Path]:
+        """Write ``cut.png``, ``scoremap.png``, ``demo.png`` (on black), ``cutout.png`` (RGBA) and ``result.json``.
+
+        Args:
+            folder: made if it is not there; files of these names in it are replaced, each at once.
+            background: also write ``on_background.png`` on this colour.
+            overlay: also write ``overlay.jpg``.
+
+        Returns:
+            the paths written.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {
+            "cut.png": encode.png(self.cut),
+            "scoremap.png": encode.png(self.scoremap),
+            "demo.png": encode.png(self.on("black")),
+            "cutout.png": encode.png(self.rgba),
+        }
+        if background is not None:
+            files["on_background.png"] = encode.png(self.on(background))
+        if overlay:
+            files["overlay.jpg"] = encode.jpeg(self.overlay())
+        files["result.json"] = (json.dumps(self.to_dict(), indent=2) + "\n").encode()
+        for name, content in files.items():
+            encode.write(folder / name, content)
+        return [folder / name for name in files]

