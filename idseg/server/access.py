@@ -1,0 +1,95 @@
+"""Who is calling: from a request's query, headers or form to one caller, or a refusal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from starlette.requests import Request
+
+from idseg.api import NoCredentialError, SignatureError, UnknownTokenError
+from idseg.server import bce, tokens
+from idseg.server.keys import Keyring
+
+ANYBODY: Final = "anybody"
+"""The caller of a server without keys."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a server needs to tell who calls."""
+
+    keyring: Keyring | None
+    """None: no authorization; everybody is :data:`ANYBODY`."""
+    secret: bytes
+    token_seconds: int
+    clock: Callable[[], float] = time.time
+
+    def caller(self, request: Request) -> str | None:
+        """The caller's API key by query or headers; None where neither says anything (the token may be in the form).
+
+        Raises:
+            UnknownTokenError, ExpiredTokenError, SignatureError
+        """
+        if self.keyring is None:
+            return ANYBODY
+        token = query_token(query_string(request))
+        if token is not None:
+            return self.by_token(token)
+        header = request.headers.get("authorization", "")
+        if header.startswith("bce-auth"):
+            return self._by_signature(self.keyring, header, request)
+        return None
+
+    def by_token(self, token: str) -> str:
+        """The API key that a token was issued for."""
+        if self.keyring is None:
+            return ANYBODY
+        key = self.keyring.by_app_id(tokens.verify(self.secret, token, int(self.clock())))
+        if key is None:
+            raise UnknownTokenError("the key of this access token was removed")
+        return key.api_key
+
+    def by_bearer(self, request: Request) -> str:
+        """For the web page: ``Authorization: Bearer <token>``, which no other site can make a browser send."""
+        if self.keyring is None:
+            return ANYBODY
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NoCredentialError("this server asks for an API key and a secret key")
+        return self.by_token(token)
+
+    def _by_signature(self, keyring: Keyring, header: str, request: Request) -> str:
+        credential = bce.read_credential(header)
+        key = keyring.by_api_key(credential.api_key)
+        if key is None or key.signing is None:
+            raise SignatureError("no such key, or it may not sign")
+        bce.verify(
+            credential,
+            key.signing,
+            request.method,
+            request.scope["path"],
+            query_string(request),
+            request.headers.items(),
+            self.clock(),
+        )
+        return key.api_key
+
+
+def query_string(request: Request) -> str:
+    """The raw query; not by ``request.url``, which trusts the Host header to be well formed."""
+    raw: bytes = request.scope["query_string"]
+    return raw.decode("latin-1")
+
+
+def query_token(query: str) -> str | None:
+    """``access_token`` of a query string. The Node SDK sends ``…?aipSdk=node&access_token=TOK?aipSdk=node``: cut at
+    ``?``."""
+    for pair in query.split("&"):
+        name, equals, value = pair.partition("=")
+        if equals and unquote_plus(name) == "access_token" and value:
+            return unquote_plus(value).partition("?")[0]
+    return None

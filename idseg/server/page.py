@@ -1,0 +1,117 @@
+"""The web page, and the one call it makes.
+
+``POST /page/photo`` takes the picture's file as it is (no form, no base64) and gives the API's reply with a little
+more. Nothing a foreign web site makes a browser send gets through: the call needs a header of its own, which
+browsers send across sites only after asking (CORS), and we say no; with keys it needs a bearer token, which the page
+keeps in memory and never in a cookie or storage; without keys the Host must be this machine, which ends DNS
+rebinding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from idseg import __version__, api
+from idseg.errors import EmptyPhotoError
+from idseg.server.body import read_body
+from idseg.server.settings import LOOPBACK
+from idseg.server.wire import Answer, Gate, Segment, respond
+
+STATIC: Final = Path(__file__).with_name("static")
+MAX_FILE: Final = api.MAX_BASE64 // 4 * 3
+"""The largest file whose base64 the API takes."""
+PAGE_HEADER: Final = "x-idseg-page"
+
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+def static_file(name: str) -> Response | None:
+    """A file of the page; None where there is none of that name."""
+    path = STATIC / name
+    if Path(name).name != name or path.suffix not in _TYPES or not path.is_file():
+        return None
+    headers = {
+        "cache-control": "no-cache",
+        "content-security-policy": CSP,
+        "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+        "cross-origin-opener-policy": "same-origin",
+    }
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
+
+
+async def photo(gate: Gate, request: Request) -> Response:
+    """``POST /page/photo``."""
+
+    async def answer(log_id: int, take: Callable[[int], None]) -> Answer:
+        _check_site(request, needs_loopback=gate.access.keyring is None)
+        gate.admit(gate.access.by_bearer(request))
+        file = await read_body(request.receive, MAX_FILE, gate.body_timeout_s, take)
+        gate.metrics.received.inc(len(file))
+        if not file:
+            raise EmptyPhotoError("no bytes were sent")
+        return await gate.work(request, partial(_answer_photo, gate.segment, file, log_id))
+
+    return await respond(gate, request, "page", answer, render_error)
+
+
+def render_error(error: BaseException, log_id: int) -> api.Reply:
+    """As the API's, but always with an id and a reason: a person reads it."""
+    reply = api.render_error(error, log_id)
+    if "error_detail" not in reply:
+        detail = error.to_dict() if isinstance(error, api.RequestError) else {"reason": "unavailable"}
+        reply = {"log_id": log_id, **reply, "error_detail": detail}
+    return {**reply, "log_id": str(reply["log_id"])}
+
+
+def _answer_photo(segment: Segment, file: bytes, log_id: int) -> Answer:
+    """In a thread of the pool: the API's reply, and the photo's size, the angles and times. ``log_id`` is text:
+    JavaScript's numbers end at 2^53."""
+    result = segment(file)
+    started = time.perf_counter()
+    reply: dict[str, Any] = api.render(result, log_id)
+    head, shoulders = result.pose.head, result.pose.shoulders
+    reply["log_id"] = str(log_id)
+    reply["photo"] = result.photo_size._asdict()
+    reply["angles"] = {
+        "yaw_deg": round(head.yaw_deg, 1),
+        "pitch_deg": round(head.pitch_deg, 1),
+        "roll_deg": round(head.roll_deg, 1),
+        "shoulder_tilt_deg": round(shoulders.tilt_deg, 1),
+        "shoulder_turn": round(shoulders.turn, 3),
+    }
+    stages = {**result.timings_ms, "render": (time.perf_counter() - started) * 1000}
+    reply["timings_ms"] = {stage: round(value, 1) for stage, value in stages.items()}
+    return Answer(api.dumps(reply), stages_ms=stages)
+
+
+def _check_site(request: Request, *, needs_loopback: bool) -> None:
+    """Raises ForeignSiteError where another site could be behind the call."""
+    if request.headers.get(PAGE_HEADER) != __version__:
+        raise api.ForeignSiteError("the page is of another version; reload it", needs="reload")
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise api.ForeignSiteError("another site made this call")
+    host = request.headers.get("host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if needs_loopback and name.lower() not in LOOPBACK:
+        raise api.ForeignSiteError("a server without keys answers its page only as localhost", host=host[:100])
+
+
+def settings_for_page(gate: Gate) -> api.Reply:
+    """What the page has to know before it can start."""
+    return {"version": __version__, "auth": gate.access.keyring is not None, "max_file_bytes": MAX_FILE}

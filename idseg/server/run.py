@@ -1,0 +1,60 @@
+"""Running the application under uvicorn: one process, or several that share the port."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Final
+
+import uvicorn
+
+from idseg.errors import OptionError
+from idseg.server.keys import Keyring, environment_keys
+from idseg.server.logs import logging_config
+from idseg.server.metrics import MULTIPROCESS_VARIABLE
+from idseg.server.protocol import JsonHttpProtocol
+from idseg.server.settings import SETTINGS_VARIABLE, Settings
+
+WORKER_TIMEOUT_S: Final = 60
+"""A worker that does not answer its supervisor for this long is replaced; loading models holds the interpreter for
+seconds."""
+
+
+def serve(settings: Settings, log_level: str = "info") -> None:
+    """Serve until a signal comes, then finish what was accepted.
+
+    With several workers uvicorn's supervisor binds the port, starts them, and replaces one that dies. The port
+    starts listening when the first worker has its models.
+
+    Raises:
+        OptionError: authorization is on and there is no key.
+    """
+    if settings.auth and not len(Keyring(environment_keys(), settings.keys_path)):
+        raise OptionError(
+            f"there is no key in {settings.keys_path} and none in IDSEG_API_KEY and IDSEG_SECRET_KEY; "
+            "make one with: idseg keys add, or serve this machine only with: idseg serve --no-auth"
+        )
+    os.environ[SETTINGS_VARIABLE] = settings.to_json()
+    os.environ.setdefault(
+        "MALLOC_ARENA_MAX", "2"
+    )  # for the workers: glibc's arenas, one a thread, keep what photos once needed
+    with tempfile.TemporaryDirectory(prefix="idseg-metrics-") as folder:
+        if settings.workers > 1:
+            os.environ[MULTIPROCESS_VARIABLE] = folder
+        uvicorn.run(
+            settings.app,
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http=JsonHttpProtocol,
+            ws="none",
+            log_config=logging_config(log_level),
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace_s,
+            timeout_worker_healthcheck=WORKER_TIMEOUT_S,
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
+        )

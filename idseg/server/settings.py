@@ -1,0 +1,119 @@
+"""What can be set on a server; one frozen value that travels to every worker process as JSON in an environment
+variable."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from idseg.errors import OptionError
+
+SETTINGS_VARIABLE: Final = "IDSEG_SERVER_SETTINGS"
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def default_state_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """``$IDSEG_STATE``, else ``$XDG_STATE_HOME/idseg``, else ``~/.local/state/idseg``."""
+    if explicit := environment.get("IDSEG_STATE"):
+        return Path(explicit)
+    base = environment.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "idseg"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All limits are per worker process: workers share nothing but the port, the state folder and the key file."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    """Processes; each loads its own models."""
+    threads: int = 0
+    """Photos worked on at once in one process; 0 is the cores divided by the workers."""
+    queue: int = 16
+    """Photos accepted and waiting in one process, beyond those worked on; the next is refused with code 4."""
+    rate_per_s: float = 0.0
+    """Requests a second for one key (a bucket of one second's worth); 0 is no limit; beyond: code 18."""
+    daily_quota: int = 0
+    """Requests a day (local time) for one key; 0 is no limit; beyond: code 17."""
+    auth: bool = True
+    state_folder: str = ""
+    """Where the token secret and the keys lie; empty is :func:`default_state_folder`."""
+    keys_file: str = ""
+    """JSON file of keys; empty is ``keys.json`` in the state folder."""
+    token_seconds: int = 2592000
+    """Life of an access token: 30 days, as the cloud's."""
+    body_timeout_s: float = 30.0
+    """A body must be here this long after its headers."""
+    header_timeout_s: float = 10.0
+    """The headers of a request must be here this long after the connection, or after the request before."""
+    body_memory_mb: int = 128
+    """Bodies that are being received hold at most this much in one process; the next is refused with code 4."""
+    grace_s: int = 60
+    """How long a shutdown waits for accepted requests."""
+    cors_origins: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    app: str = "idseg.server.app:create_worker_app"
+    """Import path of the ASGI factory that the workers run."""
+
+    def __post_init__(self) -> None:
+        if not self.auth and self.host not in LOOPBACK:
+            raise OptionError(
+                f"a server without keys may only listen on this machine, not on {self.host}; "
+                "use --host 127.0.0.1, or drop --no-auth",
+                host=self.host,
+            )
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise OptionError("TLS needs both files: a certificate and its key")
+        for name, low, high in (
+            ("port", 0, 65535),
+            ("workers", 1, 256),
+            ("threads", 0, 256),
+            ("queue", 0, 100_000),
+            ("rate_per_s", 0, 1e6),
+            ("daily_quota", 0, 10**12),
+            ("token_seconds", 1, 10**9),
+            ("body_timeout_s", 0.05, 3600),
+            ("header_timeout_s", 0.05, 3600),
+            ("body_memory_mb", 1, 1_000_000),
+            ("grace_s", 0, 86400),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise OptionError(f"{name} is {value}; allowed are {low} to {high}", option=name)
+        if "*" in self.cors_origins and not self.auth:
+            raise OptionError("--cors '*' without keys would let every web page use this server; name the origins")
+
+    @property
+    def state_path(self) -> Path:
+        return Path(self.state_folder) if self.state_folder else default_state_folder()
+
+    @property
+    def keys_path(self) -> Path:
+        return Path(self.keys_file) if self.keys_file else self.state_path / "keys.json"
+
+    @property
+    def thread_count(self) -> int:
+        """Photos worked on at once in one process."""
+        return self.threads or max(1, usable_cores() // self.workers)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        values = json.loads(text)
+        values["cors_origins"] = tuple(values.get("cors_origins", ()))
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,89 @@
+"""Access tokens in the cloud's shape, signed instead of stored: ``24.<32 hex>.<ttl>.<exp>.<uid>-<app>``.
+
+The 32 hex digits are an HMAC-SHA-256 (first 128 bits) of the rest under a secret of this server, which lies in the
+state folder with mode 0600. So a token survives a restart, every worker can check it, and a removed key ends all its
+tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+from idseg.api import ExpiredTokenError, UnknownTokenError
+
+ACCESS: Final = 24
+REFRESH: Final = 25
+REFRESH_SECONDS: Final = 315360000
+USER_ID: Final = 282335
+"""The API's tokens name a user before the app; ours has one."""
+SCOPE: Final = "public brain_all_scope brain_body_seg_photo wise_adapt"
+"""The SDKs throw a token away whose scope lacks the word brain_all_scope."""
+
+_TOKEN: Final = re.compile(r"24\.([0-9a-f]{32})\.(\d{1,12})\.(\d{1,12})\.(\d{1,12})-(\d{1,12})", re.ASCII)
+
+
+def load_secret(path: Path) -> bytes:
+    """The 32 bytes tokens are signed with; made at the first call. Workers that start together agree on one."""
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        try:
+            os.link(fresh, path)  # fails where another worker was first
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+        secret = path.read_bytes()
+    if len(secret) < 32:
+        raise ValueError(f"{path} is damaged: {len(secret)} bytes; delete it, and every token ends")
+    return secret
+
+
+def _mac(secret: bytes, kind: int, rest: str) -> str:
+    return hmac.new(secret, f"{kind}.{rest}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def issue(secret: bytes, app_id: int, now: int, seconds: int) -> dict[str, Any]:
+    """The reply of the token endpoint."""
+
+    def token(kind: int, life: int) -> str:
+        rest = f"{life}.{now + life}.{USER_ID}-{app_id}"
+        return f"{kind}.{_mac(secret, kind, rest)}.{rest}"
+
+    session = secrets.token_bytes(48)
+    return {
+        "refresh_token": token(REFRESH, REFRESH_SECONDS),
+        "expires_in": seconds,
+        "scope": SCOPE,
+        "session_key": session[:32].hex(),
+        "access_token": token(ACCESS, seconds),
+        "session_secret": session[32:].hex(),
+    }
+
+
+def verify(secret: bytes, token: str, now: int) -> int:
+    """The app id of a good access token.
+
+    Raises:
+        UnknownTokenError: not one of ours (110).
+        ExpiredTokenError: ours, but its time is over (111).
+    """
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise UnknownTokenError("this is no access token of this server")
+    mac, life, expires, user, app = match.groups()
+    if not hmac.compare_digest(mac, _mac(secret, ACCESS, f"{life}.{expires}.{user}-{app}")):
+        raise UnknownTokenError("this server did not sign the access token")
+    if int(expires) <= now:
+        raise ExpiredTokenError("the access token is out of its time", expired=int(expires))
+    return int(app)

@@ -1,0 +1,244 @@
+"""The API over HTTP: the ``body_seg_photo`` call and the token endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idseg import api
+from idseg.errors import IdsegError, PhotoSizeError
+from idseg.server import tokens
+from idseg.server.access import Access, query_string
+from idseg.server.body import Disconnected, drain, read_body
+from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.logs import log
+from idseg.server.metrics import Metrics
+
+if TYPE_CHECKING:
+    from idseg.result import Result
+
+Segment: TypeAlias = "Callable[[bytes], Result]"
+
+TOKEN_BODY: Final = 64 * 1024
+"""Bytes of a token request's form."""
+LOGINS: Final = 32
+"""Logins that may wait for their scrypt, one at a time."""
+_JSON: Final = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """JSON bytes, and what the log and the metrics want to know of them."""
+
+    body: bytes
+    code: int = 0
+    reason: str = ""
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Everything a request passes on its way to a photo: who, how much, how fast, and the pool."""
+
+    access: Access
+    pool: Pool
+    budget: Budget
+    rate: RateLimit
+    quota: DailyQuota
+    metrics: Metrics
+    segment: Segment
+    body_timeout_s: float
+
+    def admit(self, caller: str) -> None:
+        """Raises RateError or DailyQuotaError."""
+        self.rate.spend(caller)
+        self.quota.spend(caller)
+
+    async def work(self, request: Request, work: Callable[[], Answer]) -> Answer:
+        """Run in the pool, or stop caring when the client goes away.
+
+        Raises:
+            BusyError, UnavailableError, Disconnected, and what ``work`` raises.
+        """
+        working = asyncio.ensure_future(self.pool.run(work))
+        self.metrics.accepted.set(self.pool.accepted + 1)
+        leaving = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Disconnected
+            return working.result()
+        finally:
+            working.cancel()
+            leaving.cancel()
+            self.metrics.accepted.set(self.pool.accepted)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+Render: TypeAlias = "Callable[[BaseException, int], api.Reply]"
+
+
+async def respond(
+    gate: Gate,
+    request: Request,
+    endpoint: str,
+    answer: Callable[[int, Callable[[int], None]], Any],
+    render_error: Render = api.render_error,
+) -> Response:
+    """Run one endpoint: whatever happens there, the client gets JSON, and the log and the metrics one entry.
+
+    Args:
+        answer: coroutine function of (log_id, take): take as in :meth:`Budget.account`.
+        render_error: error and log_id → reply.
+    """
+    log_id, started = api.new_log_id(), time.perf_counter()
+    caught: BaseException | None = None
+    try:
+        with gate.budget.account() as take:
+            done: Answer = await answer(log_id, take)
+    except Disconnected:
+        gate.metrics.lost.inc()
+        log(logging.INFO, "client gone", endpoint=endpoint, log_id=log_id, ms=_ms_since(started))
+        return Response(status_code=400)  # nobody reads it
+    except IdsegError as error:
+        caught = error
+        reply = render_error(error, log_id)
+        done = Answer(api.dumps(reply), reply["error_code"], error.reason)
+    except Exception as error:  # noqa: BLE001 - the last line: a fault of ours must still be the API's JSON
+        caught = error
+        reply = render_error(error, log_id)
+        done = Answer(api.dumps(reply), reply["error_code"], type(error).__name__)
+    complete = caught is None or await drain(request.receive, gate.body_timeout_s)
+    seconds = time.perf_counter() - started
+    gate.metrics.observe(endpoint, done.code, seconds, done.stages_ms)
+    ours = done.code in (api.INTERNAL, 2)
+    log(
+        logging.ERROR if ours else logging.INFO,
+        "answered",
+        exc_info=caught if ours else None,
+        endpoint=endpoint,
+        log_id=log_id,
+        code=done.code,
+        reason=done.reason,
+        ms=_ms_since(started),
+        stages_ms={stage: round(value, 1) for stage, value in done.stages_ms.items()},
+    )
+    headers = {"content-type": _JSON, "cache-control": "no-store", "x-log-id": str(log_id)}
+    if not complete:
+        headers["connection"] = "close"
+    return Response(done.body, headers=headers)
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+async def body_seg_photo(gate: Gate, request: Request) -> Response:
+    """``POST /rest/2.0/image-classify/v1/body_seg_photo``."""
+
+    async def answer(log_id: int, take: Callable[[int], None]) -> Answer:
+        caller = gate.access.caller(request)
+        if caller is not None:
+            gate.admit(caller)
+        _check_announced(request, api.MAX_BODY)
+        body = await read_body(request.receive, api.MAX_BODY, gate.body_timeout_s, take)
+        gate.metrics.received.inc(len(body))
+        if caller is None:
+            token = (await asyncio.to_thread(api.parse_form, body)).access_token
+            if not token:
+                raise api.NoCredentialError("send an access_token in the query, or sign the request")
+            gate.admit(gate.access.by_token(token))
+        content_type = request.headers.get("content-type", "")
+        return await gate.work(request, partial(_answer_photo, gate.segment, body, content_type, log_id))
+
+    return await respond(gate, request, "body_seg_photo", answer)
+
+
+def _check_announced(request: Request, limit: int) -> None:
+    """Refuse by Content-Length before anything is read (curl waits for that with Expect: 100-continue)."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
+        raise PhotoSizeError(f"the body is larger than {limit} bytes", max_body_bytes=limit)
+
+
+def _answer_photo(segment: Segment, body: bytes, content_type: str, log_id: int) -> Answer:
+    """In a thread of the pool: from the body to the JSON."""
+    started = time.perf_counter()
+    photo = api.parse(body, content_type).image
+    parsed = time.perf_counter()
+    result = segment(photo)
+    segmented = time.perf_counter()
+    text = api.dumps(api.render(result, log_id))
+    rendered = time.perf_counter()
+    stages = {"parse": (parsed - started) * 1000, **result.timings_ms, "render": (rendered - segmented) * 1000}
+    return Answer(text, stages_ms=stages)
+
+
+class Logins:
+    """The token endpoint. Its scrypt runs in one thread of its own, so that guessing secrets cannot take the photos'
+    cores."""
+
+    def __init__(self, access: Access, body_timeout_s: float) -> None:
+        self._access = access
+        self._body_timeout_s = body_timeout_s
+        self._pool = Pool(1, LOGINS)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    async def answer(self, request: Request) -> Response:
+        """GET with a query, POST with a query, POST with a form: 200 with tokens, else 400 or 401."""
+        try:
+            status, reply = await self._answer(request)
+        except Disconnected:
+            return Response(status_code=400)
+        except api.BusyError:
+            status, reply = 503, _refusal("temporarily_unavailable", "Too many logins at once")
+        except IdsegError:
+            await drain(request.receive, self._body_timeout_s)
+            status, reply = 400, _refusal("invalid_request", "The form is too large or too slow")
+        log(logging.INFO, "token", status=status, error=reply.get("error", ""))
+        return Response(api.dumps(reply), status, headers={"content-type": _JSON, "cache-control": "no-store"})
+
+    async def _answer(self, request: Request) -> tuple[int, api.Reply]:
+        body = await read_body(request.receive, TOKEN_BODY, self._body_timeout_s, lambda _: None)
+        fields = {**_fields(body.decode("latin-1")), **_fields(query_string(request))}
+        if fields.get("grant_type") != "client_credentials":
+            return 400, _refusal("unsupported_grant_type", "The authorization grant type is not supported")
+        app_id = 0
+        keyring = self._access.keyring
+        if keyring is not None:
+            key = keyring.by_api_key(fields.get("client_id", ""))
+            if key is None:
+                return 401, {"error_description": "unknown client id", "error": "invalid_client"}
+            if not await self._pool.run(partial(keyring.check, key, fields.get("client_secret", ""))):
+                return 401, _refusal("invalid_client", "Client authentication failed")
+            app_id = key.app_id
+        now = int(self._access.clock())
+        return 200, tokens.issue(self._access.secret, app_id, now, self._access.token_seconds)
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Fields of a query or a form; the first of each name wins, and more than a hundred are nobody's login."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="replace")
+    except ValueError:
+        return {}
+    return dict(reversed(pairs))
+
+
+def _refusal(error: str, description: str) -> api.Reply:
+    return {"error": error, "error_description": description}
