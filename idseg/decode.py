@@ -55,6 +55,7 @@ _UPRIGHT = {  # EXIF 2.32, 4.6.4 A: orientation → what makes it upright
     8: Image.Transpose.ROTATE_90,
 }
 _PIL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
+_ARRAY_KINDS = {("u", 1), ("u", 2), ("f", 2), ("f", 4), ("f", 8)}  # in either byte order
 _PATH_SHOWN = 120  # characters of a path in a message; a longer "path" is usually base64 of a photo
 
 
@@ -123,12 +124,20 @@ def _decode_pil(image: Image.Image, limits: DecodeLimits) -> Photo:
     _check_size(Size(*image.size), limits)
     try:
         image.load()
-        orientation = exif.orientation(image.getexif().tobytes())
+        orientation = _pil_orientation(image)
         icc = image.info.get("icc_profile")
         upright = _upright(color.to_srgb(image, icc if isinstance(icc, bytes) else None), orientation)
     except (OSError, ValueError, SyntaxError, EOFError, AttributeError) as error:
         raise PhotoDamagedError(f"The PIL image does not load: {error}", format=image.format or "") from error
     return Photo(np.array(upright), "array", orientation)
+
+
+def _pil_orientation(image: Image.Image) -> int:
+    stored = image.info.get("exif")
+    if isinstance(stored, bytes):
+        return exif.orientation(stored)
+    value = image.getexif().get(0x0112, 1)  # TIFF keeps it among its own tags
+    return value if value in _UPRIGHT else 1
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -227,7 +236,7 @@ def _rgb_of_array(array: npt.NDArray[Any], limits: DecodeLimits) -> Rgb:
     found = f"array of {array.dtype} with shape {array.shape}"
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PhotoTypeError(f"An {found}; wanted (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).", found=found)
-    if not (array.dtype in (np.uint8, np.uint16) or array.dtype.kind == "f"):
+    if (array.dtype.kind, array.dtype.itemsize) not in _ARRAY_KINDS:
         raise PhotoTypeError(f"An {found}; wanted uint8, uint16 (full range) or float in 0..1.", found=found)
     if array.size == 0:
         raise EmptyPhotoError(f"The photo is empty: an {found}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from idseg.types import Alpha, Rgb
 
 _ZLIB_LEVEL = 1
 _ZLIB_RLE = 3
-"""zlib's Z_RLE: matches only runs, nearly all that is left to match in a filtered photograph. At 600 x 840 px against the
-usual strategy at level 6 (the default of most encoders): a photo in 26 ms instead of 115 and 1 to 3 % larger, a matte in
-4.5 ms instead of 14 and 10 % smaller; against its level 1 always smaller and a little faster."""
+"""zlib's Z_RLE: matches only runs, nearly all that is left to match in a filtered photograph. At 600 x 840 px against
+the usual strategy at level 6 (most encoders' default): a photo in 26 ms instead of 115 and 1 to 3 % larger; a matte
+(mean of 50 real ones) in 3.0 ms instead of 4.6 and 7 % smaller. Against its level 1: photos 7, mattes 25 % smaller."""
 _444 = 0  # Pillow's name for full chroma resolution: hair against a background keeps its colour
 _CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -57,7 +58,7 @@ def jpeg(pixels: Rgb, *, quality: int = 95, dpi: float | None = None, srgb_tag: 
     if dpi is not None:
         options["dpi"] = (round(_checked_dpi(dpi)),) * 2
     if srgb_tag and image.mode == "RGB":
-        options["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        options["icc_profile"] = _srgb_profile()
     image.save(stream, "JPEG", quality=quality, subsampling=_444, **options)
     return stream.getvalue()
 
@@ -107,6 +108,12 @@ def _image(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> Image.Im
         wanted = ", ".join(_CHANNEL_MODES[channel] for channel in channels)
         raise OptionError(f"An array of {pixels.dtype} with shape {pixels.shape} is no picture ({wanted}; uint8).")
     return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _srgb_profile() -> bytes:
+    """LittleCMS's sRGB with a fixed date (ICC.1:2022, 7.2.10) in place of now: equal pixels give equal bytes."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]
 
 
 def _checked_dpi(dpi: float) -> float:

@@ -24,7 +24,7 @@ MAX_ICC_BYTES = 8 * 2**20
 
 _SIGNATURE_BYTES = 8
 _MODES = {  # (bit depth, colour type) → Pillow mode, raw mode
-    (1, 0): ("L", "1"),
+    (1, 0): ("1", "1"),
     (2, 0): ("L", "L;2"),
     (4, 0): ("L", "L;4"),
     (8, 0): ("L", "L"),
@@ -117,13 +117,17 @@ def _load(header: _Header, idat: list[memoryview], plte: bytes, trns: bytes) -> 
             width=header.size.width,
             height=header.size.height,
         ) from error
+    if header.raw_mode == "LA;16B":  # Pillow unpacks it to RGBA only
+        return image.convert("LA")
+    if header.mode == "1":
+        image = image.convert("L")
     if header.mode == "P":
         image.putpalette(plte[: len(plte) // 3 * 3][:768].ljust(768, b"\0"))
         if trns:
             image.info["transparency"] = trns[:256].ljust(256, b"\xff")
         return image
-    if header.mode in ("L", "RGB") and len(trns) >= 2 * len(header.mode):
-        key = [_to_8_bit(value, header.depth) for value in struct.unpack_from(f">{len(header.mode)}H", trns)]
+    if image.mode in ("L", "RGB") and len(trns) >= 2 * len(image.mode):
+        key = [_to_8_bit(value, header.depth) for value in struct.unpack_from(f">{len(image.mode)}H", trns)]
         opaque = (np.asarray(image).reshape(*image.size[::-1], -1) != np.asarray(key)).any(axis=2)
         image.putalpha(Image.fromarray(np.where(opaque, np.uint8(255), np.uint8(0))))
     return image

@@ -25,7 +25,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (rb"(?i)\s*<!doctype html|\s*<html|\s*<head|\s*<body", "HTML"),
     (rb"\s*<\?xml", "XML"),
     (rb"data:image/", "data: URL (decode the base64 after the comma)"),
-    (rb"/9j/|iVBORw0KGgo|Qk[01]", "base64 text of a picture (decode it first)"),
+    (rb"/9j/|iVBORw0KGgo|Qk[0-3]", "base64 text of a picture (decode it first)"),
     (rb"\s*[{\[]", "JSON"),
 )
 _PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _MAGIC)
