@@ -7,13 +7,17 @@ import json
 import logging
 import os
 import time
+import traceback
 from typing import Any, Final
+
+from idseg.errors import IdsegError
 
 LOGGER: Final = logging.getLogger("idseg.server")
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message, and what was given as ``extra={"fields": {...}}``; a traceback as text."""
+    """Time, level, logger, message, and what was given as ``extra={"fields": {...}}``; of an exception what :func:`describe`
+    says."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -24,9 +28,19 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         entry.update(getattr(record, "fields", {}))
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["error"] = describe(record.exc_info[1])
         return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception's type and where it came from. Its text only where it is one of ours, which hold no photo: another
+    library's may quote what it was given."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    described: dict[str, Any] = {"type": type(error).__name__, "frames": frames}
+    if isinstance(error, IdsegError):
+        described["message"] = error.message
+    return described
 
 
 def log(level: int, message: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:

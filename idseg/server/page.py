@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 
 from idseg import __version__, api
 from idseg.errors import EmptyPhotoError
-from idseg.server.body import read_body
+from idseg.server.body import Body
 from idseg.server.settings import LOOPBACK
 from idseg.server.wire import Answer, Gate, Segment, respond
 
@@ -58,14 +58,14 @@ def static_file(name: str) -> Response | None:
 async def photo(gate: Gate, request: Request) -> Response:
     """``POST /page/photo``."""
 
-    async def answer(log_id: int, take: Callable[[int], None]) -> Answer:
+    async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
         _check_site(request, needs_loopback=gate.access.keyring is None)
         gate.admit(gate.access.by_bearer(request))
-        file = await read_body(request.receive, MAX_FILE, gate.body_timeout_s, take)
+        file = await body.read(MAX_FILE, take)
         gate.metrics.received.inc(len(file))
         if not file:
             raise EmptyPhotoError("no bytes were sent")
-        return await gate.work(request, partial(_answer_photo, gate.segment, file, log_id))
+        return await gate.work(body, partial(_answer_photo, gate.segment, file, log_id))
 
     return await respond(gate, request, "page", answer, render_error)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from idseg import api
 from idseg.errors import IdsegError, PhotoSizeError
 from idseg.server import tokens
 from idseg.server.access import Access, query_string
-from idseg.server.body import Disconnected, drain, read_body
+from idseg.server.body import Body, Disconnected
 from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
@@ -63,7 +63,7 @@ class Gate:
         self.rate.spend(caller)
         self.quota.spend(caller)
 
-    async def work(self, request: Request, work: Callable[[], Answer]) -> Answer:
+    async def work(self, body: Body, work: Callable[[], Answer]) -> Answer:
         """Run in the pool, or stop caring when the client goes away.
 
         Raises:
@@ -71,7 +71,7 @@ class Gate:
         """
         working = asyncio.ensure_future(self.pool.run(work))
         self.metrics.accepted.set(self.pool.accepted + 1)
-        leaving = asyncio.ensure_future(_left(request))
+        leaving = asyncio.ensure_future(body.left())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -83,32 +83,29 @@ class Gate:
             self.metrics.accepted.set(self.pool.accepted)
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 Render: TypeAlias = "Callable[[BaseException, int], api.Reply]"
+Answering: TypeAlias = Callable[[int, Body, Callable[[int], None]], Awaitable[Answer]]
 
 
 async def respond(
     gate: Gate,
     request: Request,
     endpoint: str,
-    answer: Callable[[int, Callable[[int], None]], Any],
+    answer: Answering,
     render_error: Render = api.render_error,
 ) -> Response:
     """Run one endpoint: whatever happens there, the client gets JSON, and the log and the metrics one entry.
 
     Args:
-        answer: coroutine function of (log_id, take): take as in :meth:`Budget.account`.
+        answer: coroutine function of (log_id, body, take): take as in :meth:`Budget.account`.
         render_error: error and log_id → reply.
     """
     log_id, started = api.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
+    body = Body(request.receive, gate.body_timeout_s)
     try:
         with gate.budget.account() as take:
-            done: Answer = await answer(log_id, take)
+            done = await answer(log_id, body, take)
     except Disconnected:
         gate.metrics.lost.inc()
         log(logging.INFO, "client gone", endpoint=endpoint, log_id=log_id, ms=_ms_since(started))
@@ -121,7 +118,6 @@ async def respond(
         caught = error
         reply = render_error(error, log_id)
         done = Answer(api.dumps(reply), reply["error_code"], type(error).__name__)
-    complete = caught is None or await drain(request.receive, gate.body_timeout_s)
     seconds = time.perf_counter() - started
     gate.metrics.observe(endpoint, done.code, seconds, done.stages_ms)
     ours = done.code in (api.INTERNAL, 2)
@@ -137,7 +133,7 @@ async def respond(
         stages_ms={stage: round(value, 1) for stage, value in done.stages_ms.items()},
     )
     headers = {"content-type": _JSON, "cache-control": "no-store", "x-log-id": str(log_id)}
-    if not complete:
+    if not await body.drain():
         headers["connection"] = "close"
     return Response(done.body, headers=headers)
 
@@ -149,20 +145,20 @@ def _ms_since(started: float) -> float:
 async def body_seg_photo(gate: Gate, request: Request) -> Response:
     """``POST /rest/2.0/image-classify/v1/body_seg_photo``."""
 
-    async def answer(log_id: int, take: Callable[[int], None]) -> Answer:
+    async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
         caller = gate.access.caller(request)
         if caller is not None:
             gate.admit(caller)
         _check_announced(request, api.MAX_BODY)
-        body = await read_body(request.receive, api.MAX_BODY, gate.body_timeout_s, take)
-        gate.metrics.received.inc(len(body))
+        text = await body.read(api.MAX_BODY, take)
+        gate.metrics.received.inc(len(text))
         if caller is None:
-            token = (await asyncio.to_thread(api.parse_form, body)).access_token
+            token = (await asyncio.to_thread(api.parse_form, text)).access_token
             if not token:
                 raise api.NoCredentialError("send an access_token in the query, or sign the request")
             gate.admit(gate.access.by_token(token))
         content_type = request.headers.get("content-type", "")
-        return await gate.work(request, partial(_answer_photo, gate.segment, body, content_type, log_id))
+        return await gate.work(body, partial(_answer_photo, gate.segment, text, content_type, log_id))
 
     return await respond(gate, request, "body_seg_photo", answer)
 
@@ -201,21 +197,22 @@ class Logins:
 
     async def answer(self, request: Request) -> Response:
         """GET with a query, POST with a query, POST with a form: 200 with tokens, else 400 or 401."""
+        body = Body(request.receive, self._body_timeout_s)
         try:
-            status, reply = await self._answer(request)
+            status, reply = await self._answer(request, body)
         except Disconnected:
             return Response(status_code=400)
         except api.BusyError:
             status, reply = 503, _refusal("temporarily_unavailable", "Too many logins at once")
         except IdsegError:
-            await drain(request.receive, self._body_timeout_s)
+            await body.drain()
             status, reply = 400, _refusal("invalid_request", "The form is too large or too slow")
         log(logging.INFO, "token", status=status, error=reply.get("error", ""))
         return Response(api.dumps(reply), status, headers={"content-type": _JSON, "cache-control": "no-store"})
 
-    async def _answer(self, request: Request) -> tuple[int, api.Reply]:
-        body = await read_body(request.receive, TOKEN_BODY, self._body_timeout_s, lambda _: None)
-        fields = {**_fields(body.decode("latin-1")), **_fields(query_string(request))}
+    async def _answer(self, request: Request, body: Body) -> tuple[int, api.Reply]:
+        form = await body.read(TOKEN_BODY, lambda _: None)
+        fields = {**_fields(form.decode("latin-1")), **_fields(query_string(request))}
         if fields.get("grant_type") != "client_credentials":
             return 400, _refusal("unsupported_grant_type", "The authorization grant type is not supported")
         app_id = 0

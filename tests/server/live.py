@@ -1,0 +1,120 @@
+"""Real servers for tests: a process of its own on a free port of the loopback, stopped at the end, its log kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from idseg import api
+from idseg.server.keys import Key, write_keys
+from idseg.server.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FAKE_APP = "tests.server.fakes:create_fake_app"
+API_KEY, SECRET_KEY = "TestKeyOfTheTests24Chars", "a-secret-key-of-the-tests-32char"
+
+_RUN = "import sys; from idseg.server.run import serve; from idseg.server.settings import Settings; serve(Settings.from_json(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that runs."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    log_path: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    def log_text(self) -> str:
+        return self.log_path.read_text(encoding="utf-8")
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
+            return json.loads(reply.read())
+
+    def token(self) -> str:
+        query = urllib.parse.urlencode(
+            {"grant_type": "client_credentials", "client_id": API_KEY, "client_secret": SECRET_KEY}
+        )
+        token: str = self.get(f"{api.TOKEN_PATH}?{query}")["access_token"]
+        return token
+
+    def call(self, token: str, photo: bytes, timeout_s: float = 30.0) -> Any:
+        form = urllib.parse.urlencode({"image": base64.b64encode(photo).decode()}).encode()
+        with urllib.request.urlopen(f"{self.url}{api.PATH}?access_token={token}", form, timeout=timeout_s) as reply:
+            return json.loads(reply.read())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    settings: Settings | None = None, environment: Mapping[str, str] | None = None, state: Path | None = None
+) -> Iterator[Live]:
+    """A server with the tests' key; with the fake models unless ``settings.app`` says otherwise."""
+    with tempfile.TemporaryDirectory(prefix="idseg-test-") as scratch:
+        folder = Path(scratch) / "state" if state is None else state
+        wanted = Settings(app=FAKE_APP) if settings is None else settings
+        wanted = replace(wanted, state_folder=str(folder), port=wanted.port if wanted.port != 8080 else free_port())
+        if wanted.auth and not wanted.keys_path.exists():
+            write_keys(wanted.keys_path, [Key.of(API_KEY, SECRET_KEY, app_id=12345678)])
+        log_path = Path(scratch) / "server.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "error::ResourceWarning", "-c", _RUN, wanted.to_json()],
+                cwd=ROOT,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        live = Live(process, wanted, log_path)
+        try:
+            wait_ready(live)
+            yield live
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(90)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise AssertionError(f"the server did not stop:\n{live.log_text()[-3000:]}") from None
+
+
+def wait_ready(live: Live, seconds: float = 120.0) -> None:
+    """Until /readyz says yes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if live.process.poll() is not None:
+            raise AssertionError(f"the server ended with {live.process.returncode}:\n{live.log_text()[-3000:]}")
+        try:
+            live.get("/readyz")
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"the server did not get ready:\n{live.log_text()[-3000:]}")
