@@ -45,15 +45,16 @@ PhotoLike: TypeAlias = (
 
 _READERS: dict[str, Callable[[bytes], Raster]] = {"JPEG": jpeg.read, "PNG": png.read, "BMP": bmp.read}
 _ACCEPTED = "a path, bytes, a binary file object, a NumPy array or a PIL image"
-_UPRIGHT = {  # EXIF 2.32, 4.6.4 A: orientation → what makes it upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.T,
+    6: lambda stored: stored.T[:, ::-1],
+    7: lambda stored: stored.T[::-1, ::-1],
+    8: lambda stored: stored.T[::-1],
 }
+"""EXIF orientation → the view that is upright (EXIF 2.32, 4.6.4 A); 1 is upright as it is."""
 _PIL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
 _ARRAY_KINDS = {("u", 1), ("u", 2), ("f", 2), ("f", 4), ("f", 8)}  # in either byte order
 _PATH_SHOWN = 120  # characters of a path in a message; a longer "path" is usually base64 of a photo
@@ -110,8 +111,8 @@ def _decode_file(file_bytes: bytes, limits: DecodeLimits) -> Photo:
         raise PhotoFormatError(f"Looks like {found}; a JPEG, PNG or BMP is wanted.", found=found)
     raster = reader(file_bytes)
     _check_size(raster.size, limits)
-    image = _upright(color.to_srgb(raster.load(), raster.icc), raster.exif_orientation)
-    return Photo(np.array(image), raster.format, raster.exif_orientation)
+    rgb = _upright(color.to_srgb(raster.load(), raster.icc), raster.exif_orientation)
+    return Photo(rgb, raster.format, raster.exif_orientation)
 
 
 def _decode_pil(image: Image.Image, limits: DecodeLimits) -> Photo:
@@ -126,10 +127,10 @@ def _decode_pil(image: Image.Image, limits: DecodeLimits) -> Photo:
         image.load()
         orientation = _pil_orientation(image)
         icc = image.info.get("icc_profile")
-        upright = _upright(color.to_srgb(image, icc if isinstance(icc, bytes) else None), orientation)
+        rgb = _upright(color.to_srgb(image, icc if isinstance(icc, bytes) else None), orientation)
     except (OSError, ValueError, SyntaxError, EOFError, AttributeError) as error:
         raise PhotoDamagedError(f"The PIL image does not load: {error}", format=image.format or "") from error
-    return Photo(np.array(upright), "array", orientation)
+    return Photo(rgb, "array", orientation)
 
 
 def _pil_orientation(image: Image.Image) -> int:
@@ -137,11 +138,16 @@ def _pil_orientation(image: Image.Image) -> int:
     if isinstance(stored, bytes):
         return exif.orientation(stored)
     value = image.getexif().get(0x0112, 1)  # TIFF keeps it among its own tags
-    return value if value in _UPRIGHT else 1
+    return value if value in _TURNS else 1
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image if orientation == 1 else image.transpose(_UPRIGHT[orientation])
+def _upright(image: Image.Image, orientation: int) -> Rgb:
+    """The RGB image's pixels, turned. Whole pixels are moved (3-byte items), twice as fast as samples."""
+    stored = np.array(image)
+    if orientation not in _TURNS:
+        return stored
+    turned = np.ascontiguousarray(_TURNS[orientation](stored.view("V3")[:, :, 0]))
+    return turned.view(np.uint8).reshape(*turned.shape, 3)
 
 
 def _check_size(size: Size, limits: DecodeLimits) -> None:

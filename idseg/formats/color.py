@@ -31,7 +31,7 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     rgb = _by_profile(image, icc) if icc else None
     if rgb is None:
         rgb = image.convert("RGB")
-    if alpha is None:
+    if alpha is None or alpha.getextrema() == (255, 255):
         return rgb
     paper = Image.new("RGB", rgb.size, (255, 255, 255))
     paper.paste(rgb, mask=alpha)
