@@ -39,9 +39,7 @@ class InvertedResidual(nn.Module):
         if self.expands:
             self._expand_conv = nn.Conv2d(inputs, hidden, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(hidden, eps=BATCHNORM_EPS, momentum=0.01)
-        self._depthwise_conv = nn.Conv2d(
-            hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False
-        )
+        self._depthwise_conv = nn.Conv2d(hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False)
         self._bn1 = nn.BatchNorm2d(hidden, eps=BATCHNORM_EPS, momentum=0.01)
         self._project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(outputs, eps=BATCHNORM_EPS, momentum=0.01)
@@ -63,18 +61,17 @@ class Lite0Encoder(nn.Module):
         super().__init__()
         self._conv_stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=BATCHNORM_EPS, momentum=0.01)
-        blocks: list[nn.Module] = []
-        for repeats, kernel, stride, expansion, inputs, outputs in LITE0_STAGES:
-            for index in range(repeats):
-                blocks.append(
-                    InvertedResidual(
-                        kernel,
-                        stride if index == 0 else 1,
-                        expansion,
-                        inputs if index == 0 else outputs,
-                        outputs,
-                    )
-                )
+        blocks = [
+            InvertedResidual(
+                kernel,
+                stride if index == 0 else 1,
+                expansion,
+                inputs if index == 0 else outputs,
+                outputs,
+            )
+            for repeats, kernel, stride, expansion, inputs, outputs in LITE0_STAGES
+            for index in range(repeats)
+        ]
         self._blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -144,3 +141,71 @@ class CoarseNet(nn.Module):
             y = block(torch.cat((y, skip), dim=1))
         logits: Tensor = self.shuffle(self.head(y))
         return logits
+
+
+class RefineNet(nn.Module):
+    """Hair-level matte: (N, 4, H, W) of normalised RGB and coarse alpha to alpha (N, 1, H, W).
+
+    H and W are multiples of 16. A small U-Net that does most of its work below full resolution: the
+    input is folded 2x2 into channels, the deepest features see about 200 px of context, and only two
+    thin convolutions run at full size. ``forward`` gives unclamped alpha in -.02..1.02, so that the
+    loss still has a slope at 0 and 1 while the clamped alpha reaches both exactly.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fold = nn.PixelUnshuffle(2)
+        # Channels are multiples of 16: ONNX Runtime pads to the 16 lanes of AVX-512 anyway.
+        self.down2 = conv_block(16, 16)
+        self.down4 = nn.Sequential(strided_block(16, 48), conv_block(48, 48))
+        self.down8 = nn.Sequential(strided_block(48, 64), conv_block(64, 64))
+        self.down16 = nn.Sequential(strided_block(64, 96), conv_block(96, 96), conv_block(96, 96))
+        self.up8 = nn.Sequential(conv_block(96 + 64, 64, 1), conv_block(64, 64))
+        self.up4 = nn.Sequential(conv_block(64 + 48, 48, 1), conv_block(48, 48))
+        self.up2 = nn.Sequential(conv_block(48 + 16, 32, 1), conv_block(32, 16))
+        self.unfold = nn.Sequential(nn.Conv2d(16, 16, 1), nn.PixelShuffle(2))
+        self.full = nn.Sequential(
+            nn.Conv2d(4 + 4, 16, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        s2 = self.down2(self.fold(x))
+        s4 = self.down4(s2)
+        s8 = self.down8(s4)
+        y = self.down16(s8)
+        for block, skip in ((self.up8, s8), (self.up4, s4), (self.up2, s2)):
+            y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = block(torch.cat((y, skip), dim=1))
+        logits = self.full(torch.cat((self.unfold(y), x), dim=1))
+        alpha: Tensor = torch.sigmoid(logits) * 1.04 - 0.02
+        return alpha
+
+
+def strided_block(inputs: int, outputs: int) -> nn.Sequential:
+    """3x3 convolution at stride 2, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class PublishedCoarse(nn.Module):
+    """The coarse net as it ships: alpha instead of logits."""
+
+    def __init__(self, net: CoarseNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        return torch.sigmoid(self.net(rgb))
+
+
+class PublishedRefine(nn.Module):
+    """The refiner as it ships: alpha clamped to 0..1."""
+
+    def __init__(self, net: RefineNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, rgba: Tensor) -> Tensor:
+        alpha: Tensor = self.net(rgba)
+        return alpha.clamp(0.0, 1.0)

@@ -1,0 +1,123 @@
+"""ONNX Runtime: the only file that imports it.
+
+A session is thread-safe: one serves every thread of a process. Where the machine's cores are shared, ONNX Runtime's
+busy waiting costs far more than it gains (a second busy process made one run five times as slow), so it is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from idseg.errors import ModelDamagedError, ModelMissingError, ProviderError
+
+# Short names of the execution providers, in the order in which "auto" prefers them.
+PROVIDERS: Mapping[str, str] = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+# What "auto" may choose: the others convert the graph on every start or change results more than rounding does.
+_AUTO = ("cuda", "cpu")
+_LOG_FATAL = 4  # ORT_LOGGING_LEVEL_FATAL: failures are raised, not printed
+
+# What onnxruntime raises for a file that is no model it can run (none shares a base below Exception).
+_BROKEN: tuple[type[Exception], ...] = (
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NotImplemented,
+    _state.RuntimeException,
+)
+_DTYPES: Mapping[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
+
+
+class OnnxNet:
+    """A loaded network: ``net({"rgb": array})`` gives all outputs by name.
+
+    Args:
+        path: the .onnx file.
+        provider: a key of ``PROVIDERS`` to force one, or ``"auto"``.
+        threads: of one run; 0 lets ONNX Runtime take one for each core.
+
+    Raises:
+        ModelMissingError: no such file.
+        ModelDamagedError: not a network that ONNX Runtime can load.
+        ProviderError: a forced provider is not there, or could not start.
+    """
+
+    def __init__(self, path: Path, *, provider: str = "auto", threads: int = 0) -> None:
+        if not path.is_file():
+            raise ModelMissingError(f"the weights {path} are missing", path=str(path))
+        names = _provider_names(provider)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _LOG_FATAL
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        onnxruntime.disable_telemetry_events()
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=names)
+        except _BROKEN as error:
+            raise ModelDamagedError(
+                f"{path} does not load as an ONNX model: {str(error)[:200]}", path=str(path)
+            ) from None
+        self.path = path
+        self.inputs: tuple[str, ...] = tuple(node.name for node in self._session.get_inputs())
+        self.outputs: tuple[str, ...] = tuple(node.name for node in self._session.get_outputs())
+        if provider != "auto" and self.provider != provider:
+            raise ProviderError(
+                f"the execution provider {provider!r} was asked for, but {path.name} runs on {self.provider!r}",
+                asked=provider,
+                found=self.provider,
+            )
+
+    @cached_property
+    def provider(self) -> str:
+        """Short name of the provider that really runs the net."""
+        used = str(self._session.get_providers()[0])
+        return next((short for short, name in PROVIDERS.items() if name == used), used)
+
+    @cached_property
+    def _dtypes(self) -> dict[str, type[np.generic]]:
+        return {node.name: _DTYPES.get(node.type, np.float32) for node in self._session.get_inputs()}
+
+    def __call__(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run once. Each array is cast to the input's own element type (float16 nets take float32)."""
+        cast = {name: np.asarray(value, self._dtypes[name]) for name, value in feeds.items()}
+        return dict(zip(self.outputs, self._session.run(None, cast), strict=True))
+
+
+def available_providers() -> tuple[str, ...]:
+    """Short names of the execution providers of the installed onnxruntime."""
+    present = set(onnxruntime.get_available_providers())
+    return tuple(short for short, name in PROVIDERS.items() if name in present)
+
+
+def _provider_names(provider: str) -> list[str]:
+    """ONNX Runtime's names for one of ours, the CPU last as the home of operators a GPU lacks."""
+    available = available_providers()
+    if provider == "auto":
+        return [PROVIDERS[short] for short in _AUTO if short in available]
+    if provider not in available:
+        raise ProviderError(
+            f"the execution provider {provider!r} is not available; this onnxruntime has {', '.join(available)}",
+            asked=provider,
+            available=list(available),
+        )
+    return [PROVIDERS[provider]] if provider == "cpu" else [PROVIDERS[provider], PROVIDERS["cpu"]]

@@ -1,0 +1,199 @@
+"""Coarse matte: which pixels are the person, from a network that sees the whole picture at once.
+
+A matte is a callable ``(rgb) -> alpha`` at the picture's own size, whatever its aspect. ``load_matte`` builds it from a
+block of the manifest, or from any ONNX file whose kind a preset describes. The output is never stretched between its
+own minimum and maximum: that would give an empty picture a full mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.backends.onnx import OnnxNet
+from idseg.errors import ModelDamagedError, ModelNameError, OptionError
+from idseg.models import Manifest, ModelEntry
+from idseg.types import Alpha, Rgb, Size
+
+Fit: TypeAlias = Literal["area", "stretch", "short-side"]
+"""How a picture becomes the network's input.
+
+* ``area``: the picture's aspect, about ``size[0] * size[1]`` px, both sides multiples of ``multiple``.
+* ``stretch``: exactly ``size``, whatever the aspect.
+* ``short-side``: the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
+"""
+Activation: TypeAlias = Literal["none", "sigmoid"]
+
+_LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures: at 3:1 a 256 x 320 net still has 5 rows at stride 32
+
+
+@dataclass(frozen=True, slots=True)
+class MatteForm:
+    """What a matting network eats and gives."""
+
+    size: Size
+    fit: Fit
+    multiple: int
+    mean: tuple[float, float, float]
+    """Subtracted from RGB in 0..255."""
+    std: tuple[float, float, float]
+    """Divided by after that."""
+    activation: Activation
+    input: str | None = None
+    """Name of the input; None: the first."""
+    output: str | None = None
+    """Name of the output; None: the first. Its last two axes are rows and columns; channel 0 of the others is used."""
+
+
+_IMAGENET_MEAN = (123.675, 116.28, 103.53)
+_IMAGENET_STD = (58.395, 57.12, 57.375)
+
+PRESETS: Mapping[str, MatteForm] = {
+    # github.com/ZHKKKe/MODNet, onnx/inference_onnx.py: (x - 127.5) / 127.5, short side 512, multiples of 32.
+    "modnet": MatteForm(Size(512, 512), "short-side", 32, (127.5,) * 3, (127.5,) * 3, "none"),
+    # github.com/xuebinqin/DIS, Inference.py: x / 255 - 0.5 at 1024 x 1024; the graph ends in a sigmoid.
+    "isnet": MatteForm(Size(1024, 1024), "stretch", 32, (127.5,) * 3, (255.0,) * 3, "none"),
+    # github.com/xuebinqin/U-2-Net, data_loader.py ToTensorLab(flag=0): ImageNet statistics at 320 x 320; the graph
+    # ends in a sigmoid. The original divides by the picture's maximum first and stretches the output: left out here.
+    "u2net": MatteForm(Size(320, 320), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "none"),
+    # github.com/ZhengPeng7/BiRefNet, README: ImageNet statistics at 1024 x 1024; the graph ends in logits.
+    "birefnet": MatteForm(Size(1024, 1024), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "sigmoid"),
+}
+
+
+class Matte:
+    """A matting net ready to run; thread-safe, keeps nothing of a picture.
+
+    Raises:
+        ModelDamagedError: the file has no input or output of the form's name.
+    """
+
+    def __init__(self, net: OnnxNet, form: MatteForm) -> None:
+        self._net, self._form = net, form
+        self._input = form.input if form.input is not None else net.inputs[0]
+        self._output = form.output if form.output is not None else net.outputs[0]
+        if self._input not in net.inputs or self._output not in net.outputs:
+            raise ModelDamagedError(
+                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}, "
+                f"not {self._input!r} and {self._output!r}",
+                path=str(net.path),
+            )
+        self._mean = np.array(form.mean, np.float32)
+        self._scale = (1.0 / np.array(form.std)).astype(np.float32)
+
+    @property
+    def provider(self) -> str:
+        """Short name of the execution provider that really runs the net."""
+        return self._net.provider
+
+    def __call__(self, rgb: Rgb) -> Alpha:
+        """Alpha of the person at the picture's own size."""
+        size = Size(rgb.shape[1], rgb.shape[0])
+        small = resize(rgb, network_size(size, self._form))
+        planes = np.ascontiguousarray(((small - self._mean) * self._scale).transpose(2, 0, 1))[None]
+        value = self._net({self._input: planes})[self._output].astype(np.float32)
+        value = value.reshape(-1, *value.shape[-2:])[0]
+        if self._form.activation == "sigmoid":
+            value = 1.0 / (1.0 + np.exp(-value))
+        return unit(resize(value, size))
+
+
+def load_matte(
+    manifest: Manifest, model: str, provider: str = "auto", threads: int | None = None, *, preset: str | None = None
+) -> Matte:
+    """The matte of a manifest block (task ``matting``), its file checked first; with a preset, of an ONNX file.
+
+    Args:
+        manifest: where names are looked up.
+        model: the block's name, or the file's path where ``preset`` is given.
+        provider: ``auto`` or a key of :data:`idseg.backends.onnx.PROVIDERS`.
+        threads: of one run; None: one for each core.
+        preset: a key of ``PRESETS``.
+
+    Raises:
+        OptionError: no such preset.
+        ModelNameError: no block of that name and task.
+        ModelMissingError, ModelDamagedError: the file; also a block whose tables do not describe a matting net.
+        ProviderError: a forced provider is not there.
+    """
+    if preset is not None:
+        if preset not in PRESETS:
+            raise OptionError(
+                f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}", preset=preset, known=list(PRESETS)
+            )
+        return Matte(OnnxNet(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
+    entry = manifest[model]
+    if entry.task != "matting":
+        known = [other.name for other in manifest if other.task == "matting"]
+        raise ModelNameError(
+            f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
+        )
+    form = form_of(entry)
+    return Matte(OnnxNet(entry.check(), provider=provider, threads=threads or 0), form)
+
+
+def form_of(entry: ModelEntry) -> MatteForm:
+    """Read the ``input`` and ``output`` tables of a manifest block.
+
+    Raises:
+        ModelDamagedError: a key is missing or has a value that is not known.
+    """
+    try:
+        fit, activation = entry.input["fit"], entry.output["activation"]
+        if fit not in get_args(Fit) or activation not in get_args(Activation):
+            raise ValueError(f"fit = {fit!r}, activation = {activation!r}")
+        width, height = entry.input["size"]
+        return MatteForm(
+            size=Size(int(width), int(height)),
+            fit=fit,
+            multiple=int(entry.input["multiple"]),
+            mean=_three(entry.input["mean"]),
+            std=_three(entry.input["std"]),
+            activation=activation,
+            input=entry.input.get("name"),
+            output=entry.output.get("name"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
+
+
+def network_size(picture: Size, form: MatteForm) -> Size:
+    """Size at which a net of this form sees a picture of this size."""
+    if form.fit == "stretch":
+        return form.size
+    width, height = picture
+    if form.fit == "area":
+        aspect = min(max(width / height, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)
+        area = form.size.width * form.size.height
+        wanted = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
+    else:
+        scale = form.size.width / min(width, height)
+        wanted = (width * scale, height * scale)
+    return Size(*(max(round(side / form.multiple), 1) * form.multiple for side in wanted))
+
+
+def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Resample (H, W) or (H, W, C): averaged over areas where it shrinks, bicubic where it grows."""
+    if values.shape[1] == size.width and values.shape[0] == size.height:
+        return values
+    shrinks = size.width * size.height < values.shape[0] * values.shape[1]
+    return cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def unit(values: npt.NDArray[Any]) -> Alpha:
+    """Clipped to 0..1 as float32: bicubic resampling overshoots at edges."""
+    return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    """One number for all channels, or three."""
+    if isinstance(values, int | float):
+        return float(values), float(values), float(values)
+    red, green, blue = values
+    return float(red), float(green), float(blue)

@@ -1,0 +1,59 @@
+"""python -m scripts.train --config scripts/train/configs/NAME.toml [--stage coarse refine export eval]"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import cv2
+import tomllib
+import torch
+
+from scripts.train import coarse, export, refine
+from scripts.train.nets import PublishedCoarse, PublishedRefine
+
+STAGES = ("coarse", "export-coarse", "refine", "export-refine")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--stage", choices=STAGES, nargs="+", default=list(STAGES))
+    parser.add_argument("--data", type=Path, help="folder as in the data README")
+    parser.add_argument("--runs", type=Path, help="folder of checkpoints, logs and exported files")
+    parser.add_argument("--limit", type=int, help="people and backgrounds of each set, for a try")
+    given = parser.parse_args(arguments)
+    config: dict[str, Any] = tomllib.loads(given.config.read_text())
+    cv2.setNumThreads(1)  # before the workers fork: OpenCV's thread pool does not survive a fork
+    run(config, given.data or Path(config["root"]), given.runs or Path(config["runs"]), given.stage, given.limit)
+
+
+def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit: int | None) -> None:
+    """The stages in the order given; each reads what the one before left in ``runs``."""
+    runs.mkdir(parents=True, exist_ok=True)
+    exclude = set(config["exclude"])
+    coarse_file, refine_file = runs / "portrait-coarse.onnx", runs / "portrait-refine.onnx"
+    for stage in stages:
+        if stage == "coarse":
+            coarse.train(coarse.CoarseConfig(**config["coarse"]), root, runs, exclude, limit)
+        elif stage == "export-coarse":
+            coarse_net = PublishedCoarse(coarse.averaged_net(runs / "coarse.pt"))
+            width, height = config["coarse"]["shapes"][0]
+            example = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+            report(coarse_file, export.export(coarse_net, example, coarse_file, name="rgb", note=config["name"]))
+        elif stage == "refine":
+            refine.train(refine.RefineConfig(**config["refine"]), root, runs, coarse_file, exclude, limit)
+        elif stage == "export-refine":
+            refine_net = PublishedRefine(refine.averaged_net(runs / "refine.pt"))
+            example = torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))
+            report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
+
+
+def report(path: Path, difference: float) -> None:
+    size, sha256 = export.facts(path)
+    print(f"{path.name}: {size} bytes, sha256 {sha256}, torch and ONNX Runtime differ by at most {difference:.2g}")
+
+
+if __name__ == "__main__":
+    main()

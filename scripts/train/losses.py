@@ -1,0 +1,51 @@
+"""Losses on alpha, all weighted per pixel, all means over trusted pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def transition(alpha: Tensor, radius: int) -> Tensor:
+    """1 within ``radius`` px of a half-transparent pixel or an edge of (N, 1, H, W) alpha."""
+    high = functional.max_pool2d(alpha, 2 * radius + 1, 1, radius)
+    low = -functional.max_pool2d(-alpha, 2 * radius + 1, 1, radius)
+    return ((high - low) > 0.05).float()
+
+
+def weighted_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return (weight * (prediction - target).abs()).sum() / weight.sum().clamp(min=1.0)
+
+
+def laplacian_l1(prediction: Tensor, target: Tensor, weight: Tensor, levels: int) -> Tensor:
+    """L1 of the Laplacian pyramid's bands, level i times 2^i (Hou & Liu 2019, Context-Aware)."""
+    difference = prediction - target
+    total = difference.new_zeros(())
+    for level in range(levels):
+        smaller = functional.avg_pool2d(difference, 2)
+        band = difference - functional.interpolate(
+            smaller, size=difference.shape[-2:], mode="bilinear", align_corners=False
+        )
+        total = total + 2.0**level * (weight * band.abs()).sum() / weight.sum().clamp(min=1.0)
+        difference = smaller
+        weight = functional.avg_pool2d(weight, 2)
+    return total
+
+
+def gradient_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """L1 of horizontal and vertical differences."""
+    difference = prediction - target
+    across = (difference[..., :, 1:] - difference[..., :, :-1]).abs() * weight[..., :, 1:]
+    down = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]
+    return (across.sum() + down.sum()) / weight.sum().clamp(min=1.0)
+
+
+def coarse_loss(logits: Tensor, target: Tensor, trusted: Tensor) -> Tensor:
+    """L1 (x4 in the transition) + 0.3 BCE + 0.5 Laplacian; all tensors (N, 1, H, W) float32."""
+    alpha = torch.sigmoid(logits)
+    edges = transition(target, 3)
+    weight = trusted * (1.0 + 3.0 * edges)
+    cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    entropy = (trusted * cross).sum() / trusted.sum().clamp(min=1.0)
+    return 2.0 * weighted_l1(alpha, target, weight) + 0.3 * entropy + 0.5 * laplacian_l1(alpha, target, weight, 4)

@@ -1,0 +1,251 @@
+"""Stage "refine": train the net that works at the picture's own resolution around the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from scripts.train import data, loop, losses
+from scripts.train.coarse import network_size
+from scripts.train.nets import RefineNet
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """The [refine] table of a config file."""
+
+    crop: int  # px, side of a training crop, a multiple of 16
+    crops: int  # taken from each composed picture
+    pictures: int  # in a batch
+    steps: int
+    minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
+    rate: float
+    weight_decay: float
+    average: float  # decay of the averaged weights
+    coarse_area: int  # px at which the coarse net sees a picture
+    seed: int
+    workers: int
+    shares: dict[str, float]
+
+
+def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: float) -> NDArray[np.float32]:
+    """The coarse matte as the product computes it: resize, run, bicubic back, clip."""
+    height, width = rgb.shape[:2]
+    size = network_size(width, height, int(area))
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    alpha = session.run(None, {"rgb": data.normalise(small)[None]})[0][0, 0]
+    back = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(back, 0.0, 1.0), np.float32)
+
+
+def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Errors a coarse matte has on pictures unlike the training's: shifted, swollen, holes, islands."""
+    height, width = alpha.shape
+    if rng.random() < 0.25:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4.0)).astype(np.float32)
+    if rng.random() < 0.15:
+        side = int(rng.integers(2, 7))
+        kernel = np.ones((side, side), np.uint8)
+        alpha = (cv2.dilate if rng.random() < 0.5 else cv2.erode)(alpha, kernel).astype(np.float32)
+    if rng.random() < 0.15:
+        move = np.array(((1, 0, rng.normal(0, 2)), (0, 1, rng.normal(0, 2))))
+        alpha = cv2.warpAffine(alpha, move, (width, height), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    if rng.random() < 0.12:  # a soft hole or island
+        spot = np.zeros((height, width), np.float32)
+        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        axes = (int(rng.integers(4, 40)), int(rng.integers(4, 40)))
+        cv2.ellipse(spot, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
+        spot = cv2.GaussianBlur(spot, (0, 0), rng.uniform(2, 8))
+        towards = 1.0 if rng.random() < 0.5 else 0.0
+        alpha = alpha + spot * rng.uniform(0.3, 0.9) * (towards - alpha)
+    return np.clip(alpha, 0.0, 1.0).astype(np.float32)
+
+
+class RefineBatches(IterableDataset[data.Batch]):
+    """Endless batches (rgb and coarse alpha as 4 channels, alpha, weight), all uint8."""
+
+    def __init__(self, pool: data.Pool, coarse: Path, config: RefineConfig, seed: int) -> None:
+        self.pool, self.coarse, self.config, self.seed = pool, coarse, config, seed
+
+    def __iter__(self) -> Iterator[data.Batch]:
+        cv2.setNumThreads(1)
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng((self.seed, info.id if info else 0))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(str(self.coarse), options, providers=["CPUExecutionProvider"])
+        side = self.config.crop
+        while True:
+            inputs, targets, weights = [], [], []
+            for _ in range(self.config.pictures):
+                rgb, alpha, weight = self.picture(rng)
+                area = self.config.coarse_area * np.exp(rng.normal(0.0, 0.25))
+                coarse = disturb(coarse_alpha(session, rgb, area), rng)
+                packed = np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8)))
+                for left, top in corners(alpha, coarse, side, self.config.crops, rng):
+                    window = np.s_[top : top + side, left : left + side]
+                    inputs.append(packed[window])
+                    targets.append(alpha[window])
+                    weights.append(weight[window])
+            yield (
+                torch.from_numpy(np.stack(inputs)),
+                torch.from_numpy(np.stack(targets)),
+                torch.from_numpy(np.stack(weights)),
+            )
+
+    def picture(self, rng: np.random.Generator) -> tuple[data.U8, data.U8, data.U8]:
+        """A composed picture whose persons have about the size in px that they have in the source."""
+        person = data.draw_person(self.pool, rng)
+        width = person.alpha.shape[1] * rng.uniform(0.75, 1.2)
+        height = width * rng.uniform(1.0, 1.4)
+        size = (max(int(width), self.config.crop), max(int(height), self.config.crop))
+        rgb, alpha, weight = data.compose(self.pool, person, size, rng, photo_share=0.2, strand_share=0.5)
+        return rgb, alpha, weight
+
+
+def corners(
+    alpha: data.U8, coarse: NDArray[np.float32], side: int, count: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Left top corners of crops: four in five hold a pixel where the truth or the coarse matte is between."""
+    height, width = alpha.shape
+    between = ((alpha > 5) & (alpha < 250)) | (np.abs(coarse - alpha / 255.0) > 0.2)
+    rows, columns = np.nonzero(between)
+    found = []
+    for _ in range(count):
+        left = int(rng.integers(0, width - side + 1))
+        top = int(rng.integers(0, height - side + 1))
+        if rows.size and rng.random() < 0.8:
+            index = int(rng.integers(0, rows.size))
+            left = int(np.clip(columns[index] - rng.integers(0, side), 0, width - side))
+            top = int(np.clip(rows[index] - rng.integers(0, side), 0, height - side))
+        found.append((left, top))
+    return found
+
+
+def refine_loss(alpha: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor) -> torch.Tensor:
+    """L1 (x5 near the edge) + Laplacian + gradient, on unclamped alpha."""
+    weight = trusted * (1.0 + 4.0 * losses.transition(target, 4))
+    return (
+        losses.weighted_l1(alpha, target, weight)
+        + 0.5 * losses.laplacian_l1(alpha, target, weight, 4)
+        + 0.5 * losses.gradient_l1(alpha, target, weight)
+    )
+
+
+def tensor_input(packed: torch.Tensor) -> torch.Tensor:
+    """(N, H, W, 4) uint8 to (N, 4, H, W) float32: normalised RGB, then coarse alpha in 0..1."""
+    mean = torch.tensor((*data.MEAN.tolist(), 0.0)).view(1, 4, 1, 1)
+    std = torch.tensor((*data.STD.tolist(), 255.0)).view(1, 4, 1, 1)
+    return (packed.permute(0, 3, 1, 2).float() - mean) / std
+
+
+def averaged_net(checkpoint: Path) -> RefineNet:
+    """The averaged weights of a checkpoint, ready to predict."""
+    net = RefineNet()
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net.load_state_dict(state["average"])
+    net.eval()
+    return net
+
+
+def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> dict[str, float]:
+    """MAD and MSE of coarse + refiner on ``limit`` pictures of val."""
+    net.eval()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(str(coarse), options, providers=["CPUExecutionProvider"])
+    first, mads, squares = [], [], []
+    for path in sorted((root / "val").glob("*.png"))[:limit]:
+        rgb = data.read_rgb(path.with_suffix(".jpg"))
+        height, width = (side // 16 * 16 for side in rgb.shape[:2])
+        truth = data.read_alpha(path)[:height, :width].astype(np.float32) / 255.0
+        alpha = coarse_alpha(session, rgb, area)
+        packed = np.dstack((rgb, (alpha * 255.0 + 0.5).astype(np.uint8)))[:height, :width]
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            found = net(tensor_input(torch.from_numpy(packed.copy())[None])).float()[0, 0].clamp(0, 1).numpy()
+        first.append(np.abs(alpha[:height, :width] - truth).mean())
+        mads.append(np.abs(found - truth).mean())
+        squares.append(np.square(found - truth).mean())
+    net.train()
+    return {
+        "mad_coarse": float(np.mean(first)),
+        "mad_val": float(np.mean(mads)),
+        "mse_val": float(np.mean(squares)),
+    }
+
+
+def train(
+    config: RefineConfig, root: Path, runs: Path, coarse: Path, exclude: set[str], limit: int | None
+) -> list[dict[str, float]]:
+    """Train on the outputs of the coarse ONNX file, or go on from ``runs/refine.pt``; returns the log."""
+    torch.manual_seed(config.seed)
+    net = RefineNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+    average = loop.Average(net, config.average)
+    progress = loop.Progress()
+    checkpoint = runs / "refine.pt"
+    if checkpoint.exists():
+        progress = loop.load_checkpoint(checkpoint, net, average, optimizer)
+        print(f"going on from step {progress.step}", flush=True)
+    people = data.load_people(root, sorted(config.shares), exclude, None, limit)
+    pool = data.make_pool(people, data.load_backgrounds(root, None, limit), config.shares)
+    print(f"{len(pool.people)} people, {len(pool.backgrounds)} backgrounds", flush=True)
+    stream = RefineBatches(pool, coarse, config, config.seed + progress.step)
+    loader = DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=config.workers,
+        prefetch_factor=4 if config.workers else None,
+    )
+    net.train()
+    clock, running, counted, last_save, last_check = loop.Clock(), 0.0, 0, 0.0, progress.elapsed_s
+    for packed, alpha, weight in loader:
+        fraction = progress.fraction(config.steps, config.minutes)
+        if fraction >= 1.0:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate * loop.learning_rate(fraction)
+        picture = tensor_input(packed).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = net(picture)
+        loss = refine_loss(found.float(), alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        progress.step += 1
+        average.update(net, progress.step)
+        progress.elapsed_s += clock.lap()
+        running += float(loss.detach())
+        counted += 1
+        if counted == 50 or (limit is not None and counted == 2):
+            row = {
+                "step": float(progress.step),
+                "minutes": progress.elapsed_s / 60.0,
+                "loss": running / counted,
+                "rate": loop.learning_rate(fraction),
+            }
+            if progress.elapsed_s - last_check > 300.0:
+                state = {name: value.clone() for name, value in net.state_dict().items()}
+                net.load_state_dict(average.state)
+                row |= check(net, coarse, root, config.coarse_area, 30)
+                net.load_state_dict(state)
+                last_check = progress.elapsed_s
+            progress.log.append(row)
+            print({name: round(value, 5) for name, value in row.items()}, flush=True)
+            running, counted = 0.0, 0
+        if progress.elapsed_s - last_save > 120.0:
+            loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
+            loop.write_log(runs / "refine.csv", progress.log)
+            last_save = progress.elapsed_s
+    loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
+    loop.write_log(runs / "refine.csv", progress.log)
+    return progress.log
