@@ -220,7 +220,7 @@ def _options(chosen: dict[str, Any]) -> Options:
 
     crop = {"aspect": _aspect(chosen["aspect"]), "head_room": chosen["head_room"]}
     detect = {"second_face_ratio": chosen["second_face"], "turn": chosen["turn"] or None}
-    limits = {"longest": chosen["max_side"]}
+    limits = {"max_side": chosen["max_side"]}
     return Options(
         crop=CropOptions(**_given(crop)),
         detect=DetectOptions(**_given(detect)),

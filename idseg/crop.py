@@ -7,8 +7,9 @@ cut back at its window is exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +17,9 @@ from idseg.errors import OptionError
 from idseg.types import Alpha, BodyParts, Box, Size, Window
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
+
+_SPARE = 1 / 6
+"""What stays free beside the face box, in face widths, however the body is turned: ear and hair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class CropOptions:
     """Widest window in face widths: a body turned or arms spread do not make the head small."""
     hair_gap: float = 0.04
     """Least gap between the top of the hair or hat and the window's top, as a share of the window's height."""
+    side_gap: float = 0.03
+    """Least gap between hair or hat brim and the window's sides, as a share of its width."""
     keep_inside: bool = True
-    """Shrink the window (never below ``least_faces_wide``) rather than leave the photo at the bottom: a chest cut off
+    """Give up head room, then shrink the window (never below ``least_faces_wide``) rather than leave the photo at the bottom: a chest cut off
     in mid-air looks torn."""
     least_faces_wide: float = 1.75
     """Narrowest window in face widths: both ears and the hair beside them."""
@@ -52,45 +58,53 @@ class CropOptions:
                 raise OptionError(f"{name} {value:g} is outside 0.1 .. 1", **{name: value})
 
 
+class Head(NamedTuple):
+    """What a matte shows of hair, hat and head above the chin: its highest row, first column and one past its last."""
+
+    top: float
+    left: float
+    right: float
+
+
 def window(
-    face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, hair_top: float | None = None
+    face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, head: Head | None = None
 ) -> Window:
     """The head-and-shoulders window of a person.
 
     Args:
         face_box: face box, photo pixels.
         parts: the ten points, photo pixels.
-        photo: the photo's size; the window may leave it, but is kept inside at the bottom where that costs nothing
-        needed. options: the proportions. hair_top: row of the highest pixel of hair or hat, where the matte has shown
-        it.
+        photo: the photo's size; the window may leave it, but is kept inside where that costs nothing needed.
+        options: the proportions.
+        head: hair, hat and head above the chin, where a matte has shown them, photo pixels: all of it comes inside.
     """
     options = CropOptions() if options is None else options
     left, right = parts.left_shoulder, parts.right_shoulder
-    width = min(
-        max(face_box.width / options.face_share, abs(right.x - left.x) / options.shoulder_share),
-        face_box.width * options.most_faces_wide,
-    )
+    width = max(face_box.width / options.face_share, abs(right.x - left.x) / options.shoulder_share)
+    inner_left, inner_right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
+    if head is not None:
+        inner_left, inner_right = min(inner_left, head.left), max(inner_right, head.right)
+        width = max(width, (inner_right - inner_left) / (1 - 2 * options.side_gap))
+    width = min(width, face_box.width * options.most_faces_wide)
     top = face_box.top - options.head_room * face_box.height
     bottom = top + width / options.aspect
-    if hair_top is not None:
-        # (hair_top - top) / (bottom - top) >= gap, the bottom staying where it is.
-        top = min(top, (hair_top - options.hair_gap * bottom) / (1 - options.hair_gap))
+    if head is not None:
+        if options.keep_inside and top < 0:
+            # A photo without that much room above: down to its edge, as long as the least gap stays.
+            lower = min(0.0, max(top, head.top - options.hair_gap * (bottom - top)))
+            top, bottom = lower, bottom + lower - top
+        # (head.top - top) / (bottom - top) >= gap, the bottom staying where it is.
+        top = min(top, (head.top - options.hair_gap * bottom) / (1 - options.hair_gap))
         width = max(width, (bottom - top) * options.aspect)
     if options.keep_inside and bottom > photo.height:
-        least = max(face_box.width * options.least_faces_wide, 1.0)
-        shrunk = max((photo.height - top) * options.aspect, least)
-        width = min(width, shrunk)
+        least = max(face_box.width * options.least_faces_wide, inner_right - inner_left, 1.0)
+        width = min(width, max((photo.height - top) * options.aspect, least))
         bottom = top + width / options.aspect
     center = (left.x + right.x) / 2
-    # The face stays inside with a sixth of its width to spare, however the body is turned.
-    spare = face_box.width / 6
-    reach = width / 2 - spare
-    face_left, face_right = face_box.left, face_box.right
-    center = (
-        min(max(center, face_right - reach), face_left + reach)
-        if face_right - face_left < 2 * reach
-        else (face_box.center[0])
-    )
+    if inner_right - inner_left < width:
+        center = min(max(center, inner_right - width / 2), inner_left + width / 2)
+    else:
+        center = (inner_left + inner_right) / 2
     size = Size(max(1, round(width)), max(1, round(bottom - top)))
     return Window(round(center - size.width / 2), round(top), size.width, size.height)
 
@@ -119,14 +133,24 @@ def inside(photo: Size, window: Window) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def hair_top(alpha: Alpha, threshold: float = 0.5, least_share: float = 0.01) -> int | None:
-    """First row of a head-and-shoulders matte (H, W) in which at least ``least_share`` of the width (at least 2 px)
-    is person.
+def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> Head | None:
+    """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person above the
+    row of the chin. None where nothing is there.
 
-    None where no row is: single stray pixels are no hair.
+    Args:
+        threshold: alpha from which a pixel is person.
+        least_share: rows (columns) with fewer person pixels than this share of the width (height) are stray hairs.
     """
-    rows = np.flatnonzero((alpha >= threshold).sum(axis=1) >= max(2, least_share * alpha.shape[1]))
-    return int(rows[0]) if rows.size else None
+    above = np.ascontiguousarray((alpha[: max(1, int(chin_row))] >= threshold).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    if count < 2:
+        return None
+    piece = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    rows = np.flatnonzero(piece.sum(axis=1) >= max(2, least_share * alpha.shape[1]))
+    columns = np.flatnonzero(piece.sum(axis=0) >= max(2, least_share * alpha.shape[0]))
+    if not rows.size or not columns.size:
+        return None
+    return Head(float(rows[0]), float(columns[0]), float(columns[-1] + 1))
 
 
 def _overlap(shape: tuple[int, ...], window: Window) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

@@ -17,7 +17,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from idseg import crop, detect, landmarks, pose
+from idseg import crop, detect, landmarks, pose, zoom
 from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.decode import DecodeLimits, PhotoLike, decode
 from idseg.errors import OptionError, SidewaysError, UpsideDownError
@@ -33,15 +33,8 @@ RefinerName = Literal["net", "closed-form", "none"]
 _DETECTION_SIDE_PX = 1280
 """Longest side of the copy that faces and people are looked for in: the full-range detector then sees faces from
 about 1/40."""
-_MESH_REACH = 0.55
-"""Margin around the face box, in box sizes, of the crop that the face mesh is fitted in (its short-range detector
-wants the whole head)."""
-_POSE_REACH = (2.6, 1.6, 4.2)
-"""What the pose model is shown around the face box, in box sizes: to each side, above, below."""
-_MODEL_SIDE_PX = 512
-"""Longest side of the crops for the mesh (192 px inside) and the pose model (256 px inside)."""
 _MOST_LOOKS = 4
-"""How often the window may grow after hair that reaches its top; each time by a quarter."""
+"""How often the window may grow after hair or a hat that reaches its edge; each time by a quarter."""
 _GROWTH = 0.25
 
 
@@ -165,10 +158,13 @@ class Segmenter:
             seen = detect.one_face(small, (finder.short, finder.full), self.options.detect)
             face = detect.enlarged(seen, 1 / scale)
         with clock("landmarks"):
-            mesh = _look(rgb, _mesh_area(face), finder.mesh)
-            poses = _look_all(rgb, _pose_area(face), finder.pose)
+            mesh = zoom.look_mesh(rgb, zoom.mesh_area(face), finder.mesh)
+            poses = zoom.look_poses(rgb, zoom.pose_area(face), finder.pose)
+            body = zoom.pose_of(face, poses)
+            if body is not None:
+                detect.refuse_body_upside_down(landmarks.body_roll_deg(body), self.options.detect)
             size = Size(rgb.shape[1], rgb.shape[0])
-            return landmarks.person(face, mesh, _pose_of(face, poses), size, self.options.landmarks)
+            return landmarks.person(face, mesh, body, size, self.options.landmarks)
 
     def _cut_out(self, rgb: Rgb, person: Person, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
@@ -177,23 +173,38 @@ class Segmenter:
         options = self.options.crop
         window = crop.window(person.face_box, person.parts, photo, options)
         with clock("matte"):
-            looked = window
-            for _ in range(_MOST_LOOKS):
-                coarse = matter.coarse(_filled(rgb, looked))
-                top = crop.hair_top(coarse)
-                if top is None or top > 0 or looked.top <= 0:
-                    break
-                grow = round(_GROWTH * looked.height)
-                wide = round(grow * options.aspect)
-                looked = Window(looked.left - wide // 2, looked.top - grow, looked.width + wide, looked.height + grow)
-            hair = None if top is None else float(max(looked.top + top, 0))
-            fitted = crop.window(person.face_box, person.parts, photo, options, hair)
+            looked, coarse, head = self._look_at_head(rgb, person, window, matter)
+            fitted = crop.window(person.face_box, person.parts, photo, options, head)
             if fitted != looked:
                 coarse = matter.coarse(_filled(rgb, fitted))
         with clock("refine"):
             alpha = matter.refine(_filled(rgb, fitted), coarse)
             alpha = np.where(crop.inside(photo, fitted), alpha, np.float32(0))
         return fitted, crop.take(rgb, fitted), alpha
+
+    def _look_at_head(
+        self, rgb: Rgb, person: Person, window: Window, matter: _Matter
+    ) -> tuple[Window, Alpha, crop.Head | None]:
+        """A window that shows the whole head, its coarse matte, and where the head lies in the photo."""
+        photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
+        for look in range(_MOST_LOOKS):
+            coarse = matter.coarse(_filled(rgb, window))
+            head = crop.head_extent(coarse, person.face_box.bottom - window.top)
+            if head is None:
+                break
+            cut_off = (
+                (head.top <= 0 and window.top > photo.top)
+                or (head.left <= 0 and window.left > photo.left)
+                or (head.right >= window.width and window.right < photo.right)
+            )
+            head = crop.Head(head.top + window.top, head.left + window.left, head.right + window.left)
+            if not cut_off or look == _MOST_LOOKS - 1:
+                break
+            grow = round(_GROWTH * window.height / 2), round(_GROWTH * window.width / 2)
+            window = Window(
+                window.left - grow[1], window.top - 2 * grow[0], window.width + 2 * grow[1], window.height + 2 * grow[0]
+            )
+        return window, coarse, head
 
     def _finding(self) -> _Finder:
         with self._lock:
@@ -255,65 +266,12 @@ class _Clock:
             self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
 
 
-def _mesh_area(face: FaceDetection) -> Box:
-    box = face.box
-    side = max(box.width, box.height) * (1 + 2 * _MESH_REACH)
-    x, y = box.center
-    return Box(x - side / 2, y - side / 2, side, side)
-
-
-def _pose_area(face: FaceDetection) -> Box:
-    box = face.box
-    beside, above, below = (reach * max(box.width, box.height) for reach in _POSE_REACH)
-    x, _ = box.center
-    return Box(x - beside, box.top - above, 2 * beside, above + box.height + below)
-
-
-def _clamped(area: Box, photo: Size) -> Window:
-    left, top = max(0, int(area.left)), max(0, int(area.top))
-    right, bottom = min(photo.width, int(area.right) + 1), min(photo.height, int(area.bottom) + 1)
-    return Window(left, top, max(1, right - left), max(1, bottom - top))
-
-
-def _zoomed(rgb: Rgb, area: Box) -> tuple[Rgb, Window, float]:
-    window = _clamped(area, Size(rgb.shape[1], rgb.shape[0]))
-    small, scale = detect.reduced(crop.take(rgb, window), _MODEL_SIDE_PX)
-    return small, window, scale
-
-
-def _look(rgb: Rgb, area: Box, find: Callable[[Rgb], FaceMesh | None]) -> FaceMesh | None:
-    """The mesh found in an area of the picture, in the picture's pixels."""
-    small, window, scale = _zoomed(rgb, area)
-    mesh = find(small)
-    if mesh is None:
-        return None
-    return FaceMesh(mesh.points / scale + np.array([window.left, window.top, 0.0]), mesh.score)
-
-
-def _look_all(rgb: Rgb, area: Box, find: Callable[[Rgb], tuple[PosePoints, ...]]) -> tuple[PosePoints, ...]:
-    """The poses found in an area of the picture, in the picture's pixels."""
-    small, window, scale = _zoomed(rgb, area)
-    origin = np.array([window.left, window.top, 0.0])
-    return tuple(PosePoints(p.points / scale + origin, p.visibility, p.presence) for p in find(small))
-
-
-def _pose_of(face: FaceDetection, poses: tuple[PosePoints, ...]) -> PosePoints | None:
-    """The pose whose nose is nearest to the face's, if it lies within a face width of it."""
-    near = None
-    least = face.box.width
-    for candidate in poses:
-        apart = float(np.hypot(*(candidate.points[0, :2] - np.array(face.nose_tip))))
-        if apart <= least:
-            near, least = candidate, apart
-    return near
-
-
 def _filled(rgb: Rgb, window: Window) -> Rgb:
     """The pixels under the window; outside the photo its edge pixels are repeated, which a net takes for background."""
     photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
     if window.left >= 0 and window.top >= 0 and window.right <= photo.right and window.bottom <= photo.bottom:
         return crop.take(rgb, window)
-    part = _clamped(Box(*map(float, window)), photo.size)
+    part = zoom.clamped(Box(*map(float, window)), photo.size)
     return cv2.copyMakeBorder(
         rgb[part.top : part.bottom, part.left : part.right],
         max(0, part.top - window.top),
