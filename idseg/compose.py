@@ -53,7 +53,7 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
     """``foreground`` (H, W, 3) over ``background`` (H, W, 3) by ``alpha`` (H, W); rounded to the nearest."""
     weight = alpha[..., None]
     mixed = foreground.astype(np.float32) * weight + background.astype(np.float32) * (1.0 - weight)
-    return cv2.convertScaleAbs(mixed)
+    return np.asarray(cv2.convertScaleAbs(mixed), np.uint8)
 
 
 def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:

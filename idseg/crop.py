@@ -42,8 +42,8 @@ class CropOptions:
     side_gap: float = 0.03
     """Least gap between hair or hat brim and the window's sides, as a share of its width."""
     keep_inside: bool = True
-    """Give up head room, then shrink the window (never below ``least_faces_wide``) rather than leave the photo at the bottom: a chest cut off
-    in mid-air looks torn."""
+    """Give up head room, then shrink the window (never below ``least_faces_wide``) rather than leave the photo at the
+    bottom: a chest cut off in mid-air looks torn."""
     least_faces_wide: float = 1.75
     """Narrowest window in face widths: both ears and the hair beside them."""
 
@@ -134,8 +134,8 @@ def inside(photo: Size, window: Window) -> npt.NDArray[np.bool_]:
 
 
 def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> Head | None:
-    """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person above the
-    row of the chin. None where nothing is there.
+    """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person
+    above the row of the chin. None where nothing is there.
 
     Args:
         threshold: alpha from which a pixel is person.

@@ -51,8 +51,8 @@ class DetectOptions:
     turned_score: float = 0.75
     """Score in a turned copy below which the find proves nothing: skin and wrinkles reach 0.6 at any turn."""
     again_score: float = 0.64
-    """Score that some detector must give the face again in a crop around it. Measured on 250 portraits: 1 % lie lower; of 15
-    finds in 150 pictures without people one lies higher."""
+    """Score that some detector must give the face again in a crop around it. Measured on 250 portraits: 1 % lie
+    lower; of 15 finds in 150 pictures without people one lies higher."""
     certain_score: float = 0.85
     """Score of a single face that needs no look again (half of all portraits; no picture without people reached it)."""
     second_again_score: float = 0.72
@@ -145,8 +145,8 @@ def persons(faces: tuple[FaceDetection, ...], options: DetectOptions) -> tuple[F
 
 
 def face_roll_deg(face: FaceDetection) -> float:
-    """Roll of a detected face, -180..180, > 0 clockwise: the turn that fits the eyes' line and the line from the eyes to the
-    mouth best, weighted by their lengths (in profile the eyes' line is short and says nothing)."""
+    """Roll of a detected face, -180..180, > 0 clockwise: the turn that fits the eyes' line and the line from the eyes
+    to the mouth best, weighted by their lengths (in profile the eyes' line is short and says nothing)."""
     eyes = midpoint(face.left_eye, face.right_eye)
     across = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
     down = face.mouth[0] - eyes[0], face.mouth[1] - eyes[1]
@@ -213,7 +213,7 @@ def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
     if scale == 1.0:
         return rgb, 1.0
     size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), scale
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
 def enlarged(face: FaceDetection, factor: float, dx: float = 0.0, dy: float = 0.0) -> FaceDetection:

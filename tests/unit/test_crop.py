@@ -53,7 +53,8 @@ def test_hair_and_hats_stay_inside(hair: float, left: float, right: float) -> No
 
 
 def test_a_photo_without_head_room_gives_no_band_above() -> None:
-    """The face box starts 60 px below the photo's top, hair ends 30 px below it: the window starts at the photo's edge."""
+    """The face box starts 60 px below the photo's top, hair ends 30 px below it: the window starts at the photo's
+    edge."""
     found = window(FACE_BOX.moved(0, -56), PARTS.moved(0, -56), PHOTO, None, Head(30, 90, 250))
     assert found.top == 0
     assert found.size == window(FACE_BOX, PARTS, PHOTO).size
@@ -124,4 +125,4 @@ def test_head_extent_ignores_stray_pixels_other_pieces_and_the_body() -> None:
 )
 def test_wrong_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
-        CropOptions(**options)
+        CropOptions(**options)  # type: ignore[arg-type]

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idseg.geometry import head_angles, iou, slope_deg, turn_points, wrap_deg
-from idseg.types import Box, Size
+from idseg.types import Box, Points, Size
 
 ANGLE = st.floats(-60, 60)
 
 
-def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+def rotation(yaw: float, pitch: float, roll: float) -> Points:
     """Camera-from-head: roll in the picture last (x right, y down, z away)."""
     y, p, r = (math.radians(v) for v in (yaw, pitch, roll))
     # Looking to the picture's right turns the picture-right side away (z up): x -> (cos, 0, sin).
@@ -19,7 +19,8 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     # Looking up brings the chin forward: y -> (0, cos, -sin).
     about_x = np.array([[1, 0, 0], [0, math.cos(p), math.sin(p)], [0, -math.sin(p), math.cos(p)]])
     about_z = np.array([[math.cos(r), -math.sin(r), 0], [math.sin(r), math.cos(r), 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    turn: Points = about_z @ about_y @ about_x
+    return turn
 
 
 @pytest.mark.parametrize(
