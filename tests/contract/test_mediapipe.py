@@ -6,6 +6,7 @@ The portrait is scikit-image's astronaut (NASA, public domain, 512x512): face at
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from idseg.backends import mediapipe as backend
 from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
-from idseg.errors import ModelDamagedError, ModelMissingError, OptionError, PhotoTypeError
+from idseg.errors import DependencyError, ModelDamagedError, ModelMissingError, OptionError, PhotoTypeError
 from idseg.models import Manifest, load_manifest
 from idseg.types import FaceDetection, Rgb
 
@@ -244,6 +246,25 @@ class TestFailures:
         path.write_bytes(b"not a flatbuffer" * 9)
         with pytest.raises(ModelDamagedError, match="does not load"):
             FaceDetector(with_file(manifest, "face-full", path, trusted=True), "full")(portrait)
+
+    @pytest.mark.parametrize(
+        ("error", "mending"),
+        [
+            (OSError("libEGL.so.1: cannot open shared object file"), "apt-get install -y libegl1 libgles2"),
+            (ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe"), "pip install 'mediapipe>=1.2,<2'"),
+        ],
+        ids=["library", "package"],
+    )
+    def test_what_is_missing_is_named_with_what_mends_it(
+        self, manifest: Manifest, portrait: Rgb, monkeypatch: pytest.MonkeyPatch, error: Exception, mending: str
+    ) -> None:
+        def fail() -> None:
+            raise error
+
+        monkeypatch.setattr(backend, "_loaded", [])
+        monkeypatch.setattr(backend, "_import_tasks", fail)
+        with pytest.raises(DependencyError, match=re.escape(mending)):
+            FaceDetector(manifest, "short")(portrait)
 
     def test_a_closed_detector_says_so(self, manifest: Manifest, portrait: Rgb) -> None:
         detector = FaceDetector(manifest, "short")
