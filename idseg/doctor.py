@@ -13,8 +13,14 @@ from idseg.errors import IdsegError
 from idseg.models import load_manifest
 
 PACKAGES = ("mediapipe", "opencv-contrib-python", "onnxruntime", "numpy", "pillow", "pymatting", "numba")
-LIBRARIES = {"libGL.so.1": "apt-get install -y libgl1", "libgthread-2.0.so.0": "apt-get install -y libglib2.0-0"}
-"""Shared libraries that OpenCV's Linux wheel wants and slim systems lack, and Debian's command for each."""
+LIBRARIES = {
+    "libEGL.so.1": "apt-get install -y libegl1",
+    "libGLESv2.so.2": "apt-get install -y libgles2",
+    "libGL.so.1": "apt-get install -y libgl1",
+    "libgthread-2.0.so.0": "apt-get install -y libglib2.0-0",
+}
+"""Shared libraries that MediaPipe's (the first two) and OpenCV's Linux wheels are linked to and slim systems lack, and
+Debian's command for each."""
 
 
 class Check(NamedTuple):

@@ -162,7 +162,7 @@ class Segmenter:
             poses = zoom.look_poses(rgb, zoom.pose_area(face), finder.pose)
             body = zoom.pose_of(face, poses)
             if body is not None:
-                detect.refuse_body_upside_down(landmarks.body_roll_deg(body), self.options.detect)
+                detect.refuse_turned_body(landmarks.body_roll_deg(body), self.options.detect)
             size = Size(rgb.shape[1], rgb.shape[0])
             return landmarks.person(face, mesh, body, size, self.options.landmarks)
 

@@ -14,7 +14,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_LIBRARIES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+_LIBRARIES = {
+    "libEGL.so.1": "libegl1",
+    "libGLESv2.so.2": "libgles2",
+    "libGL.so.1": "libgl1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+}
+"""What MediaPipe (the first two) and OpenCV are linked to, and Debian's packages of them."""
 
 
 def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
@@ -55,7 +61,7 @@ def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
 
 
 def system_libraries() -> None:
-    """OpenCV's Linux wheel wants libGL.so.1, which slim systems lack: install it where we may, else say how."""
+    """MediaPipe and OpenCV are linked to libraries that slim systems lack: install them where we may, else say how."""
     if not sys.platform.startswith("linux"):
         return
     missing = [package for library, package in _LIBRARIES.items() if not _loads(library)]
@@ -63,11 +69,11 @@ def system_libraries() -> None:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"Installing {' '.join(missing)} (OpenCV needs it) …", flush=True)
+        print(f"Installing {' '.join(missing)} (MediaPipe and OpenCV need it) …", flush=True)
         subprocess.run(["apt-get", "update", "-qq"], check=False)
         if subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0:
             return
-    raise SystemExit(f"OpenCV needs {' and '.join(missing)}; run: sudo {' '.join(command)}")
+    raise SystemExit(f"MediaPipe and OpenCV need {' and '.join(missing)}; run: sudo {' '.join(command)}")
 
 
 def _loads(library: str) -> bool:
