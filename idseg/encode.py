@@ -58,7 +58,7 @@ def jpeg(pixels: Rgb, *, quality: int = 95, dpi: float | None = None, srgb_tag: 
     if dpi is not None:
         options["dpi"] = (round(_checked_dpi(dpi)),) * 2
     if srgb_tag and image.mode == "RGB":
-        options["icc_profile"] = _srgb_profile()
+        options["icc_profile"] = srgb_profile()
     image.save(stream, "JPEG", quality=quality, subsampling=_444, **options)
     return stream.getvalue()
 
@@ -110,7 +110,7 @@ def _image(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> Image.Im
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _srgb_profile() -> bytes:
+def srgb_profile() -> bytes:
     """LittleCMS's sRGB with a fixed date (ICC.1:2022, 7.2.10) in place of now: equal pixels give equal bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]

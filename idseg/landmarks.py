@@ -7,7 +7,7 @@ of the person's right side therefore becomes ``left_…`` here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def person(
         head = mesh_angles(mesh)
         if abs(head.yaw_deg) <= options.mesh_yaw_deg:
             face_points, box = _mesh_points(mesh, face, head), mesh_box(mesh)
-            return _assemble(box, face.score, face_points, pose, head, photo)
+            return replace(_assemble(box, face.score, face_points, pose, head, photo), mesh=mesh)
     if pose is not None:
         head = pose_angles(pose)
         face_points = _pose_face_points(pose, face)

@@ -103,8 +103,12 @@ class Segmenter:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __call__(self, photo: PhotoLike) -> Result:
+    def __call__(self, photo: PhotoLike, *, window: crop.CropOptions | None = None) -> Result:
         """The answer to one photo.
+
+        Args:
+            photo: a path, bytes, a binary file, an array or a PIL image.
+            window: proportions of the cut for this photo only; None: those of the options.
 
         Raises:
             InputError: it cannot be decoded or breaks the limits.
@@ -116,14 +120,14 @@ class Segmenter:
         rgb, person = self._find_turning(rgb, clock)
         with clock("pose"):
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
-        window, cut, alpha = self._cut_out(rgb, person, clock)
+        at, cut, alpha = self._cut_out(rgb, person, self.options.crop if window is None else window, clock)
         with clock("foreground"):
             foreground = estimate_foreground(cut, alpha)
         return Result(
             photo=rgb,
             person=person,
             pose=classes,
-            window=window,
+            window=at,
             cut=cut,
             alpha=alpha,
             foreground=foreground,
@@ -166,11 +170,10 @@ class Segmenter:
             size = Size(rgb.shape[1], rgb.shape[0])
             return landmarks.person(face, mesh, body, size, self.options.landmarks)
 
-    def _cut_out(self, rgb: Rgb, person: Person, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
+    def _cut_out(self, rgb: Rgb, person: Person, options: crop.CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
         matter = self._matting()
         photo = Size(rgb.shape[1], rgb.shape[0])
-        options = self.options.crop
         window = crop.window(person.face_box, person.parts, photo, options)
         with clock("matte"):
             looked, coarse, head = self._look_at_head(rgb, person, window, matter)

@@ -16,7 +16,7 @@ Values are frozen: a stage takes some and gives new ones. Arrays inside are not 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -131,8 +131,8 @@ class BodyParts:
 
     def items(self) -> Iterator[tuple[PartName, Point]]:
         """(name, point) in the API's order."""
-        for field in fields(self):
-            yield field.name, getattr(self, field.name)  # type: ignore[misc]
+        for part in fields(self):
+            yield part.name, getattr(self, part.name)  # type: ignore[misc]
 
     def moved(self, dx: float, dy: float) -> BodyParts:
         """All points moved by (dx, dy) pixels."""
@@ -251,3 +251,5 @@ class Person:
     face_score: float
     parts: BodyParts
     head: HeadAngles
+    mesh: FaceMesh | None = field(default=None, repr=False, compare=False)
+    """The face mesh the parts come from; None where they come from another model (profiles, hidden faces)."""
