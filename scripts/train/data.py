@@ -8,6 +8,9 @@ Three kinds of material (see /work/shared/data/README.md for what they are):
 * *background*: pictures without people, besides the plain and gradient backdrops drawn here.
 """
 
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
 from __future__ import annotations
 
 import hashlib
@@ -273,7 +276,7 @@ def random_crop(picture: U8, width: int, height: int, rng: np.random.Generator, 
     top = int(rng.integers(0, max(source_height - crop_height, 0) + 1))
     window = picture[top : top + crop_height, left : left + crop_width]
     how = cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR
-    window = cv2.resize(window, (width, height), interpolation=how)
+    window = np.asarray(cv2.resize(window, (width, height), interpolation=how), np.uint8)
     if rng.random() < 0.5:
         window = window[:, ::-1]
     return np.ascontiguousarray(window, np.uint8)
@@ -297,7 +300,9 @@ def spoil(rgb: U8, rng: np.random.Generator) -> U8:
     if rng.random() < 0.3:
         quality = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(35, 96))]
         coded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), quality)[1]
-        rgb = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert decoded is not None  # we have just encoded it
+        rgb = np.asarray(decoded[..., ::-1], np.uint8)
     return np.ascontiguousarray(rgb)
 
 

@@ -1,5 +1,8 @@
 """Stage "refine": train the net that works at the picture's own resolution around the edge."""
 
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -50,7 +53,7 @@ def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     """Errors a coarse matte has on pictures unlike the training's: shifted, swollen, holes, islands."""
     height, width = alpha.shape
     if rng.random() < 0.25:
-        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4.0)).astype(np.float32)
+        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4.0)), np.float32)
     if rng.random() < 0.15:
         side = int(rng.integers(2, 7))
         kernel = np.ones((side, side), np.uint8)
@@ -63,7 +66,7 @@ def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
         centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
         axes = (int(rng.integers(4, 40)), int(rng.integers(4, 40)))
         cv2.ellipse(spot, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
-        spot = cv2.GaussianBlur(spot, (0, 0), rng.uniform(2, 8))
+        spot = np.asarray(cv2.GaussianBlur(spot, (0, 0), rng.uniform(2, 8)), np.float32)
         towards = 1.0 if rng.random() < 0.5 else 0.0
         alpha = alpha + spot * rng.uniform(0.3, 0.9) * (towards - alpha)
     return np.clip(alpha, 0.0, 1.0).astype(np.float32)
