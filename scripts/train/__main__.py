@@ -13,10 +13,11 @@ import cv2
 import tomllib
 import torch
 
-from scripts.train import coarse, export, refine
+from scripts.train import coarse, export, publish, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-STAGES = ("coarse", "export-coarse", "refine", "export-refine")
+STAGES = ("coarse", "export-coarse", "refine", "export-refine", "publish")
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,6 +52,11 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             refine_net = PublishedRefine(refine.averaged_net(runs / "refine.pt"))
             example = torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))
             report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
+        elif stage == "publish":
+            files = [path for path in (coarse_file, refine_file) if path.exists()]
+            width, height = config["coarse"]["shapes"][0]
+            source = f"trained here: scripts/train/configs/{config['name']}.toml"
+            publish.publish(runs, MODELS, {f.stem: export.facts(f) for f in files}, source, (width, height))
 
 
 def report(path: Path, difference: float) -> None:

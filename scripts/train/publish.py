@@ -1,0 +1,54 @@
+"""Stage "publish": copy the exported files into models/ and rewrite their two blocks of the manifest."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+BEGIN = "# --- our matting nets: written by scripts/train (stage publish) ---"
+END = "# --- end of our matting nets ---"
+
+_BLOCKS = {
+    "portrait-coarse": """[[model]]
+name = "portrait-coarse"
+task = "matting"
+file = "portrait-coarse.onnx"
+sha256 = "{sha256}"
+bytes = {bytes}
+source = "{source}"
+licence = "Apache-2.0"
+input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
+std = [58.395, 57.12, 57.375] }}
+output = {{ name = "alpha", activation = "none" }}
+""",
+    "portrait-refine": """[[model]]
+name = "portrait-refine"
+task = "refine"
+file = "portrait-refine.onnx"
+sha256 = "{sha256}"
+bytes = {bytes}
+source = "{source}"
+licence = "Apache-2.0"
+input = {{ name = "rgba", multiple = 16, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375] }}
+output = {{ name = "alpha", activation = "none" }}
+""",
+}
+
+
+def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: tuple[int, int]) -> None:
+    """Copy ``runs/NAME.onnx`` of every name in ``facts`` (bytes, sha256) and describe them in models/manifest.toml."""
+    blocks = []
+    for name, (length, sha256) in facts.items():
+        shutil.copyfile(runs / f"{name}.onnx", models / f"{name}.onnx")
+        block = _BLOCKS[name].format(bytes=length, sha256=sha256, source=source, width=size[0], height=size[1])
+        blocks.append(block)
+    section = "\n".join((BEGIN, "", *blocks, END)) + "\n"
+    manifest = models / "manifest.toml"
+    text = manifest.read_text(encoding="utf-8")
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END) + "\n", re.DOTALL)
+    text = pattern.sub(lambda _: section, text) if BEGIN in text else text.rstrip("\n") + "\n\n" + section
+    beside = manifest.with_suffix(".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, manifest)
