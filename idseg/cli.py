@@ -102,7 +102,7 @@ def main() -> None:
 @click.option(
     "--refine",
     type=click.Choice(["net", "closed-form", "none"]),
-    default="net",
+    default="none",
     show_default=True,
     help="How hair is refined.",
 )
