@@ -13,8 +13,8 @@ _CYAN = (0, 229, 255)
 _YELLOW = (255, 214, 0)
 _WHITE = (255, 255, 255)
 _DARK = (24, 24, 28)
-_LONGEST_PX = 1600
-"""The drawing is reduced to this: it is for looking, not for measuring."""
+_LONGEST_PX = (1000, 1600)
+"""The drawing's longest side: it is for looking, not for measuring, so a small photo is enlarged until names fit in."""
 
 
 def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
@@ -25,11 +25,13 @@ def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
     height, width = photo.shape[:2]
     left, top = min(0, window.left), min(0, window.top)
     right, bottom = max(width, window.right), max(height, window.bottom)
-    scale = min(1.0, _LONGEST_PX / max(right - left, bottom - top))
+    longest = max(right - left, bottom - top)
+    scale = min(max(longest, _LONGEST_PX[0]), _LONGEST_PX[1]) / longest
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     canvas = np.full((size[1], size[0], 3), _DARK, dtype=np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(
-        photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+        photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=interpolation
     )
     x0, y0 = round(-left * scale), round(-top * scale)
     target = canvas[y0 : y0 + small.shape[0], x0 : x0 + small.shape[1]]

@@ -163,8 +163,7 @@ class Segmenter:
             face = detect.enlarged(seen, 1 / scale)
         with clock("landmarks"):
             mesh = zoom.look_mesh(rgb, zoom.mesh_area(face), finder.mesh)
-            poses = zoom.look_poses(rgb, zoom.pose_area(face), finder.pose)
-            body = zoom.pose_of(face, poses)
+            body = zoom.look_pose(rgb, face, finder.pose)
             if body is not None:
                 detect.refuse_turned_body(landmarks.body_roll_deg(body), self.options.detect)
             size = Size(rgb.shape[1], rgb.shape[0])

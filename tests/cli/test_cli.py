@@ -63,7 +63,7 @@ def test_segment_writes_everything_and_nothing_to_stderr(selfie: Path, tmp_path:
     assert "facepose 1 (level frontal)" in done.stdout
     with Image.open(folder / "on_background.png") as picture:
         corner = np.asarray(picture)[0, 0].astype(int)
-    assert np.abs(corner - (67, 142, 219)).max() <= 3
+    assert np.abs(corner - (67, 142, 219)).max() <= 8  # alpha there is below 0.05
 
 
 def test_without_a_network(selfie: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from idseg.types import BodyPose, FacePose, Rgb, Window
 
 pytestmark = pytest.mark.weights
 
-GOLDEN_WINDOW = Window(111, 0, 206, 289)
+GOLDEN_WINDOW = Window(103, 0, 206, 289)
 GOLDEN_POINTS = {
     "left_ear": (176, 107),
     "right_ear": (275, 113),
@@ -29,8 +29,8 @@ GOLDEN_POINTS = {
     "nose_tip": (223, 131),
     "left_mouth": (201, 139),
     "right_mouth": (246, 142),
-    "left_shoulder": (112, 240),
-    "right_shoulder": (297, 241),
+    "left_shoulder": (121, 216),
+    "right_shoulder": (291, 238),
 }
 POINT_TOLERANCE_PX = 8.0  # a tenth of the face's width: another version of TFLite moves points by a pixel or two
 WINDOW_TOLERANCE_PX = 10
@@ -43,7 +43,7 @@ def result(segmenter: Segmenter, astronaut: Rgb) -> Result:
 
 def test_golden(result: Result) -> None:
     assert result.pose.facepose is FacePose.LEVEL_FRONTAL
-    assert result.pose.bodypose in (BodyPose.LEVEL_TURNED, BodyPose.TILTED_TURNED, BodyPose.LEVEL_FRONTAL)
+    assert result.pose.bodypose in (BodyPose.TILTED_FRONTAL, BodyPose.LEVEL_FRONTAL)  # the collar is 8 degrees askew
     assert np.abs(np.array(result.window) - GOLDEN_WINDOW).max() <= WINDOW_TOLERANCE_PX
     for name, point in result.person.parts.items():
         if name in GOLDEN_POINTS:
@@ -154,10 +154,10 @@ def test_two_people(segmenter: Segmenter, astronaut: Rgb) -> None:
 
 def test_a_small_face_behind_is_background(segmenter: Segmenter, astronaut: Rgb) -> None:
     crowd = astronaut.copy()
-    small = np.asarray(Image.fromarray(astronaut[20:260, 100:340]).resize((72, 72), Image.Resampling.BOX))
-    crowd[40:112, 400:472] = small
+    small = np.asarray(Image.fromarray(astronaut[20:260, 100:340]).resize((100, 100), Image.Resampling.BOX))
+    crowd[40:140, 400:500] = small
     assert segmenter(crowd).pose.facepose is FacePose.LEVEL_FRONTAL
-    strict = Options(detect=type(Options().detect)(second_face_ratio=0.2))
+    strict = Options(detect=type(Options().detect)(second_face_ratio=0.3))
     with Segmenter(strict) as other, pytest.raises(MultiplePersonsError):
         other(crowd)
 
