@@ -1,0 +1,21 @@
+"""From a matte to a finished ID photo.
+
+::
+
+    sizes        what a document asks for (sizes.toml), by name or by number
+    head         chin, eyes, hair, crown and width of a head, measured on face points and matte
+    place        where the head goes: scale, turn and shift that obey the size's rules, and what the photo lacks
+    background   plain, gradient, picture or transparent
+    render       one resampling of the person, laid over the background
+    output       JPEG, PNG, WebP, TIFF, PDF with DPI and sRGB, into a range of kilobytes
+    sheet        many photos on one sheet of paper; pdf: in true millimetres
+    finish       all of it: a Result and a size in, a finished photo and the tale of what was done out
+"""
+
+from __future__ import annotations
+
+from idseg.photo.background import Background, parse_background
+from idseg.photo.finish import Finished, finish
+from idseg.photo.sizes import PhotoSize, find_size, find_sizes, load_sizes
+
+__all__ = ["Background", "Finished", "PhotoSize", "find_size", "find_sizes", "finish", "load_sizes", "parse_background"]

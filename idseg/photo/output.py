@@ -1,0 +1,194 @@
+"""A finished photo as a file: DPI set, sRGB tagged, into a range of kilobytes; nothing of the input's metadata."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from idseg.encode import srgb_profile
+from idseg.errors import OptionError
+from idseg.photo.pdf import PdfImage, PdfPage, write_pdf
+from idseg.photo.sizes import MM_PER_INCH, Band
+
+Format: TypeAlias = Literal["JPEG", "PNG", "WEBP", "TIFF", "PDF"]
+SUFFIXES: dict[str, Format] = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".pdf": "PDF",
+}
+_BEST_QUALITY = 97
+"""libjpeg's quality above which files grow without a visible gain."""
+_TOP_QUALITY = 100
+_LEAST_QUALITY = 30
+"""Below it blocks show in the face."""
+_FULL_CHROMA, _HALF_CHROMA = 0, 2  # Pillow's names for 4:4:4 and 4:2:0
+_XRESOLUTION, _YRESOLUTION, _RESOLUTION_UNIT, _INCH = 0x011A, 0x011B, 0x0128, 2  # Exif 2.3, 4.6.4 A
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A file's bytes and how they were made."""
+
+    content: bytes
+    format: Format
+    quality: int | None = None
+    """libjpeg's or WebP's; None for lossless formats."""
+
+    @property
+    def kb(self) -> float:
+        """Kilobytes of 1000 bytes."""
+        return len(self.content) / 1000
+
+
+def format_of(name: str | Path) -> Format:
+    """The format of a file name or of ``jpeg``, ``png``, ``webp``, ``tiff``, ``pdf``.
+
+    Raises:
+        OptionError: no format of ours.
+    """
+    text = str(name)
+    upper = {"JPG": "JPEG", "TIF": "TIFF"}.get(text.upper(), text.upper())
+    if upper in get_args(Format):
+        return cast(Format, upper)
+    found = SUFFIXES.get(Path(text).suffix.lower())
+    if found is None:
+        raise OptionError(f"{text!r} is no picture we write; use {', '.join(SUFFIXES)}", format=text)
+    return found
+
+
+def encode(
+    pixels: Pixels, format: Format, dpi: float, kb: Band | None = None, size_mm: tuple[float, float] | None = None
+) -> Encoded:
+    """The file of a picture.
+
+    Args:
+        pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, sRGB.
+        format: of the file.
+        dpi: written into the file; a whole number in JPEG and WebP.
+        kb: least and most kilobytes; the best quality that fits is taken. The most counts 1000 bytes, the least
+            1024, so that it fits whichever way the other side counts.
+        size_mm: page of a PDF; by the dpi where it is not given.
+
+    Raises:
+        OptionError: transparency in a format without; no quality gives a file in the range.
+    """
+    if pixels.shape[2] == 4 and format in ("JPEG", "PDF"):
+        raise OptionError(
+            f"{format} has no transparency; choose a background colour, or PNG, WebP or TIFF", format=format
+        )
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if format == "JPEG" or format == "WEBP":
+        return _lossy(image, format, dpi, kb)
+    if format == "PDF":
+        inner = _lossy(image, "JPEG", dpi, None)
+        size_mm = size_mm or (image.width / dpi * MM_PER_INCH, image.height / dpi * MM_PER_INCH)
+        page = PdfPage(size_mm, (PdfImage(inner.content, (image.width, image.height), (0.0, 0.0, *size_mm)),))
+        return _checked(Encoded(write_pdf([page], srgb_profile()), "PDF", inner.quality), kb)
+    return _checked(Encoded(_lossless(image, format, dpi), format), kb)
+
+
+def jpeg(pixels: Pixels, quality: int, dpi: float, chroma: int = _FULL_CHROMA) -> bytes:
+    """A baseline JPEG of RGB pixels with an sRGB profile."""
+    return _save(Image.fromarray(np.ascontiguousarray(pixels)), "JPEG", _jpeg_options(quality, dpi, chroma))
+
+
+def _lossy(image: Image.Image, format: Literal["JPEG", "WEBP"], dpi: float, kb: Band | None) -> Encoded:
+    def saved(quality: int, chroma: int) -> bytes:
+        options = _jpeg_options(quality, dpi, chroma) if format == "JPEG" else _webp_options(quality, dpi)
+        return _save(image, format, options)
+
+    if kb is None:
+        return Encoded(saved(_BEST_QUALITY, _FULL_CHROMA), format, _BEST_QUALITY)
+    for chroma in (_FULL_CHROMA, _HALF_CHROMA) if format == "JPEG" else (_FULL_CHROMA,):
+        # Full chroma down to quality 60; below it the bits are better spent on brightness.
+        least = 60 if format == "JPEG" and chroma == _FULL_CHROMA else _LEAST_QUALITY
+        quality = best_quality(lambda value, chroma=chroma: len(saved(value, chroma)), kb.high * 1000, least)  # type: ignore[misc]
+        if quality is not None:
+            encoded = Encoded(saved(quality, chroma), format, quality)
+            return _checked(encoded, kb)
+    smallest = len(saved(_LEAST_QUALITY, _HALF_CHROMA)) / 1000
+    raise OptionError(
+        f"{image.width} x {image.height} px cannot be a {format} of at most {kb.high:g} KB: quality {_LEAST_QUALITY} "
+        f"still takes {smallest:.1f} KB; ask for fewer pixels",
+        most_kb=kb.high,
+        smallest_kb=round(smallest, 1),
+    )
+
+
+def best_quality(bytes_at: Callable[[int], int], most_bytes: float, least: int = _LEAST_QUALITY) -> int | None:
+    """The highest quality from ``least`` to 100 whose file has at most ``most_bytes``, by bisection; None where
+    ``least`` is too large. Sizes that do not grow with quality everywhere cost at most a better answer, never a
+    wrong one."""
+    if bytes_at(least) > most_bytes:
+        return None
+    if bytes_at(_TOP_QUALITY) <= most_bytes:
+        return _TOP_QUALITY
+    fits, too_large = least, _TOP_QUALITY
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        if bytes_at(middle) <= most_bytes:
+            fits = middle
+        else:
+            too_large = middle
+    return fits
+
+
+def _checked(encoded: Encoded, kb: Band | None) -> Encoded:
+    if kb is None:
+        return encoded
+    if len(encoded.content) > kb.high * 1000:
+        raise OptionError(
+            f"the {encoded.format} takes {encoded.kb:.1f} KB and cannot be made smaller than {kb.high:g} KB; use JPEG",
+            most_kb=kb.high,
+            smallest_kb=round(encoded.kb, 1),
+        )
+    if len(encoded.content) < kb.low * 1024:
+        raise OptionError(
+            f"the {encoded.format} takes only {encoded.kb:.1f} KB at its best quality, less than the {kb.low:g} KB "
+            "asked for; ask for more pixels",
+            least_kb=kb.low,
+            largest_kb=round(encoded.kb, 1),
+        )
+    return encoded
+
+
+def _lossless(image: Image.Image, format: Literal["PNG", "TIFF"], dpi: float) -> bytes:
+    options: dict[str, Any] = {"dpi": (dpi, dpi), "icc_profile": srgb_profile()}
+    options |= {"optimize": True} if format == "PNG" else {"compression": "tiff_adobe_deflate"}
+    return _save(image, format, options)
+
+
+def _jpeg_options(quality: int, dpi: float, chroma: int) -> dict[str, Any]:
+    return {
+        "quality": quality,
+        "subsampling": chroma,
+        "optimize": True,
+        "dpi": (round(dpi), round(dpi)),
+        "icc_profile": srgb_profile(),
+    }
+
+
+def _webp_options(quality: int, dpi: float) -> dict[str, Any]:
+    """WebP has no field for a resolution of its own; Exif has."""
+    exif = Image.Exif()
+    exif[_XRESOLUTION], exif[_YRESOLUTION], exif[_RESOLUTION_UNIT] = float(round(dpi)), float(round(dpi)), _INCH
+    return {"quality": quality, "method": 4, "exif": exif.tobytes(), "icc_profile": srgb_profile()}
+
+
+def _save(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()

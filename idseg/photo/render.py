@@ -1,0 +1,114 @@
+"""The person on the finished photo: every finished pixel is made once from the photo's own pixels."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.photo.place import Placement
+from idseg.types import Alpha, Rgb, Size, Window
+
+_MOST_SAMPLES = 8
+"""Samples per finished pixel, in each direction."""
+_STRIP_SAMPLES = 1 << 22
+"""Samples worked on at once: 64 MiB of four float channels."""
+
+
+def draw(
+    foreground: Rgb, alpha: Alpha, window: Window, placement: Placement, size: Size
+) -> tuple[npt.NDArray[np.float32], Alpha]:
+    """The person by a placement: premultiplied colours (H, W, 3) float32 0..255 and alpha (H, W), both of ``size``.
+
+    Scale and turn are one step: each finished pixel is the mean of n x n samples of the photo (n the reduction, so
+    that nothing is skipped), or one bicubic sample where the photo is enlarged. Colours are weighted by alpha before
+    the mean, so that nothing of the old background gets in; outside the photo there is nothing (alpha 0).
+
+    Args:
+        foreground: the person's colours under ``window``.
+        alpha: the matte under ``window``.
+        window: where both lie in the photo.
+        placement: photo pixels to finished pixels.
+        size: of the finished photo.
+    """
+    matrix = np.array(placement.matrix, dtype=np.float64)
+    part = _needed(matrix, window, size)
+    premultiplied = _premultiplied(foreground, alpha, window, part)
+    # warpAffine counts from the centres of the first pixels, we from their corners.
+    offset = matrix[:, :2] @ np.array([part.left + 0.5, part.top + 0.5]) + matrix[:, 2] - 0.5
+    to_size = np.column_stack((matrix[:, :2], offset))
+    samples = min(_MOST_SAMPLES, max(1, math.ceil(1 / placement.scale - 1e-6)))
+    method = cv2.INTER_CUBIC if placement.scale > 1 else cv2.INTER_LINEAR
+    result = np.empty((size.height, size.width, 4), dtype=np.float32)
+    rows = max(1, _STRIP_SAMPLES // (samples * samples * size.width))
+    for top in range(0, size.height, rows):
+        count = min(rows, size.height - top)
+        result[top : top + count] = _strip(premultiplied, to_size, top, count, size.width, samples, method)
+    cover = np.clip(result[..., 3] / 255, 0.0, 1.0)
+    colors = np.clip(result[..., :3], 0.0, 255.0 * cover[..., None])
+    return np.ascontiguousarray(colors), np.ascontiguousarray(cover)
+
+
+def over(colors: npt.NDArray[np.float32], alpha: Alpha, background: Rgb) -> Rgb:
+    """Premultiplied ``colors`` over a background; rounded once, here."""
+    mixed = colors + background.astype(np.float32) * (1.0 - alpha[..., None])
+    return np.asarray(np.rint(np.clip(mixed, 0, 255)), dtype=np.uint8)
+
+
+def rgba(colors: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArray[np.uint8]:
+    """Straight RGBA (H, W, 4) of premultiplied colours; black where alpha rounds to 0."""
+    levels = np.rint(alpha * 255)
+    straight = np.where(levels[..., None] > 0, colors / np.maximum(alpha[..., None], 1 / 510), 0.0)
+    stacked = np.concatenate((np.clip(straight, 0, 255), levels[..., None]), axis=2)
+    return np.asarray(np.rint(stacked), dtype=np.uint8)
+
+
+def _needed(matrix: npt.NDArray[np.float64], window: Window, size: Size) -> Window:
+    """The part of the window that the finished photo shows, with two pixels to spare; at least one pixel."""
+    inverse = np.linalg.inv(matrix[:, :2])
+    corners = np.array([[0, 0], [size.width, 0], [0, size.height], [size.width, size.height]], dtype=np.float64)
+    seen = (corners - matrix[:, 2]) @ inverse.T
+    left, top = (int(value) - 2 for value in np.floor(seen.min(axis=0)))
+    right, bottom = (int(value) + 2 for value in np.ceil(seen.max(axis=0)))
+    left, top = min(max(left, window.left), window.right - 1), min(max(top, window.top), window.bottom - 1)
+    right, bottom = max(min(right, window.right), left + 1), max(min(bottom, window.bottom), top + 1)
+    return Window(left, top, right - left, bottom - top)
+
+
+def _premultiplied(foreground: Rgb, alpha: Alpha, window: Window, part: Window) -> npt.NDArray[np.float32]:
+    rows = slice(part.top - window.top, part.bottom - window.top)
+    columns = slice(part.left - window.left, part.right - window.left)
+    cover = alpha[rows, columns]
+    result = np.empty((*cover.shape, 4), dtype=np.float32)
+    result[..., :3] = foreground[rows, columns] * cover[..., None]
+    result[..., 3] = cover * np.float32(255)
+    return result
+
+
+def _strip(
+    pixels: npt.NDArray[np.float32],
+    matrix: npt.NDArray[np.float64],
+    top: int,
+    rows: int,
+    width: int,
+    samples: int,
+    method: int,
+) -> npt.NDArray[np.float32]:
+    """Rows ``top`` to ``top + rows`` of the finished photo: ``samples`` x ``samples`` looks a pixel, then their
+    mean."""
+    fine = matrix * samples
+    fine[:, 2] = samples * (matrix[:, 2] + 0.5) - 0.5
+    fine[1, 2] -= samples * top
+    looked = cv2.warpAffine(
+        pixels,
+        fine,
+        (width * samples, rows * samples),
+        flags=method,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(0, 0, 0, 0),
+    )
+    if samples == 1:
+        return np.asarray(looked, dtype=np.float32)
+    return np.asarray(cv2.resize(looked, (width, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -1,0 +1,284 @@
+"""Many photos on one sheet of paper: layout in millimetres, then pixels or a PDF.
+
+Photos are put in rows (shelf packing, highest first); a sheet is turned, and single photos too, where more fit so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from idseg.encode import srgb_profile
+from idseg.errors import OptionError
+from idseg.photo.output import Encoded, Format, encode, jpeg
+from idseg.photo.pdf import Line, PdfImage, PdfPage, write_pdf
+from idseg.photo.sizes import MM_PER_INCH
+from idseg.types import Rgb
+
+_IN = MM_PER_INCH
+PAPERS: dict[str, tuple[float, float]] = {
+    "5inch": (3.5 * _IN, 5 * _IN),
+    "6inch": (4 * _IN, 6 * _IN),
+    "7inch": (5 * _IN, 7 * _IN),
+    "4x6": (4 * _IN, 6 * _IN),
+    "a4": (210.0, 297.0),
+    "a5": (148.0, 210.0),
+    "letter": (8.5 * _IN, 11 * _IN),
+}
+"""Width and height of upright paper in millimetres: China's 5, 6, 7 inch are 3R, 4R, 5R; A4, A5 by ISO 216; ANSI
+Letter."""
+_SAMPLE_QUALITY = 97
+
+Marks = Literal["corners", "lines", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """How photos are laid out."""
+
+    margin_mm: float = 4.0
+    """Free at every edge of the paper: most printers cannot print nearer."""
+    gap_mm: float = 2.0
+    """Between photos."""
+    marks: Marks = "corners"
+    """Cut marks: short ticks beside the corners, hairlines around each photo, or none."""
+    dpi: float = 300.0
+    """Of the sheet as a picture; a PDF has none."""
+    turn: bool = True
+    """The paper, and photos, may be turned by a quarter where more fit so."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("margin_mm", 50), ("gap_mm", 50)):
+            if not 0 <= getattr(self, name) <= most:
+                raise OptionError(
+                    f"{name} {getattr(self, name):g} is outside 0 .. {most}", **{name: getattr(self, name)}
+                )
+        if not 72 <= self.dpi <= 1200:
+            raise OptionError(f"{self.dpi:g} dpi for a sheet; 72 to 1200 can be made", dpi=self.dpi)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A photo to be put on a sheet."""
+
+    width_mm: float
+    height_mm: float
+    copies: int | None = None
+    """How many; None: as many as fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where one photo lies on the paper, millimetres from its upper left corner."""
+
+    item: int
+    left: float
+    top: float
+    width: float
+    height: float
+    turned: bool = False
+    """Turned a quarter clockwise; width and height are those of the turned photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    paper_mm: tuple[float, float]
+    spots: tuple[Spot, ...]
+
+
+def paper(name: str) -> tuple[float, float]:
+    """Width and height of a paper by name (``6inch``, ``6寸``, ``A4``) or number (``100x148mm``).
+
+    Raises:
+        OptionError: no such paper.
+    """
+    plain = name.strip().lower().replace(" ", "").replace("寸", "inch").replace("-", "").replace("4x6in", "4x6")
+    if plain in PAPERS:
+        return PAPERS[plain]
+    width, _, height = plain.removesuffix("mm").partition("x")
+    try:
+        sides = float(width), float(height)
+    except ValueError:
+        raise OptionError(f"there is no paper {name!r}; use {', '.join(PAPERS)} or 100x148mm", paper=name) from None
+    if not all(20 <= side <= 1200 for side in sides):
+        raise OptionError(f"paper {name!r}: each side can be 20 to 1200 mm", paper=name)
+    return sides
+
+
+def lay_out(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions | None = None) -> Layout:
+    """A layout that holds every item's copies, and as many as fit of those without a number.
+
+    Several items without a number take turns. The block is put in the middle of the paper.
+
+    Raises:
+        OptionError: an item, or the copies asked for, do not fit.
+    """
+    options = SheetOptions() if options is None else options
+    if not items:
+        raise OptionError("a sheet needs at least one photo", items=0)
+    best: Layout | None = None
+    for candidate in _candidates(items, paper_mm, options):
+        if candidate is not None and (best is None or len(candidate.spots) > len(best.spots)):
+            best = candidate
+    if best is None:
+        sizes = ", ".join(f"{item.copies or 1} of {item.width_mm:g} x {item.height_mm:g}" for item in items)
+        raise OptionError(
+            f"{sizes} mm do not fit on {paper_mm[0]:.4g} x {paper_mm[1]:.4g} mm with {options.margin_mm:g} mm of "
+            f"margin and {options.gap_mm:g} mm between",
+            paper=[round(side) for side in paper_mm],
+        )
+    return best
+
+
+def marks(layout: Layout, options: SheetOptions | None = None) -> tuple[Line, ...]:
+    """The cut marks of a layout, in millimetres."""
+    options = SheetOptions() if options is None else options
+    if options.marks == "none":
+        return ()
+    if options.marks == "lines":
+        return tuple(line for spot in layout.spots for line in _frame(spot))
+    return tuple(line for spot in layout.spots for line in _corners(spot, layout, options.gap_mm))
+
+
+def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> Rgb:
+    """The sheet as a picture, white where nothing lies. A photo is resampled only where its pixels are not the
+    sheet's.
+
+    Args:
+        layout: where.
+        photos: the finished photos, one for each item.
+        options: dpi and marks.
+    """
+    options = SheetOptions() if options is None else options
+    per_mm = options.dpi / MM_PER_INCH
+    width, height = (round(side * per_mm) for side in layout.paper_mm)
+    sheet = np.full((height, width, 3), 255, dtype=np.uint8)
+    for line in marks(layout, options):
+        x1, y1, x2, y2 = (round(value * per_mm) for value in line)
+        sheet[max(0, min(y1, y2)) : max(y1, y2) + 1, max(0, min(x1, x2)) : max(x1, x2) + 1] = 140
+    for spot in layout.spots:
+        photo = np.rot90(photos[spot.item], -1) if spot.turned else photos[spot.item]
+        left, top = round(spot.left * per_mm), round(spot.top * per_mm)
+        wide, high = round(spot.width * per_mm), round(spot.height * per_mm)
+        if photo.shape[:2] != (high, wide):
+            method = cv2.INTER_AREA if photo.shape[0] > high else cv2.INTER_CUBIC
+            photo = np.asarray(cv2.resize(photo, (wide, high), interpolation=method), dtype=np.uint8)
+        part = sheet[top : top + high, left : left + wide]
+        part[...] = photo[: part.shape[0], : part.shape[1]]
+    return sheet
+
+
+def encode_sheet(layout: Layout, photos: Sequence[Rgb], format: Format, options: SheetOptions | None = None) -> Encoded:
+    """The sheet's file; in a PDF every photo keeps its own pixels and lies at its true millimetres."""
+    options = SheetOptions() if options is None else options
+    if format != "PDF":
+        return encode(render(layout, photos, options), format, options.dpi)
+    files = [jpeg(photo, _SAMPLE_QUALITY, options.dpi) for photo in photos]
+    images = tuple(
+        PdfImage(
+            files[spot.item],
+            (photos[spot.item].shape[1], photos[spot.item].shape[0]),
+            (spot.left, spot.top, spot.width, spot.height),
+            spot.turned,
+        )
+        for spot in layout.spots
+    )
+    page = PdfPage(layout.paper_mm, images, marks(layout, options))
+    return Encoded(write_pdf([page], srgb_profile()), "PDF", _SAMPLE_QUALITY)
+
+
+def _candidates(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions) -> Iterator[Layout | None]:
+    """Upright and turned paper, with upright and turned photos; the plainest first, so that it wins a tie."""
+    papers = [paper_mm, (paper_mm[1], paper_mm[0])] if options.turn else [paper_mm]
+    for sides in papers:
+        for turned in (False, True) if options.turn else (False,):
+            yield _pack(items, sides, options, turned)
+
+
+def _pack(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions, turned: bool) -> Layout | None:
+    """Rows of photos; None where the copies asked for do not fit."""
+    room = _Room(paper_mm[0] - 2 * options.margin_mm, paper_mm[1] - 2 * options.margin_mm, options.gap_mm)
+    boxes = [(item.height_mm, item.width_mm) if turned else (item.width_mm, item.height_mm) for item in items]
+    spots: list[Spot] = []
+    order = sorted(range(len(items)), key=lambda index: -boxes[index][1])
+    for index in order:
+        for _ in range(items[index].copies or 1):
+            spot = room.put(index, *boxes[index], turned)
+            if spot is None:
+                return None
+            spots.append(spot)
+    free = [index for index in order if items[index].copies is None]
+    while free:
+        for index in list(free):
+            spot = room.put(index, *boxes[index], turned)
+            if spot is None:
+                free.remove(index)
+            else:
+                spots.append(spot)
+    right, bottom = max(s.left + s.width for s in spots), max(s.top + s.height for s in spots)
+    dx, dy = (paper_mm[0] - right) / 2, (paper_mm[1] - bottom) / 2
+    return Layout(paper_mm, tuple(replace(spot, left=spot.left + dx, top=spot.top + dy) for spot in spots))
+
+
+class _Room:
+    """The printable area while it is being filled: rows from the top, each as high as its first photo."""
+
+    def __init__(self, width: float, height: float, gap: float) -> None:
+        self._width, self._height, self._gap = width, height, gap
+        self._rows: list[list[float]] = []  # top, height, next free x
+
+    def put(self, item: int, width: float, height: float, turned: bool) -> Spot | None:
+        """The next free place; None where there is none."""
+        slack = 1e-6  # 6 x 25.4 mm must fit into 152.4 mm
+        for row in self._rows:
+            if height <= row[1] + slack and row[2] + width <= self._width + slack:
+                spot = Spot(item, row[2], row[0], width, height, turned)
+                row[2] += width + self._gap
+                return spot
+        top = self._rows[-1][0] + self._rows[-1][1] + self._gap if self._rows else 0.0
+        if top + height > self._height + slack or width > self._width + slack:
+            return None
+        self._rows.append([top, height, width + self._gap])
+        return Spot(item, 0.0, top, width, height, turned)
+
+
+def _frame(spot: Spot) -> Iterator[Line]:
+    right, bottom = spot.left + spot.width, spot.top + spot.height
+    yield spot.left, spot.top, right, spot.top
+    yield spot.left, bottom, right, bottom
+    yield spot.left, spot.top, spot.left, bottom
+    yield right, spot.top, right, bottom
+
+
+def _corners(spot: Spot, layout: Layout, gap_mm: float) -> Iterator[Line]:
+    """Ticks that prolong the photo's edges into the gap: half of it between photos, 3 mm where the paper is free."""
+    for x, outward in ((spot.left, -1.0), (spot.left + spot.width, 1.0)):
+        for y in (spot.top, spot.top + spot.height):
+            length = _free(layout, (x, y), (outward, 0.0), gap_mm)
+            if length > 0:
+                yield x, y, x + outward * length, y
+    for y, outward in ((spot.top, -1.0), (spot.top + spot.height, 1.0)):
+        for x in (spot.left, spot.left + spot.width):
+            length = _free(layout, (x, y), (0.0, outward), gap_mm)
+            if length > 0:
+                yield x, y, x, y + outward * length
+
+
+_LONGEST_MARK_MM = 3.0
+
+
+def _free(layout: Layout, start: tuple[float, float], way: tuple[float, float], gap_mm: float) -> float:
+    """How far a tick can go before it meets a photo (half of the gap there) or the paper's edge."""
+    x, y = start
+    for spot in layout.spots:
+        x1, y1 = x + way[0] * (gap_mm + 0.01), y + way[1] * (gap_mm + 0.01)
+        inside_x = spot.left - 1e-6 <= x1 <= spot.left + spot.width + 1e-6
+        inside_y = spot.top - 1e-6 <= y1 <= spot.top + spot.height + 1e-6
+        if inside_x and inside_y:
+            return gap_mm / 2
+    edge = {(-1.0, 0.0): x, (1.0, 0.0): layout.paper_mm[0] - x, (0.0, -1.0): y, (0.0, 1.0): layout.paper_mm[1] - y}[way]
+    return max(0.0, min(_LONGEST_MARK_MM, edge))
