@@ -361,8 +361,8 @@ def _point(point: Point, width: int, height: int) -> Reply:
 
 
 def _face_location(box: Box, score: float, width: int, height: int) -> Reply:
-    left, right = (min(max(round(x), 0), width) for x in (box.left, box.right))
-    top, bottom = (min(max(round(y), 0), height) for y in (box.top, box.bottom))
+    left, right = (min(max(math.floor(x + 0.5), 0), width) for x in (box.left, box.right))
+    top, bottom = (min(max(math.floor(y + 0.5), 0), height) for y in (box.top, box.bottom))
     return {"score": _score(score), "top": top, "left": left, "width": right - left, "height": bottom - top}
 
 

@@ -24,14 +24,16 @@ class Disconnected(Exception):
 class Body:
     """The body of one request, to be read once."""
 
-    def __init__(self, receive: Receive, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, timeout_s: float, *, waits: bool = False) -> None:
         """
         Args:
             receive: the ASGI channel.
             timeout_s: for the whole body, and again for draining it.
+            waits: the client sends nothing before we ask (``Expect: 100-continue``).
         """
         self._receive = receive
         self._timeout_s = timeout_s
+        self._waits = waits
         self._ended = False
 
     async def read(self, limit: int, take: Callable[[int], None]) -> bytes:
@@ -68,6 +70,8 @@ class Body:
 
     async def drain(self) -> bool:
         """Read and forget what is left of the body; whether it came to its end within the bounds."""
+        if self._waits:
+            return False
         size = 0
 
         async def forget() -> bool:
@@ -90,6 +94,7 @@ class Body:
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         while not self._ended:
+            self._waits = False
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected

@@ -22,11 +22,18 @@ _T = TypeVar("_T")
 class Pool:
     """Threads that work on photos, and the queue before them. Used from one event loop."""
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, threads: int, queue: int, watch: Callable[[int], None] = lambda _: None) -> None:
+        """
+        Args:
+            threads: photos worked on at once.
+            queue: photos waiting beyond those.
+            watch: is told how many are accepted whenever that changes.
+        """
         self.threads: Final = threads
         self.queue: Final = queue
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="idseg-photo")
         self._accepted = 0
+        self._watch = watch
         self._open = True
 
     @property
@@ -48,18 +55,23 @@ class Pool:
             raise UnavailableError("the server is shutting down")
         if self._accepted >= self.threads + self.queue:
             raise BusyError("the queue is full", waiting=self._accepted)
-        self._accepted += 1
+        self._enter()
         loop = asyncio.get_running_loop()
         try:
             future = self._executor.submit(work)
         except BaseException:
-            self._accepted -= 1
+            self._leave()
             raise
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         return await asyncio.wrap_future(future, loop=loop)
 
+    def _enter(self) -> None:
+        self._accepted += 1
+        self._watch(self._accepted)
+
     def _leave(self) -> None:
         self._accepted -= 1
+        self._watch(self._accepted)
 
     def close(self) -> None:
         """Finish what is accepted, take nothing new."""

@@ -16,8 +16,8 @@ LOGGER: Final = logging.getLogger("idseg.server")
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message, and what was given as ``extra={"fields": {...}}``; of an exception what :func:`describe`
-    says."""
+    """Time, level, logger, message, and what was given as ``extra={"fields": {...}}``; of an exception what
+    :func:`describe` says."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {

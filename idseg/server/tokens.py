@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idseg.api import ExpiredTokenError, UnknownTokenError
+from idseg.errors import OptionError
 
 ACCESS: Final = 24
 REFRESH: Final = 25
@@ -45,7 +46,7 @@ def load_secret(path: Path) -> bytes:
             fresh.unlink()
         secret = path.read_bytes()
     if len(secret) < 32:
-        raise ValueError(f"{path} is damaged: {len(secret)} bytes; delete it, and every token ends")
+        raise OptionError(f"{path} is damaged: {len(secret)} bytes; delete it, and every token ends", path=str(path))
     return secret
 
 

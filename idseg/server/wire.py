@@ -70,7 +70,6 @@ class Gate:
             BusyError, UnavailableError, Disconnected, and what ``work`` raises.
         """
         working = asyncio.ensure_future(self.pool.run(work))
-        self.metrics.accepted.set(self.pool.accepted + 1)
         leaving = asyncio.ensure_future(body.left())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,7 +79,6 @@ class Gate:
         finally:
             working.cancel()
             leaving.cancel()
-            self.metrics.accepted.set(self.pool.accepted)
 
 
 Render: TypeAlias = "Callable[[BaseException, int], api.Reply]"
@@ -102,7 +100,8 @@ async def respond(
     """
     log_id, started = api.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
-    body = Body(request.receive, gate.body_timeout_s)
+    waits = request.headers.get("expect", "").lower() == "100-continue"
+    body = Body(request.receive, gate.body_timeout_s, waits=waits)
     try:
         with gate.budget.account() as take:
             done = await answer(log_id, body, take)

@@ -1,7 +1,7 @@
 """A stand-in for the models, for tests of everything around them: real decoding, real encoding, invented geometry.
 
-The photo's first pixel steers it, so that a test can ask for any outcome over HTTP; the cut shows the photo's own pixels, so that a
-client can tell its answer from another's.
+The photo's first pixel steers it, so that a test can ask for any outcome over HTTP; the cut shows the photo's own
+pixels, so that a client can tell its answer from another's.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ _OUTCOMES: dict[tuple[int, int, int], Exception] = {
 }
 
 
-def picture(color: tuple[int, int, int] = (90, 120, 150), size: tuple[int, int] = (120, 160), kind: str = "PNG") -> bytes:
+def picture(
+    color: tuple[int, int, int] = (90, 120, 150), size: tuple[int, int] = (120, 160), kind: str = "PNG"
+) -> bytes:
     """A plain picture file."""
     stream = io.BytesIO()
     Image.new("RGB", size, color).save(stream, kind)
@@ -79,7 +81,9 @@ def fake_result(rgb: Rgb) -> Result:
     seen = rgb[window.top :, window.left : window.right]
     cut[: seen.shape[0]] = seen
     y, x = np.mgrid[0 : window.height, 0 : window.width]
-    ellipse = ((x - window.width / 2) / (window.width * 0.4)) ** 2 + ((y - window.height / 2) / (window.height * 0.4)) ** 2
+    ellipse = ((x - window.width / 2) / (window.width * 0.4)) ** 2 + (
+        (y - window.height / 2) / (window.height * 0.4)
+    ) ** 2
     alpha = np.clip(2.0 - 2 * ellipse, 0.0, 1.0).astype(np.float32)
     face = Box(width * 0.35, height * 0.3, width * 0.3, height * 0.3)
     parts = BodyParts(

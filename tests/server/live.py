@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_APP = "tests.server.fakes:create_fake_app"
 API_KEY, SECRET_KEY = "TestKeyOfTheTests24Chars", "a-secret-key-of-the-tests-32char"
 
-_RUN = "import sys; from idseg.server.run import serve; from idseg.server.settings import Settings; serve(Settings.from_json(sys.argv[1]))"
+_RUN = """
+import sys
+from idseg.server.run import serve
+from idseg.server.settings import Settings
+serve(Settings.from_json(sys.argv[1]))
+"""
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,14 @@ class Live:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.port}"
+        return f"{'https' if self.settings.tls_cert else 'http'}://127.0.0.1:{self.settings.port}"
 
     def log_text(self) -> str:
         return self.log_path.read_text(encoding="utf-8")
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
+        context = ssl.create_default_context(cafile=self.settings.tls_cert) if self.settings.tls_cert else None
+        with urllib.request.urlopen(self.url + path, timeout=10, context=context) as reply:  # noqa: S310 - loopback
             return json.loads(reply.read())
 
     def token(self) -> str:
@@ -58,7 +65,7 @@ class Live:
 
     def call(self, token: str, photo: bytes, timeout_s: float = 30.0) -> Any:
         form = urllib.parse.urlencode({"image": base64.b64encode(photo).decode()}).encode()
-        with urllib.request.urlopen(f"{self.url}{api.PATH}?access_token={token}", form, timeout=timeout_s) as reply:
+        with urllib.request.urlopen(f"{self.url}{api.PATH}?access_token={token}", form, timeout=timeout_s) as reply:  # noqa: S310
             return json.loads(reply.read())
 
 

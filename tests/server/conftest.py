@@ -1,0 +1,27 @@
+"""One server with the fake models for all tests that need no other settings, and a token for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.server.live import Live, running
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def token(live: Live) -> str:
+    return live.token()
+
+
+@pytest.fixture(scope="session")
+def http(live: Live) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=live.url, timeout=30, trust_env=False) as client:
+        yield client
