@@ -15,6 +15,7 @@ from PIL import Image
 
 from idseg import Options, Result, Segmenter, crop
 from idseg.compose import over
+from idseg.detect import DetectOptions
 from idseg.errors import MultiplePersonsError, NoPersonError, SidewaysError, UpsideDownError
 from idseg.types import BodyPose, FacePose, Rgb, Window
 
@@ -152,14 +153,15 @@ def test_two_people(segmenter: Segmenter, astronaut: Rgb) -> None:
     assert caught.value.facts["persons"] == 2
 
 
-def test_a_small_face_behind_is_background(segmenter: Segmenter, astronaut: Rgb) -> None:
+def test_the_size_ratio_decides_who_is_background(segmenter: Segmenter, astronaut: Rgb) -> None:
+    """A second face half as high as the first is a person by default (0.45), and background where 0.6 is asked for."""
     crowd = astronaut.copy()
-    small = np.asarray(Image.fromarray(astronaut[20:260, 100:340]).resize((100, 100), Image.Resampling.BOX))
-    crowd[40:140, 400:500] = small
-    assert segmenter(crowd).pose.facepose is FacePose.LEVEL_FRONTAL
-    strict = Options(detect=type(Options().detect)(second_face_ratio=0.3))
-    with Segmenter(strict) as other, pytest.raises(MultiplePersonsError):
-        other(crowd)
+    small = np.asarray(Image.fromarray(astronaut[20:260, 100:340]).resize((120, 120), Image.Resampling.BOX))
+    crowd[40:160, 370:490] = small
+    with pytest.raises(MultiplePersonsError):
+        segmenter(crowd)
+    with Segmenter(Options(detect=DetectOptions(second_face_ratio=0.6))) as lenient:
+        assert lenient(crowd).pose.facepose is FacePose.LEVEL_FRONTAL
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_turned_photos_are_refused_with_the_turn_that_mends_them(
 
 
 def test_turn_mends_instead_of_refusing(result: Result, astronaut: Rgb) -> None:
-    turning = Options(detect=type(Options().detect)(turn=True))
+    turning = Options(detect=DetectOptions(turn=True))
     with Segmenter(turning) as mending:
         found = mending(np.ascontiguousarray(np.rot90(astronaut, 2)))
     assert np.array_equal(found.photo, astronaut)
