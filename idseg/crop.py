@@ -42,8 +42,9 @@ class CropOptions:
     side_gap: float = 0.03
     """Least gap between hair or hat brim and the window's sides, as a share of its width."""
     keep_inside: bool = True
-    """Give up head room, then shrink the window (never below ``least_faces_wide``) rather than leave the photo at the
-    bottom: a chest cut off in mid-air looks torn."""
+    """Do not leave the photo above or below: give up head room, then width (never below ``least_faces_wide``), at
+    last the aspect. A band of nothing under a chest cut off in mid-air looks torn. At the sides the window may leave
+    the photo: the head stays in the middle."""
     least_faces_wide: float = 1.75
     """Narrowest window in face widths: both ears and the hair beside them."""
 
@@ -100,6 +101,9 @@ def window(
         least = max(face_box.width * options.least_faces_wide, inner_right - inner_left, 1.0)
         width = min(width, max((photo.height - top) * options.aspect, least))
         bottom = top + width / options.aspect
+    if options.keep_inside:
+        top = max(top, min(0.0, face_box.top))
+        bottom = min(bottom, max(float(photo.height), face_box.bottom))
     center = (left.x + right.x) / 2
     if inner_right - inner_left < width:
         center = min(max(center, inner_right - width / 2), inner_left + width / 2)

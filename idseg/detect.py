@@ -6,7 +6,9 @@ The rules, in this order:
 2. A face whose own roll is beyond ``sideways_roll_deg``, or that is only found (or found clearly better) after
    turning the
    photo, means that the photo lies on its side (turn 90 or 270) or stands on its head (turn 180).
-3. Every face must be seen again in a crop around it: ears, clouds, knees and pendants are not.
+3. Every face must be seen again in a crop around it (ears, clouds, knees and pendants are not), or at least half so
+with
+   a body below it (profiles).
 4. Faces at least ``second_face_ratio`` times as high as the highest are people of the photo; smaller ones are
    background.
    Exactly one may remain.
@@ -28,6 +30,7 @@ _CONFIRM_REACH = 1.25
 """Half the side of the crop around a second face, in box sizes: head and neck, as the short-range detector wants it."""
 
 FaceFinder = Callable[[Rgb], tuple[FaceDetection, ...]]
+BodyFinder = Callable[[FaceDetection], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,20 @@ class DetectOptions:
             raise OptionError(f"least_score {self.least_score:g} is outside 0 .. 1", least_score=self.least_score)
 
 
-def one_face(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions | None = None) -> FaceDetection:
+def one_face(
+    rgb: Rgb,
+    finders: tuple[FaceFinder, ...],
+    options: DetectOptions | None = None,
+    has_body: BodyFinder = lambda face: False,
+) -> FaceDetection:
     """The face of the one upright person of a picture.
 
     Args:
         rgb: (H, W, 3); a reduced copy of a large photo is enough (the detectors look at 192x192).
         finders: the face detectors; their finds are merged.
         options: the thresholds.
+        has_body: whether a body belongs to a face of this picture; asked only about the largest face, and only in
+        doubt.
 
     Raises:
         NoPersonError, MultiplePersonsError, UpsideDownError, SidewaysError
@@ -93,7 +103,7 @@ def one_face(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions |
     best = max((face.score for face in faces), default=0.0)
     if best < options.sure_score:
         _refuse_turned(rgb, finders, options, best)
-    people = _really(persons(faces, options), rgb, finders, options)
+    people = _really(persons(faces, options), rgb, finders, options, has_body)
     if not people:
         raise NoPersonError(
             "no face was found; the photo must show one person from the front, face and shoulders free", persons=0
@@ -157,13 +167,19 @@ def face_roll_deg(face: FaceDetection) -> float:
 
 
 def _really(
-    people: tuple[FaceDetection, ...], rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions
+    people: tuple[FaceDetection, ...],
+    rgb: Rgb,
+    finders: tuple[FaceFinder, ...],
+    options: DetectOptions,
+    has_body: BodyFinder,
 ) -> tuple[FaceDetection, ...]:
     """The people whose faces are seen again. A single find that is sure needs no second look."""
     if len(people) == 1 and people[0].score >= options.certain_score:
         return people
     again = [(face, _seen_again(rgb, face, finders, options)) for face in people]
     first = [face for face, score in again if score >= options.again_score][:1]
+    if not first:
+        first = [face for face, score in again[:1] if score >= options.least_score and has_body(face)]
     return (
         *first,
         *(face for face, score in again if face not in first and score >= options.second_again_score),

@@ -159,7 +159,12 @@ class Segmenter:
         finder = self._finding()
         with clock("detect"):
             small, scale = detect.reduced(rgb, _DETECTION_SIDE_PX)
-            seen = detect.one_face(small, (finder.short, finder.full), self.options.detect)
+            seen = detect.one_face(
+                small,
+                (finder.short, finder.full),
+                self.options.detect,
+                lambda face: zoom.look_pose(small, face, finder.pose) is not None,
+            )
             face = detect.enlarged(seen, 1 / scale)
         with clock("landmarks"):
             mesh = zoom.look_mesh(rgb, zoom.mesh_area(face), finder.mesh)

@@ -58,8 +58,10 @@ def test_a_photo_without_head_room_gives_no_band_above() -> None:
     found = window(FACE_BOX.moved(0, -56), PARTS.moved(0, -56), PHOTO, None, Head(30, 90, 250))
     assert found.top == 0
     assert found.size == window(FACE_BOX, PARTS, PHOTO).size
-    cropped = window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, None, Head(0, 90, 250))
-    assert cropped.top == pytest.approx(-CropOptions().hair_gap * cropped.height, abs=1)
+    chopped = window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, None, Head(0, 90, 250))
+    assert chopped.top == 0
+    free = CropOptions(keep_inside=False)
+    assert window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, free).top == -116
 
 
 @given(x=st.floats(-400, 400), shoulders=st.floats(0, 2000), face=st.floats(20, 400), height=st.integers(100, 3000))
@@ -81,9 +83,15 @@ def test_the_face_is_always_inside(x: float, shoulders: float, face: float, heig
     assert found.bottom >= box.bottom - 1
 
 
+def test_a_photo_that_ends_at_the_chin_gives_up_the_aspect() -> None:
+    close = window(FACE_BOX.moved(0, -100), PARTS.moved(0, -100), Size(400, 250))
+    assert (close.top, close.bottom) == (0, 250)
+    assert close.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
+
+
 def test_a_photo_that_ends_below_the_chin_narrows_the_window_but_keeps_the_ears() -> None:
     low = window(FACE_BOX, PARTS, Size(400, 400))
-    assert low.bottom >= 400 - 1
+    assert low.bottom == 400
     assert low.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
     assert low.width < window(FACE_BOX, PARTS, PHOTO).width
 
