@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from typing import Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from idseg.errors import OptionError
 from idseg.server.keys import Keyring, environment_keys
@@ -41,7 +44,7 @@ def serve(settings: Settings, log_level: str = "info") -> None:
     with tempfile.TemporaryDirectory(prefix="idseg-metrics-") as folder:
         if settings.workers > 1:
             os.environ[MULTIPROCESS_VARIABLE] = folder
-        uvicorn.run(
+        config = uvicorn.Config(
             settings.app,
             factory=True,
             host=settings.host,
@@ -58,3 +61,13 @@ def serve(settings: Settings, log_level: str = "info") -> None:
             ssl_certfile=settings.tls_cert or None,
             ssl_keyfile=settings.tls_key or None,
         )
+        if settings.workers == 1:
+            server = uvicorn.Server(config)
+            server.run()
+            failed = not server.started
+        else:
+            supervisor = Multiprocess(config, [config.bind_socket()])
+            supervisor.run()
+            failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+    if failed:
+        sys.exit(STARTUP_FAILURE)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from idseg.encode import jpeg
+from idseg.types import Rgb
 from tests.server.live import Live, running
 
 
@@ -25,3 +28,11 @@ def token(live: Live) -> str:
 def http(live: Live) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=live.url, timeout=30, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def astronaut_file(astronaut: Rgb, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The public-domain portrait as a JPEG file."""
+    path = tmp_path_factory.mktemp("photo") / "astronaut.jpg"
+    path.write_bytes(jpeg(astronaut))
+    return path

@@ -19,6 +19,7 @@ from idseg.decode import decode
 from idseg.errors import (
     IdsegError,
     ModelDamagedError,
+    ModelMissingError,
     MultiplePersonsError,
     NoPersonError,
     ProviderError,
@@ -131,3 +132,12 @@ def create_fake_app() -> FastAPI:
     """The factory that uvicorn calls in the tests' servers."""
     settings = Settings.from_json(os.environ[SETTINGS_VARIABLE])
     return create_app(settings, Engine(FakeSegmenter(float(os.environ.get(SECONDS_VARIABLE, "0")))))
+
+
+def create_cold_app() -> FastAPI:
+    """A server whose models are not there."""
+
+    def warm() -> None:
+        raise ModelMissingError("the weights are missing")
+
+    return create_app(Settings.from_json(os.environ[SETTINGS_VARIABLE]), Engine(FakeSegmenter(), warm))
