@@ -198,7 +198,8 @@ def _summary(photo: Path, folder: Path, result: Result) -> str:
     return (
         f"{photo.name}: facepose {int(pose.facepose)} ({_words(pose.facepose.name)}), "
         f"bodypose {int(pose.bodypose)} ({_words(pose.bodypose.name)}), "
-        f"cut {window.width}x{window.height} at ({window.left}, {window.top})\n"
+        f"cut {window.width}x{window.height} at ({window.left}, {window.top}), "
+        f"{sum(result.timings_ms.values()):.0f} ms, matting on {result.provider}\n"
         f"{folder}: {names}"
     )
 
@@ -220,6 +221,9 @@ def _options(chosen: dict[str, Any]) -> Options:
     from idseg.detect import DetectOptions
     from idseg.pipeline import Options
 
+    named = chosen["matting_model"]
+    if named is not None and chosen["preset"] is None and Path(named).is_file():
+        raise OptionError(f"say with --preset what kind of net {named} is", matting_model=named)
     crop = {"aspect": _aspect(chosen["aspect"]), "head_room": chosen["head_room"]}
     detect = {"second_face_ratio": chosen["second_face"], "turn": chosen["turn"] or None}
     limits = {"max_side": chosen["max_side"]}
@@ -260,7 +264,10 @@ def _folders(photos: Sequence[Path], out: Path | None) -> list[Path | None]:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def models(as_json: bool) -> None:
-    """What ships: each model's task, size, licence and source, its file checked against its sha256."""
+    """List the models that ship and check their files.
+
+    Each model's task, size, licence and source; its file is compared with its sha256.
+    """
     from idseg.models import load_manifest
 
     with _clear_errors():
@@ -299,7 +306,10 @@ def models(as_json: bool) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Versions, providers, weights: what is there, what is missing, and the command that mends it."""
+    """Say what is missing on this machine, and what mends it.
+
+    Looks at Python, packages, system libraries, execution providers and weights.
+    """
     from idseg import doctor as checks
 
     failed = False

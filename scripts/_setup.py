@@ -49,7 +49,6 @@ def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
         "pip",
         "install",
         "--disable-pip-version-check",
-        *_quiet(),
         "-e",
         f"{ROOT}[{extra}]",
         *more,
@@ -82,8 +81,3 @@ def _loads(library: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _quiet() -> list[str]:
-    """Without a terminal pip's hundred lines tell nobody anything; with one its progress bar does."""
-    return [] if sys.stdout.isatty() else ["--quiet"]
