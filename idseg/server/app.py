@@ -85,7 +85,11 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started = time.perf_counter()
-        await asyncio.to_thread(engine.warm)
+        try:
+            await asyncio.to_thread(engine.warm)
+        except Exception as error:
+            log(logging.ERROR, "the models do not load", exc_info=error)
+            raise
         metrics.capacity.set(settings.thread_count + settings.queue)
         state.ready = True
         warm_ms = round((time.perf_counter() - started) * 1000)

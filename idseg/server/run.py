@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from typing import Final
 
 import uvicorn
@@ -41,33 +42,34 @@ def serve(settings: Settings, log_level: str = "info") -> None:
     os.environ.setdefault(
         "MALLOC_ARENA_MAX", "2"
     )  # for the workers: glibc's arenas, one a thread, keep what photos once needed
+    config = uvicorn.Config(
+        settings.app,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=JsonHttpProtocol,
+        ws="none",
+        log_config=logging_config(log_level),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.grace_s,
+        timeout_worker_healthcheck=WORKER_TIMEOUT_S,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+    if settings.workers == 1:
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+            uvicorn.Server(config).run()
+    else:
+        _supervise(config)
+
+
+def _supervise(config: uvicorn.Config) -> None:
     with tempfile.TemporaryDirectory(prefix="idseg-metrics-") as folder:
-        if settings.workers > 1:
-            os.environ[MULTIPROCESS_VARIABLE] = folder
-        config = uvicorn.Config(
-            settings.app,
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            http=JsonHttpProtocol,
-            ws="none",
-            log_config=logging_config(log_level),
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.grace_s,
-            timeout_worker_healthcheck=WORKER_TIMEOUT_S,
-            ssl_certfile=settings.tls_cert or None,
-            ssl_keyfile=settings.tls_key or None,
-        )
-        if settings.workers == 1:
-            server = uvicorn.Server(config)
-            server.run()
-            failed = not server.started
-        else:
-            supervisor = Multiprocess(config, [config.bind_socket()])
-            supervisor.run()
-            failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
-    if failed:
+        os.environ[MULTIPROCESS_VARIABLE] = folder
+        supervisor = Multiprocess(config, [config.bind_socket()])
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)
