@@ -19,9 +19,9 @@ from idseg.server.metrics import MULTIPROCESS_VARIABLE
 from idseg.server.protocol import JsonHttpProtocol
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
-WORKER_TIMEOUT_S: Final = 60
-"""A worker that does not answer its supervisor for this long is replaced; loading models holds the interpreter for
-seconds."""
+WORKER_TIMEOUT_S: Final = 10
+"""A worker that does not answer its supervisor for this long is replaced. It is also how late the supervisor may notice
+a death that falls between its question and the answer."""
 
 
 def serve(settings: Settings, log_level: str = "info") -> None:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_APP = "tests.server.fakes:create_fake_app"
 API_KEY, SECRET_KEY = "TestKeyOfTheTests24Chars", "a-secret-key-of-the-tests-32char"
 
-_RUN = """
+RUN = """
 import sys
 from idseg.server.run import serve
 from idseg.server.settings import Settings
@@ -90,7 +90,7 @@ def running(
         log_path = Path(scratch) / "server.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-W", "error::ResourceWarning", "-c", _RUN, wanted.to_json()],
+                [sys.executable, "-W", "error::ResourceWarning", "-c", RUN, wanted.to_json()],
                 cwd=ROOT,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
