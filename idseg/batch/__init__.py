@@ -1,0 +1,24 @@
+"""Many photos: from a folder, a glob, a manifest or a bucket to the same tree of answers.
+
+::
+
+    sources ─inputs→ Item … ─journal→ those without an answer ─engine→ Outcome … ─journal→ report.csv, refusals.html
+              │                                                 │
+        walk, manifest                         work: read → segment → products → write
+
+One photo is one :class:`~idseg.batch.items.Item` in and one :class:`~idseg.batch.items.Outcome` out, whatever it does
+to the process that works on it. Nothing here grows with the number of photos but the journal's index (about 110
+bytes a photo).
+
+**What is done again** when a batch is started a second time: a photo without a line in the journal; one whose size or
+modification time changed; all, if the options that change pictures, the weights, or idseg's version changed; one whose
+files in the output folder are gone or have another length; failed ones if asked for. Nothing else.
+"""
+
+from __future__ import annotations
+
+from idseg.batch.items import BatchError, Item, Outcome, Trouble
+from idseg.batch.run import BatchOptions, Summary, run
+from idseg.batch.work import Work
+
+__all__ = ["BatchError", "BatchOptions", "Item", "Outcome", "Summary", "Trouble", "Work", "run"]

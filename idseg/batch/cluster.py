@@ -1,0 +1,134 @@
+"""The engine for a Ray cluster: Ray Data hands the photos out, each of its workers runs a local pool of one process.
+
+The only file that imports ray. Photos go through the same :func:`idseg.batch.work.do` in the same kind of process as
+on one machine, so that a photo that kills or hangs its process costs that process and not Ray's, is tried as often, and
+both engines give the same bytes. A Ray worker or a node that dies is Ray's to replace; the photos that it held are done
+again, and their files replaced by equal ones.
+
+IN and OUT must be reachable from all nodes: a shared folder, or URLs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from idseg.batch.items import Item, Outcome
+from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.run import Engine
+from idseg.batch.work import Work
+from idseg.errors import DependencyError, IdsegError, ProviderError
+
+_AT_A_TIME = 20_000
+"""Photos in one Ray dataset: some 6 MB of names here. Models are loaded anew for the next one: 1 s in an hour."""
+_IN_A_BLOCK = 16
+"""Photos that one call of a worker does: what is lost when it dies, and how often we hear from it."""
+
+
+def ray_engine(options: LocalOptions, address: str | None = None) -> Engine:
+    """Workers of a Ray cluster.
+
+    Args:
+        options: ``workers`` 0: as many as the cluster has cores for, ``threads`` each.
+        address: of the cluster; None: ``$RAY_ADDRESS``, and where that is not set, a cluster of this machine.
+    """
+
+    def engine(items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+        ray = _started(options, address)
+        workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // options.threads)
+        source = iter(items)
+        while not stop() and (some := list(islice(source, _AT_A_TIME))):
+            yield from _do(ray, some, work, replace(options, workers=workers), stop)
+
+    return engine
+
+
+def _do(ray: Any, items: list[Item], work: Work, options: LocalOptions, stop: Callable[[], bool]) -> Iterator[Outcome]:
+    """Outcomes of some photos as they come."""
+    told = [
+        json.dumps([item.key, item.source, item.version]) for item in items
+    ]  # ASCII: Arrow wants UTF-8, names don't
+    blocks = max(min(options.workers, len(items)), -(-len(items) // _IN_A_BLOCK))
+    dataset = ray.data.from_items(told, override_num_blocks=blocks).map_batches(
+        _Segmenting,
+        fn_constructor_args=(work, options),
+        batch_size=None,
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=options.workers),
+        num_cpus=options.threads,
+    )
+    for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+        for text, error in zip(batch["outcome"], batch["error"], strict=True):
+            if error:
+                raise pickle.loads(error)  # noqa: S301 - written by our own worker
+            yield Outcome.from_dict(json.loads(text))
+        if stop():
+            return
+
+
+class _Segmenting:
+    """One Ray worker: a local pool of one process, which keeps the models between calls."""
+
+    def __init__(self, work: Work, options: LocalOptions) -> None:
+        self._pool = Pool(work, replace(options, workers=1))
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        items = [Item(*json.loads(text)) for text in batch["item"]]
+        try:
+            outcomes = [outcome.to_json() for outcome in self._pool.run(items)]
+            errors = [b""] * len(outcomes)
+        except IdsegError as error:  # the whole batch's, not this block's: Ray must not try it again
+            outcomes, errors = [""], [pickle.dumps(error)]
+        return {"outcome": np.array(outcomes, object), "error": np.array(errors, object)}
+
+
+def _started(options: LocalOptions, address: str | None) -> Any:
+    """Ray, connected to a cluster.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read when it is imported; tells what it then mends
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise DependencyError("--engine ray needs Ray; install it with: pip install 'idseg[ray]'") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells each dataset's plan and end
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    if not ray.is_initialized():
+        ours = address is None and "RAY_ADDRESS" not in os.environ
+        cores = {"num_cpus": options.workers * options.threads} if ours and options.workers else {}
+        with _own_signals():
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="error", **cores)
+            except ConnectionError as error:
+                raise ProviderError(f"no Ray cluster answers at {address or os.environ.get('RAY_ADDRESS')}") from error
+    return ray
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray replaces the handler of SIGTERM by one that leaves at once: put ours back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

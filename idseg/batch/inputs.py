@@ -1,0 +1,158 @@
+"""Where photos come from: folders, files, globs, manifests, and URLs that fsspec lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from idseg.batch import manifest, storage
+from idseg.batch.items import Item, Trouble, number64
+from idseg.batch.walk import Found, Skip, is_photo, is_photo_name, item, walk
+from idseg.errors import OptionError
+
+_MAGIC = re.compile(r"[*?\[]")
+_NAME_PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
+"""A character or a set of characters of a glob."""
+
+
+def find(sources: Sequence[str], out: str) -> Iterator[Found]:
+    """All photos of ``sources``, each once, in a fixed order; what is passed over and what cannot be looked at, too.
+
+    The tree of answers begins at the folder; for several sources, at the folder that they have in common. A manifest
+    has its own tree (see :mod:`idseg.batch.manifest`).
+
+    Raises:
+        OptionError: a source is not there, or ``out`` is or holds a source.
+    """
+    check(sources, out)
+    local_out = None if storage.is_url(out) else out
+    top = _common_top([_top(source) for source in sources if _has_tree(source)])
+    if len(sources) == 1 and not manifest.is_manifest(sources[0]):
+        yield from _from(sources[0], top, local_out)  # a tree has no photo twice
+        return
+    seen: dict[int, int] = {}
+    for source in sources:
+        for found in _from(source, top, local_out):
+            yield _once(found, seen) if isinstance(found, Item) else found
+
+
+def check(sources: Sequence[str], out: str) -> None:
+    """Raises OptionError before any work where the sources and the output folder cannot go together."""
+    if not sources:
+        raise OptionError("no input: name a folder, files, a glob or a manifest")
+    for source in sources:
+        if storage.is_url(source):
+            continue
+        if not os.path.lexists(source) and not _MAGIC.search(source):
+            raise OptionError(f"{source} is not there", path=source)
+        top = os.path.realpath(_top(source))
+        if not storage.is_url(out) and os.path.isdir(top) and _has_tree(source):
+            answers = os.path.realpath(out)
+            if os.path.isdir(source) and os.path.commonpath([answers, top]) == answers:
+                raise OptionError(f"the output folder {out} is or holds the input {source}: name another one", path=out)
+
+
+def _has_tree(source: str) -> bool:
+    return not manifest.is_manifest(source)
+
+
+def _top(source: str) -> str:
+    """The folder that a source's tree begins at."""
+    if storage.is_url(source):
+        return source.rstrip("/")
+    match = None if os.path.lexists(source) else _MAGIC.search(source)
+    if match:
+        return source[: match.start()].rpartition("/")[0] or ("/" if source.startswith("/") else ".")
+    return source if os.path.isdir(source) else os.path.dirname(source) or "."
+
+
+def _common_top(tops: Sequence[str]) -> str:
+    if not tops or any(storage.is_url(top) for top in tops):
+        return ""
+    return os.path.commonpath([os.path.abspath(top) for top in tops])
+
+
+def _from(source: str, top: str, out: str | None) -> Iterator[Found]:
+    if storage.is_url(source):
+        yield from _from_url(source)
+    elif manifest.is_manifest(source):
+        yield from manifest.read_manifest(source)
+    elif os.path.isdir(source):
+        yield from _moved(walk(source, out), _prefix(source, top))
+    elif os.path.lexists(source):
+        yield _one_file(source, _prefix(os.path.dirname(source) or ".", top) + os.path.basename(source))
+    else:
+        yield from _moved(_glob(source, out), _prefix(_top(source), top))
+
+
+def _prefix(folder: str, top: str) -> str:
+    inside = os.path.relpath(os.path.abspath(folder), top) if top else os.curdir
+    return "" if inside == os.curdir else inside.replace(os.sep, "/") + "/"
+
+
+def _moved(founds: Iterator[Found], prefix: str) -> Iterator[Found]:
+    for found in founds:
+        if isinstance(found, Item):
+            yield Item(prefix + found.key, found.source, found.version) if prefix else found
+        elif isinstance(found, Trouble):
+            yield Trouble(prefix + found.key, found.reason, found.message)
+        else:
+            yield found
+
+
+def _one_file(path: str, key: str) -> Found:
+    try:
+        return item(path, key) if is_photo(path) else Skip.OTHER
+    except OSError as error:
+        return Trouble(key, "photo_read", f"Cannot read it: {error.strerror}.")
+
+
+def _from_url(url: str) -> Iterator[Found]:
+    try:
+        for key, source, version in storage.walk_url(url):
+            if any(part.startswith(".") for part in key.split("/")):
+                yield Skip.HIDDEN
+            else:
+                yield Item(key, source, version) if is_photo_name(key) else Skip.OTHER
+    except OSError as error:
+        raise OptionError(f"cannot list {url}: {error}", path=url) from error
+
+
+def _glob(pattern: str, out: str | None) -> Iterator[Found]:
+    """The walk of the pattern's fixed part, with only what matches; ``**`` is any number of folders."""
+    top = _top(pattern)
+    rest = pattern[len(top) :].lstrip("/") if top != "." else pattern.removeprefix("./")
+    matches = re.compile(_glob_regex(rest), re.DOTALL).fullmatch
+    for found in walk(top, out):
+        if isinstance(found, Skip) or matches(found.key):
+            yield found
+
+
+def _glob_regex(pattern: str) -> str:
+    names = pattern.split("/")
+    parts = ["(?:[^/]+/)*" if name == "**" else _NAME_PART.sub(_part_regex, name) + "/" for name in names[:-1]]
+    return "".join(parts) + (".*" if names[-1] == "**" else _NAME_PART.sub(_part_regex, names[-1]))
+
+
+def _part_regex(match: re.Match[str]) -> str:
+    part = match[0]
+    if part in "*?":
+        return "[^/]*" if part == "*" else "[^/]"
+    if len(part) > 1:
+        inside = part[1:-1].replace("\\", "\\\\")
+        return f"[^{inside[1:]}]" if inside[0] in "!^" else f"[{inside}]"
+    return re.escape(part)
+
+
+def _once(found: Item, seen: dict[int, int]) -> Found:
+    """The item; Skip where it was named before; Trouble where another photo has its name."""
+    key, source = number64(found.key), number64(os.path.realpath(found.source))
+    if key not in seen:
+        seen[key] = source
+        return found
+    if seen[key] == source:
+        return Skip.TWICE
+    return Trouble(
+        f"{found.key} ({found.source})", "name_clash", f"Another photo is already called {found.key} in this batch."
+    )

@@ -1,0 +1,80 @@
+"""The files that one photo's answer is written to.
+
+A file's name is the photo's whole name with the product's ending: ``school/a.jpg`` gives
+``school/a.jpg.scoremap.png``. ``a.jpg`` and ``a.png`` so never clash, and no name depends on what else is in a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from idseg import encode
+from idseg.batch.items import number64
+from idseg.compose import Color
+from idseg.errors import OptionError
+from idseg.result import Result
+
+ENDINGS: Mapping[str, str] = {
+    "cut": ".cut.png",
+    "scoremap": ".scoremap.png",
+    "demo": ".demo.png",
+    "cutout": ".cutout.png",
+    "background": ".background.jpg",
+    "overlay": ".overlay.jpg",
+    "json": ".json",
+    "api": ".api.json",
+}
+"""Product → what its file's name ends with. No ending ends with another, so no two photos' files have one name."""
+
+DEFAULT = ("scoremap", "cutout", "json")
+
+
+def check(products: Sequence[str], background: Color | None) -> None:
+    """Raises OptionError for an unknown product, none, or a background without its colour."""
+    unknown = [product for product in products if product not in ENDINGS]
+    if unknown or not products:
+        raise OptionError(f"no product is called {', '.join(unknown) or '(nothing)'}; there are: {', '.join(ENDINGS)}")
+    if ("background" in products) != (background is not None):
+        raise OptionError("the product background needs a colour, and a colour the product background")
+
+
+def render(result: Result, key: str, products: Sequence[str], background: Color | None) -> dict[str, bytes]:
+    """Name → content of the files of one answer."""
+    makers: Mapping[str, Callable[[], bytes]] = {
+        "cut": lambda: encode.png(result.cut),
+        "scoremap": lambda: encode.png(result.scoremap),
+        "demo": lambda: encode.png(result.on("black")),
+        "cutout": lambda: encode.png(result.rgba),
+        "background": lambda: encode.jpeg(result.on("white" if background is None else background)),
+        "overlay": lambda: encode.jpeg(result.overlay()),
+        "json": lambda: _json(result.to_dict()),
+        "api": lambda: _json(result.to_api(log_id=number64(key) >> 1)),  # fits Java's long; the same in each run
+    }
+    return {key + ENDINGS[product]: makers[product]() for product in products}
+
+
+def facts(result: Result) -> dict[str, int | float]:
+    """The numbers of an answer that go to the report."""
+    pose, window, face = result.pose, result.window, result.person.face_box
+    return {
+        "width": result.photo_size.width,
+        "height": result.photo_size.height,
+        "window_left": window.left,
+        "window_top": window.top,
+        "window_width": window.width,
+        "window_height": window.height,
+        "face_left": round(face.left, 1),
+        "face_top": round(face.top, 1),
+        "face_width": round(face.width, 1),
+        "face_height": round(face.height, 1),
+        "facepose": int(pose.facepose),
+        "bodypose": int(pose.bodypose),
+        "yaw_deg": round(pose.head.yaw_deg, 1),
+        "pitch_deg": round(pose.head.pitch_deg, 1),
+        "roll_deg": round(pose.head.roll_deg, 1),
+    }
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False) + "\n").encode()

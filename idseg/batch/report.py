@@ -1,0 +1,30 @@
+"""``report.csv``: a row for each photo that the output folder has an outcome of."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from idseg.batch.items import Outcome
+from idseg.batch.storage import replacing
+
+_FACTS = (
+    *("width", "height", "window_left", "window_top", "window_width", "window_height"),
+    *("face_left", "face_top", "face_width", "face_height"),
+    *("facepose", "bodypose", "yaw_deg", "pitch_deg", "roll_deg"),
+)
+COLUMNS = ("photo", "status", "reason", "message", "seconds", "tries", *_FACTS, "files")
+
+
+def write_csv(path: Path, outcomes: Iterable[Outcome]) -> int:
+    """Write the report; how many rows it has. Names that are not UTF-8 keep their bytes."""
+    rows = 0
+    with replacing(path) as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for outcome in outcomes:
+            told = [outcome.key, outcome.status, outcome.reason, outcome.message, outcome.seconds, outcome.tries]
+            table.writerow([*told, *(outcome.facts.get(name, "") for name in _FACTS), " ".join(outcome.files)])
+            rows += 1
+    return rows

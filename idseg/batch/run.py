@@ -1,0 +1,212 @@
+"""A batch from its beginning to its report: the photos found, those already done passed over, the rest to an engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from idseg.batch import contact, inputs, products, report, storage
+from idseg.batch.items import BatchError, Item, Outcome, Status, Trouble
+from idseg.batch.journal import Journal, sweep
+from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.walk import STATE_FOLDER, Skip
+from idseg.batch.work import Work
+from idseg.errors import OptionError
+
+
+class Engine(Protocol):
+    """Turns items into outcomes, in any order, taking only as many items at a time as it can hold."""
+
+    def __call__(self, items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How a batch goes about it; none of it changes an answer."""
+
+    state: Path | None = None
+    """Folder of the journal; None: ``OUT/.idseg-batch``. Must be given where OUT is a URL."""
+    retry_failed: bool = False
+    thumbnails: bool = True
+    """Keep a small copy of refused photos for the contact sheet."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts, while a batch runs and at its end. ``sum(counts) + left`` is ``total``."""
+
+    total: int = 0
+    """Photos that were found."""
+    before: int = 0
+    """Of them, done by earlier runs."""
+    counts: Counter[Status] = field(default_factory=Counter)
+    """Photos by status, earlier runs' included."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[Skip] = field(default_factory=Counter)
+    """What is not a photo."""
+    swept: int = 0
+    """Half-written files of a killed run that were deleted."""
+    changed_options: bool = False
+    """An earlier run had other options, weights or another version: its photos are done again."""
+    stopped: bool = False
+    seconds: float = 0.0
+    """Since the engine got its first photo."""
+
+    @property
+    def done(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def rate_per_s(self) -> float:
+        """Photos of this run per second."""
+        return (self.done - self.before) / self.seconds if self.seconds else 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.reason:
+            self.reasons[outcome.reason] += 1
+
+
+def local_engine(options: LocalOptions) -> Engine:
+    """The processes of this machine."""
+
+    def engine(items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+        with Pool(work, options) as pool:
+            yield from pool.run(items, stop)
+
+    return engine
+
+
+def run(
+    sources: Sequence[str],
+    work: Work,
+    engine: Engine,
+    options: BatchOptions | None = None,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[Summary], None] = lambda summary: None,
+) -> Summary:
+    """Do all photos of ``sources`` that have no answer yet, then write ``report.csv`` and ``refusals.html``.
+
+    Args:
+        sources: see :func:`idseg.batch.inputs.find`.
+        work: what is done to each photo, and where the answers go.
+        engine: who does it.
+        options: how.
+        stop: looked at often; true ends the batch in good order.
+        watch: told the counts after each photo.
+
+    Raises:
+        OptionError: an input is not there, there is no photo, options that do not go together.
+        BatchError: another batch is at work there, nothing can be written, workers that die while loading.
+        IdsegError: weights, provider.
+    """
+    options = BatchOptions() if options is None else options
+    sources = [_absolute(source) for source in sources]  # workers may have another working directory
+    work = replace(work, out=_absolute(work.out))
+    products.check(work.products, work.background)
+    inputs.check(sources, work.out)
+    state = _state(work.out, options)
+    total, skipped = _count(sources, work.out)
+    if options.thumbnails:
+        work = replace(work, thumbnails=str(state / "thumbnails"))
+    with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
+        changed = journal.earlier_signature not in ("", work.signature())
+        summary = Summary(total=total, skipped=skipped, changed_options=changed)
+        if not journal.clean and not storage.is_url(work.out):
+            summary.swept = sweep(work.out)
+        watch(summary)
+        try:
+            _do(sources, work, engine, journal, summary, stop, watch)
+        finally:
+            _write_reports(journal, state, work.out)
+        if not storage.is_url(work.out):
+            sweep(work.out)  # workers that died leave files behind
+        journal.end()
+    return summary
+
+
+def _do(
+    sources: Sequence[str],
+    work: Work,
+    engine: Engine,
+    journal: Journal,
+    summary: Summary,
+    stop: Callable[[], bool],
+    watch: Callable[[Summary], None],
+) -> None:
+    """Hand what is not done to the engine, and write down what comes back."""
+
+    def to_do() -> Iterator[Item]:
+        for found in inputs.find(sources, work.out):
+            if stop():
+                return
+            if isinstance(found, Skip):
+                continue
+            if isinstance(found, Trouble):
+                trouble = Outcome(found.key, "", "failed", found.reason, found.message)
+                journal.add(trouble)
+                summary.add(trouble)
+            elif (earlier := journal.done(found)) is not None:
+                summary.add(earlier)
+                summary.before += 1
+            else:
+                yield found
+                continue
+            watch(summary)
+
+    start = time.monotonic()
+    for outcome in engine(to_do(), work, stop):
+        journal.add(outcome)
+        summary.add(outcome)
+        summary.seconds = time.monotonic() - start
+        watch(summary)
+    summary.stopped = stop() and summary.done < summary.total
+
+
+def _count(sources: Sequence[str], out: str) -> tuple[int, Counter[Skip]]:
+    """Photos (and what should have been some), and what is passed over."""
+    total = 0
+    skipped: Counter[Skip] = Counter()
+    for found in inputs.find(sources, out):
+        if isinstance(found, Skip):
+            skipped[found] += 1
+        else:
+            total += 1
+    if not total:
+        raise OptionError(f"no photos in {', '.join(sources)} ({sum(skipped.values())} other files)")
+    return total, skipped
+
+
+def _absolute(place: str) -> str:
+    return place if storage.is_url(place) else os.path.abspath(place)
+
+
+def _state(out: str, options: BatchOptions) -> Path:
+    if options.state is not None:
+        return options.state
+    if storage.is_url(out):
+        raise OptionError("answers go to a URL: name a local folder for the journal with --state")
+    return Path(out) / STATE_FOLDER
+
+
+def _write_reports(journal: Journal, state: Path, out: str) -> None:
+    """Beside the answers; where these are in a bucket, in the state folder and copied there."""
+    folder = state if storage.is_url(out) else Path(out)
+    try:
+        report.write_csv(folder / "report.csv", journal.outcomes())
+        contact.write_pages(folder, "refusals", lambda: _without(journal), state / "thumbnails")
+    except OSError as error:
+        raise BatchError(f"cannot write the report to {folder}: {error.strerror}") from error
+    if storage.is_url(out):
+        for path in [folder / "report.csv", *folder.glob("refusals*.html")]:
+            storage.write(storage.join(out, path.name), path.read_bytes())
+
+
+def _without(journal: Journal) -> Iterator[Outcome]:
+    return (outcome for outcome in journal.outcomes() if outcome.status != "ok")

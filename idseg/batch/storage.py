@@ -1,0 +1,154 @@
+"""Bytes in and out: local files, and everything that fsspec reaches (s3://, gs://, abfs://, memory://, …).
+
+The only file that imports fsspec, and only for URLs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from idseg import encode
+from idseg.errors import DependencyError, PhotoReadError
+
+T = TypeVar("T")
+
+_PAUSES_S = (0.5, 2.0, 8.0)
+"""Waits before a remote read or write is tried again: a bucket's throttling is over in seconds."""
+
+
+def is_url(place: str) -> bool:
+    return "://" in place
+
+
+def read(source: str, most_bytes: int) -> bytes:
+    """A photo's bytes; at most one more than ``most_bytes``, so that decoding can refuse it.
+
+    Raises:
+        PhotoReadError: it is not there, or cannot be read (a remote one: four times).
+    """
+    try:
+        if not is_url(source):
+            with open(source, "rb") as file:
+                return file.read(most_bytes + 1)
+        return _again(lambda: _read_url(source, most_bytes))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        text = getattr(error, "strerror", None) or str(error)
+        raise PhotoReadError(f"Cannot read {source[-120:]!r}: {text}.", path=source[-120:]) from error
+
+
+def write(target: str, content: bytes) -> None:
+    """Writes all of a file or nothing; its folder is made.
+
+    Raises:
+        OSError: it cannot be written (a remote one: four times).
+    """
+    if is_url(target):
+        _again(lambda: _write_url(target, content))
+        return
+    try:
+        encode.write(target, content)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        encode.write(target, content)
+
+
+def length(target: str) -> int | None:
+    """Bytes of a file, None where there is none."""
+    try:
+        if not is_url(target):
+            return os.stat(target).st_size
+        system, path = filesystem(target)
+        return int(system.info(path)["size"])
+    except (OSError, ValueError):
+        return None
+
+
+def remove(target: str) -> None:
+    """Deletes a file that may be gone already."""
+    with suppress(FileNotFoundError):
+        if is_url(target):
+            system, path = filesystem(target)
+            system.rm_file(path)
+        else:
+            os.unlink(target)
+
+
+def join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, *name.split("/"))
+
+
+@lru_cache(maxsize=16)
+def _filesystem(scheme_and_host: str) -> Any:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise DependencyError(f"{scheme_and_host} needs fsspec; install it with: pip install 'idseg[ray]'") from error
+    try:
+        return url_to_fs(scheme_and_host)[0]
+    except ImportError as error:  # fsspec says which package reads that scheme
+        raise DependencyError(f"{scheme_and_host} needs a package: {error}") from error
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL (one per bucket and process) and the path in it."""
+    scheme, _, rest = url.partition("://")
+    system = _filesystem(f"{scheme}://{rest.partition('/')[0]}")
+    return system, str(system._strip_protocol(url))
+
+
+def walk_url(url: str) -> Iterator[tuple[str, str, str]]:
+    """(key, URL, version) of every file under ``url``, folder by folder, sorted within a folder."""
+    system, top = filesystem(url)
+    scheme = url.partition("://")[0]
+    for folder, _, files in system.walk(top, detail=True):
+        for name in sorted(files):
+            info = files[name]
+            path = f"{folder.rstrip('/')}/{name}"
+            changed = info.get("ETag") or info.get("LastModified") or info.get("mtime") or info.get("created") or ""
+            yield path[len(top) :].strip("/"), f"{scheme}://{path.lstrip('/')}", f"{info['size']}-{changed}"
+
+
+def _read_url(source: str, most_bytes: int) -> bytes:
+    system, path = filesystem(source)
+    with system.open(path, "rb") as file:
+        content: bytes = file.read(most_bytes + 1)
+    return content
+
+
+def _write_url(target: str, content: bytes) -> None:
+    system, path = filesystem(target)
+    with suppress(OSError):  # object stores have no folders
+        system.makedirs(system._parent(path), exist_ok=True)
+    system.pipe_file(path, content)
+
+
+def _again(action: Callable[[], T]) -> T:
+    """``action()``, tried again after a pause where the network may have failed it."""
+    for pause_s in _PAUSES_S:
+        try:
+            return action()
+        except (FileNotFoundError, PermissionError, IsADirectoryError):
+            raise
+        except OSError:
+            time.sleep(pause_s)
+    return action()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+    """A text file written piece by piece that takes its place only when all of it is there."""
+    beside = path.with_name(f".{path.name}.{os.getpid():016x}.part")
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise

@@ -1,0 +1,157 @@
+"""What is done to one photo: read, segment, write. The same function in a local worker and on a cluster."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from idseg import __version__, encode
+from idseg.batch import products, storage
+from idseg.batch.items import BatchError, Item, Outcome, number64
+from idseg.compose import Color
+from idseg.decode import decode
+from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
+from idseg.models import MANIFEST, models_folder
+from idseg.pipeline import Options, Segmenter
+from idseg.result import Result
+from idseg.types import Size
+
+Answer: TypeAlias = Callable[[bytes], Result]
+Loader: TypeAlias = Callable[[Options], Answer]
+"""Loads the models in a worker; a function of a module, so that it can be sent there by name."""
+Reader: TypeAlias = Callable[[str, int], bytes]
+Writer: TypeAlias = Callable[[str, bytes], None]
+
+_THUMBNAIL = Size(200, 240)
+"""Pixels, at most: about 9 KB each; a page of 500 has 6 MB."""
+_NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+"""Every later photo would fail too: the batch stops, and goes on when there is room."""
+_WHERE_AND_HOW_FAST = ("threads", "parallel", "provider", "models")
+"""Options that do not choose what the answer is. (Another provider rounds otherwise: less than one grey level.)"""
+
+
+def load(options: Options) -> Answer:
+    """The real models, warm."""
+    cv2.setNumThreads(options.threads or 0)
+    segmenter = Segmenter(options)
+    segmenter.warm()
+    return segmenter
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done to each photo, and where the answers go. Can be pickled."""
+
+    out: str
+    """Output folder: a local path or an fsspec URL."""
+    options: Options = field(default_factory=Options)
+    products: tuple[str, ...] = products.DEFAULT
+    background: Color | None = None
+    thumbnails: str = ""
+    """Folder of the refused photos' thumbnails; empty: none."""
+    loader: Loader = load
+
+    def signature(self) -> str:
+        """Changes when the answers would: options, products, weights, idseg's version."""
+        chosen = {name: value for name, value in asdict(self.options).items() if name not in _WHERE_AND_HOW_FAST}
+        folder = self.options.models or models_folder()
+        loader = f"{self.loader.__module__}:{self.loader.__qualname__}"
+        weights = [_sha256(folder / MANIFEST), _sha256(Path(self.options.matting_model))]
+        told = [__version__, chosen, list(self.products), self.background, loader, weights]
+        text = json.dumps(told, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def do(item: Item, answer: Answer, work: Work, read: Reader = storage.read, write: Writer = storage.write) -> Outcome:
+    """One photo's outcome; whatever is wrong with the photo ends in it.
+
+    Raises:
+        IdsegError: something is wrong that is not the photo's (weights, provider, options).
+        BatchError: nothing can be written any more.
+    """
+    start = time.perf_counter()
+    content = b""
+    try:
+        content = read(item.source, work.options.limits.max_bytes)
+        result = answer(content)
+        files = products.render(result, item.key, work.products, work.background)
+        _write_all(work.out, files, write)
+        lengths = {name: len(file) for name, file in files.items()}
+        return Outcome(item.key, item.version, "ok", files=lengths, facts=products.facts(result), seconds=_since(start))
+    except PhotoReadError as error:
+        return Outcome(item.key, item.version, "failed", error.reason, error.message, seconds=_since(start))
+    except (InputError, PersonError) as error:
+        _write_thumbnail(content, item, work, error)
+        facts = error.to_dict()
+        told = {name: value for name, value in facts.items() if name not in ("reason", "message", "path")}
+        return Outcome(
+            item.key, item.version, "refused", error.reason, error.message, facts=told, seconds=_since(start)
+        )
+    except IdsegError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_MORE_WRITING:
+            raise BatchError(f"cannot write to {work.out}: {error.strerror}", path=work.out) from error
+        message = f"Cannot write the answer: {error.strerror or error}."
+        return Outcome(item.key, item.version, "failed", "write", message, seconds=_since(start))
+    except MemoryError:
+        message = "Not enough memory for it."
+        return Outcome(item.key, item.version, "failed", "memory", message, seconds=_since(start))
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one photo of a million must not stop the others
+        message = f"A fault in idseg: {type(error).__name__}: {error}"[:300]
+        return Outcome(item.key, item.version, "failed", "fault", message, seconds=_since(start))
+
+
+def thumbnail_name(key: str) -> str:
+    """Name of a photo's thumbnail in its folder; spread over 256 folders."""
+    digits = f"{number64(key):016x}"
+    return f"{digits[:2]}/{digits}.jpg"
+
+
+def _write_all(out: str, files: Mapping[str, bytes], write: Writer) -> None:
+    for name, file in files.items():
+        write(storage.join(out, name), file)
+
+
+def _write_thumbnail(content: bytes, item: Item, work: Work, error: IdsegError) -> None:
+    """A small copy of a refused photo, where it can be decoded and written; the report shows a blank otherwise."""
+    if not work.thumbnails or not isinstance(error, PersonError):
+        return
+    with suppress(InputError, OSError):
+        rgb = decode(content, work.options.limits).rgb
+        height, width = rgb.shape[:2]
+        scale = min(1.0, _THUMBNAIL.width / width, _THUMBNAIL.height / height)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        storage.write(storage.join(work.thumbnails, thumbnail_name(item.key)), encode.jpeg(small, quality=75))
+
+
+def _since(start: float) -> float:
+    return round(time.perf_counter() - start, 4)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; empty where the name is not a file's."""
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slowly(file)
+
+
+def _slowly(file: Any) -> str:
+    """Python 3.10 has no file_digest."""
+    digest = hashlib.sha256()
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
