@@ -25,9 +25,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,8 +48,6 @@ else:
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "matting.json"
 CUT = (600, 840)  # the API's own size of a cut, px
-
-Method: TypeAlias = Callable[[Rgb], Alpha]
 
 
 def read_rgb(path: Path) -> Rgb:
@@ -71,7 +70,7 @@ def held_out(name: str) -> bool:
     return hashlib.md5(name.encode(), usedforsecurity=False).digest()[0] % 8 == 0
 
 
-def selfie(path: Path) -> Method:
+def selfie(path: Path) -> Callable[[Rgb], Alpha]:
     """MediaPipe's selfie segmentation (general, 256 x 256) through its Tasks API."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
@@ -89,37 +88,62 @@ def selfie(path: Path) -> Method:
     return matte
 
 
-def methods(threads: int, isnet: Path | None, selfie_file: Path | None) -> dict[str, Method]:
-    """Name to method; ``+`` names are built on the result of the name before."""
+@dataclass(frozen=True)
+class Method:
+    """One row of the table: a matte of the picture, or one made from an earlier row's matte."""
+
+    name: str
+    coarse: Callable[[Rgb], Alpha] | None
+    base: str = ""
+    refine: Callable[[Rgb, Alpha], Alpha] | None = None
+
+
+def all_methods(threads: int, isnet: Path | None, selfie_file: Path | None) -> list[Method]:
+    """Every row; a base comes before what is built on it."""
     manifest = load_manifest()
-    coarse = load_matte(manifest, "portrait-coarse", "cpu", threads)
-    refine = load_refiner(manifest, "net", "cpu", threads)
-    found: dict[str, Method] = {
-        "ours: coarse": coarse,
-        "ours: coarse + refiner": lambda rgb: refine(rgb, coarse(rgb)),
-        "ours: coarse + closed form": lambda rgb: refine_closed_form(rgb, coarse(rgb)),
-    }
+    net = load_refiner(manifest, "net", "cpu", threads)
+    rows = [
+        Method("ours: coarse", load_matte(manifest, "portrait-coarse", "cpu", threads)),
+        Method("ours: coarse + refiner", None, "ours: coarse", net),
+        Method("ours: coarse + closed form", None, "ours: coarse", refine_closed_form),
+    ]
     if isnet is not None:
-        peer = load_matte(manifest, str(isnet), "cpu", threads, preset="isnet")
-        found["ISNet"] = peer
-        found["ISNet + closed form"] = lambda rgb: refine_closed_form(rgb, peer(rgb))
+        rows.append(Method("ISNet", load_matte(manifest, str(isnet), "cpu", threads, preset="isnet")))
+        rows.append(Method("ISNet + closed form", None, "ISNet", refine_closed_form))
     if selfie_file is not None:
-        segment = selfie(selfie_file)
-        found["MediaPipe selfie"] = segment
-        found["MediaPipe selfie + closed form"] = lambda rgb: refine_closed_form(rgb, segment(rgb))
+        rows.append(Method("MediaPipe selfie", selfie(selfie_file)))
+        rows.append(Method("MediaPipe selfie + closed form", None, "MediaPipe selfie", refine_closed_form))
+    return rows
+
+
+def mattes(methods: list[Method], rgb: Rgb) -> dict[str, tuple[Alpha, float]]:
+    """Matte and seconds (with those of the base) of every row."""
+    found: dict[str, tuple[Alpha, float]] = {}
+    for method in methods:
+        start = time.perf_counter()
+        before = 0.0
+        if method.coarse is not None:
+            alpha = method.coarse(rgb)
+        else:
+            assert method.refine is not None
+            base, before = found[method.base]
+            alpha = method.refine(rgb, base)
+        found[method.name] = (alpha, before + time.perf_counter() - start)
     return found
 
 
-def measure_val(root: Path, run: dict[str, Method], limit: int | None) -> dict[str, Any]:
-    """Mean and median of every error, for every method, and the three worst pictures by MAD."""
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in run}
+def measure_val(root: Path, methods: list[Method], limit: int | None) -> dict[str, Any]:
+    """Mean and median of every error and of the seconds, for every method; the three worst pictures by MAD."""
+    rows: dict[str, list[dict[str, float]]] = {method.name: [] for method in methods}
     names = []
+    mattes(methods, np.zeros((640, 480, 3), np.uint8))  # warms up
     for path in sorted((root / "val").glob("*.png"))[:limit]:
         rgb, truth = read_rgb(path.with_suffix(".jpg")), read_alpha(path)
         names.append(path.stem)
-        for name, method in run.items():
-            errors = matte_errors(method(rgb), truth)
-            rows[name].append({key: getattr(errors, key) for key in ("mad", "mse", "grad", "sad", "conn")})
+        for name, (alpha, seconds) in mattes(methods, rgb).items():
+            errors = matte_errors(alpha, truth)
+            row = {key: float(getattr(errors, key)) for key in ("mad", "mse", "grad", "sad", "conn")}
+            rows[name].append(row | {"seconds": seconds})
     table: dict[str, Any] = {}
     for name, found in rows.items():
         keys = found[0].keys()
@@ -132,10 +156,10 @@ def measure_val(root: Path, run: dict[str, Method], limit: int | None) -> dict[s
     return {"pictures": len(names), "methods": table}
 
 
-def measure_held_out(root: Path, run: dict[str, Method], excluded: set[str]) -> dict[str, Any]:
-    """MAD to the label per set and per group, with the number of photos, for our own methods."""
+def measure_held_out(root: Path, methods: list[Method], excluded: set[str]) -> dict[str, Any]:
+    """MAD to the label per set and per group, with the number of photos."""
     groups: dict[str, list[str]] = tomllib.loads((HERE / "matting_groups.toml").read_text())
-    errors: dict[str, dict[str, float]] = {name: {} for name in run}
+    errors: dict[str, dict[str, float]] = {method.name: {} for method in methods}
     sets: dict[str, list[str]] = {}
     for kind in ("faker", "sfhq", "facechain"):
         for path in sorted((root / "photos" / kind).glob("*.png")):
@@ -143,22 +167,23 @@ def measure_held_out(root: Path, run: dict[str, Method], excluded: set[str]) -> 
                 continue
             sets.setdefault(kind, []).append(path.stem)
             rgb, label = read_rgb(path.with_suffix(".jpg")), read_alpha(path)
-            for name, method in run.items():
-                errors[name][path.stem] = float(np.abs(method(rgb) - label).mean())
+            for name, (alpha, _) in mattes(methods, rgb).items():
+                errors[name][path.stem] = float(np.abs(alpha - label).mean())
     every = {"all": [photo for photos in sets.values() for photo in photos]}
-    table = {}
-    for name, found in errors.items():
-        table[name] = {
-            group: {
-                "photos": len(photos),
-                "mean": float(np.mean([found[photo] for photo in photos])),
-                "median": float(np.median([found[photo] for photo in photos])),
-            }
-            for group, photos in (every | sets | groups).items()
+    return {
+        name: {
+            "groups": {
+                group: {
+                    "photos": len(photos),
+                    "mean": float(np.mean([found[photo] for photo in photos])),
+                    "median": float(np.median([found[photo] for photo in photos])),
+                }
+                for group, photos in (every | sets | groups).items()
+            },
+            "worst": {photo: found[photo] for photo in sorted(found, key=lambda photo: -found[photo])[:8]},
         }
-        worst = sorted(found, key=lambda photo: -found[photo])[:8]
-        table[name]["worst"] = {photo: found[photo] for photo in worst}
-    return table
+        for name, found in errors.items()
+    }
 
 
 def measure_speed(root: Path, threads: int, isnet: Path | None, rounds: int) -> dict[str, Any]:
@@ -278,23 +303,25 @@ def environment(threads: int) -> dict[str, Any]:
 
 
 def print_val(table: dict[str, Any]) -> None:
-    print(f"\nval, {table['pictures']} pictures: mean (median)")
-    print(f"{'':32s} {'MAD':>16s} {'MSE':>16s} {'Grad':>14s} {'SAD':>14s} {'Conn':>14s}")
+    print(f"\nval, {table['pictures']} pictures: mean (median); seconds: median")
+    print(f"{'':32s} {'MAD':>16s} {'MSE':>16s} {'Grad':>14s} {'SAD':>14s} {'Conn':>14s} {'s':>7s}")
     for name, row in table["methods"].items():
         mean, median = row["mean"], row["median"]
         cells = [f"{mean[k]:.4f} ({median[k]:.4f})" for k in ("mad", "mse")]
         cells += [f"{mean[k]:.2f} ({median[k]:.2f})" for k in ("grad", "sad", "conn")]
-        print(f"{name:32s} {cells[0]:>16s} {cells[1]:>16s} {cells[2]:>14s} {cells[3]:>14s} {cells[4]:>14s}")
+        widths = (16, 16, 14, 14, 14)
+        line = " ".join(f"{cell:>{width}s}" for cell, width in zip(cells, widths, strict=True))
+        print(f"{name:32s} {line} {median['seconds']:7.3f}")
 
 
 def print_groups(table: dict[str, Any]) -> None:
-    print("\nheld-out photos: mean MAD to the label")
+    print("\nheld-out photos: mean (median) MAD to the label")
     names = list(table)
     print(f"{'':26s} {'photos':>6s} " + " ".join(f"{name:>24s}" for name in names))
-    for group in table[names[0]]:
-        if group != "worst":
-            cells = " ".join(f"{table[name][group]['mean']:24.4f}" for name in names)
-            print(f"{group:26s} {table[names[0]][group]['photos']:6d} {cells}")
+    for group, first in table[names[0]]["groups"].items():
+        rows = [table[name]["groups"][group] for name in names]
+        cells = " ".join(f"{row['mean']:14.4f} ({row['median']:.4f}) " for row in rows)
+        print(f"{group:26s} {first['photos']:6d} {cells}")
 
 
 def main() -> None:
@@ -314,10 +341,10 @@ def main() -> None:
     }
     report["speed"] = measure_speed(given.data, given.threads, given.isnet, given.rounds)
     print(json.dumps(report, indent=1))
-    every = methods(given.threads, given.isnet, given.selfie)
-    report["val"] = measure_val(given.data, every, given.limit)
+    methods = all_methods(given.threads, given.isnet, given.selfie)
+    report["val"] = measure_val(given.data, methods, given.limit)
     print_val(report["val"])
-    ours = {name: method for name, method in every.items() if name in ("ours: coarse", "ours: coarse + refiner")}
+    ours = [method for method in methods if method.name in ("ours: coarse", "ours: coarse + refiner")]
     report["held_out"] = measure_held_out(given.data, ours, set(config["exclude"]))
     print_groups(report["held_out"])
     report["foreground"] = measure_foreground(given.data, every=12)

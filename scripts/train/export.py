@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +46,19 @@ def export(net: nn.Module, example: torch.Tensor, path: Path, *, name: str, note
     net.eval()
     beside = path.with_suffix(".part")
     free = {0: "n", 2: "height", 3: "width"}
-    torch.onnx.export(
-        net,
-        (example,),
-        str(beside),
-        input_names=[name],
-        output_names=["alpha"],
-        dynamic_axes={name: free, "alpha": free},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, but the other needs onnxscript and unrolls the free axes.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net,
+            (example,),
+            str(beside),
+            input_names=[name],
+            output_names=["alpha"],
+            dynamic_axes={name: free, "alpha": free},
+            opset_version=OPSET,
+            dynamo=False,
+        )
     model = halve_weights(onnx.load(str(beside)))
     helper.set_model_props(model, {"licence": "Apache-2.0", "note": note})
     onnx.checker.check_model(model)

