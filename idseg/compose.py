@@ -25,6 +25,8 @@ NAMED_COLORS: dict[str, tuple[int, int, int]] = {
 }
 """White, blue (#438EDB) and red (#D9001B) are what Chinese photo studios use; green is for looking at edges."""
 
+_STRIP = 256
+"""Rows that are mixed at once: float copies of a whole 12-megapixel picture would take 450 MB."""
 _HEX = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 
 
@@ -51,9 +53,13 @@ def parse_color(color: Color) -> tuple[int, int, int]:
 
 def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
     """``foreground`` (H, W, 3) over ``background`` (H, W, 3) by ``alpha`` (H, W); rounded to the nearest."""
-    weight = alpha[..., None]
-    mixed = foreground.astype(np.float32) * weight + background.astype(np.float32) * (1.0 - weight)
-    return np.asarray(cv2.convertScaleAbs(mixed), np.uint8)
+    result = np.empty_like(foreground)
+    for top in range(0, len(alpha), _STRIP):
+        rows = np.s_[top : top + _STRIP]
+        weight = alpha[rows][..., None]
+        mixed = foreground[rows].astype(np.float32) * weight + background[rows].astype(np.float32) * (1.0 - weight)
+        result[rows] = cv2.convertScaleAbs(mixed)
+    return result
 
 
 def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:

@@ -130,6 +130,11 @@ def paste(cut: npt.NDArray[_Pixel], window: Window, picture: npt.NDArray[_Pixel]
     return result
 
 
+def lies_inside(photo: Size, window: Window) -> bool:
+    """Whether the window leaves the photo nowhere."""
+    return window.left >= 0 and window.top >= 0 and window.right <= photo.width and window.bottom <= photo.height
+
+
 def inside(photo: Size, window: Window) -> npt.NDArray[np.bool_]:
     """Mask (H, W) of the window's pixels that lie inside the photo."""
     mask = np.zeros((window.height, window.width), dtype=np.bool_)

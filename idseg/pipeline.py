@@ -186,7 +186,8 @@ class Segmenter:
                 coarse = matter.coarse(_filled(rgb, fitted))
         with clock("refine"):
             alpha = matter.refine(_filled(rgb, fitted), coarse)
-            alpha = np.where(crop.inside(photo, fitted), alpha, np.float32(0))
+            if not crop.lies_inside(photo, fitted):
+                alpha = np.where(crop.inside(photo, fitted), alpha, np.float32(0))
         return fitted, crop.take(rgb, fitted), alpha
 
     def _look_at_head(
@@ -276,10 +277,11 @@ class _Clock:
 
 
 def _filled(rgb: Rgb, window: Window) -> Rgb:
-    """The pixels under the window; outside the photo its edge pixels are repeated, which a net takes for background."""
+    """The pixels under the window, a view where it can be; outside the photo its edge pixels are repeated, which a net
+    takes for background."""
+    if crop.lies_inside(Size(rgb.shape[1], rgb.shape[0]), window):
+        return rgb[window.top : window.bottom, window.left : window.right]
     photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
-    if window.left >= 0 and window.top >= 0 and window.right <= photo.right and window.bottom <= photo.bottom:
-        return crop.take(rgb, window)
     part = zoom.clamped(Box(*map(float, window)), photo.size)
     bordered = cv2.copyMakeBorder(
         rgb[part.top : part.bottom, part.left : part.right],
