@@ -1,0 +1,271 @@
+"""Does ``idseg compare`` find what is known to differ?
+
+Saved replies are made from idseg's own answers, changed by known amounts, and compared; every known change must be
+found, to the pixel and per class. Replies are as a cloud client would have saved them: no ``cut_location``, the cut
+as JPEG, base64 with line breaks in some, numbers as strings in others. With ISNet's file at hand their mattes are
+ISNet's, which differ as another product's do.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.environment import Run
+from benchmarks.figures import Figure, Result
+from benchmarks.peers import Files, Method
+from idseg import api, crop, encode
+from idseg.compare import Summary, compare, own_responder, summarise, to_json
+from idseg.compare.report import html
+from idseg.compare.run import Comparison
+from idseg.errors import PersonError
+from idseg.matte import load_matte
+from idseg.models import load_manifest
+from idseg.pipeline import Options, Segmenter
+from idseg.result import Result as Answer
+from idseg.types import Alpha, Window
+
+PHOTOS = 30
+FOLDERS = ("faker", "facechain", "sfhq")
+"""Made-up people only: a report shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one saved reply has that ours has not."""
+
+    window: tuple[int, int] = (0, 0)
+    """Window moved right and down, px."""
+    matte: tuple[int, int] = (0, 0)
+    """Matte moved right and down in its cut, px."""
+    blur_px: float = 0.0
+    """Sigma of the Gaussian over the matte."""
+    scale: float = 1.0
+    """Their cut's size, as a share of the window's."""
+    points: tuple[int, int] = (0, 0)
+    """Box and points moved, px of the cut."""
+    mirrored: bool = False
+    """Left and right exchanged in the points' names."""
+    facepose: int | None = None
+    """Their class where ours is 1."""
+    refused: int | None = None
+    """An error code in place of an answer."""
+
+
+def mixed(index: int) -> Change:
+    """The change of the ``index``-th of 30 photos: windows, scales and mattes vary; 6 classes and 2 outcomes differ."""
+    if index in (7, 19):
+        return Change(refused=216634)
+    window = ((index * 5) % 23 - 11, (index * 3) % 17 - 8)
+    scale = (1.0, 1.0, 0.75, 1.0, 0.5)[index % 5]
+    matte = (index % 4 - 1, 0) if scale == 1.0 else (0, 0)
+    return Change(window=window, matte=matte, scale=scale, facepose=2 if index % 5 == 3 else None)
+
+
+MUTATIONS: dict[str, Callable[[int], Change]] = {
+    "no change": lambda index: Change(),
+    "left and right exchanged": lambda index: Change(mirrored=True),
+    "window 3 px to the right": lambda index: Change(window=(3, 0)),
+    "matte blurred by 1 px": lambda index: Change(blur_px=1.0),
+    "box and points 2 px down": lambda index: Change(points=(0, 2)),
+    "every frontal face called tilted": lambda index: Change(facepose=2),
+}
+"""Wrong implementations: each must be found, and what it leaves alone must not be."""
+EXPECTED: dict[str, set[str]] = {
+    "no change": set(),
+    "left and right exchanged": {"mirrored"},
+    "window 3 px to the right": {"window shift"},
+    "matte blurred by 1 px": {"matte blur"},
+    "box and points 2 px down": {"face box shift"},
+    "every frontal face called tilted": {"facepose class"},
+}
+
+
+def measure(data: Path, files: Files, threads: int, report: Path | None = None) -> Result:
+    """Run everything; with ``report`` the mixed comparison's page is kept there (it shows photos)."""
+    run = Run("known", threads, {"photos": PHOTOS, "matte": "ISNet" if files.isnet else "idseg"})
+    photos = [
+        path
+        for folder in FOLDERS
+        for path in sorted((data / "photos" / folder).glob("*.jpg"))[: PHOTOS // len(FOLDERS)]
+    ]
+    if not photos:
+        run.notes.append("no photos on this disk")
+        return run.result()
+    with Segmenter(Options(threads=threads)) as segmenter, tempfile.TemporaryDirectory() as folder:
+        answers = _answers(segmenter, photos)
+        matte = (
+            None
+            if files.isnet is None
+            else load_matte(load_manifest(), str(files.isnet), "cpu", threads, preset="isnet")
+        )
+        replies = Path(folder) / "mixed"
+        save_replies(replies, answers, mixed, matte)
+        comparison = compare(replies, own_responder(segmenter))
+        if report is not None:
+            report.write_text(
+                html(comparison, summarise(comparison), "idseg compare: 30 photos with known differences")
+            )
+            report.with_suffix(".json").write_text(json.dumps(to_json(comparison, summarise(comparison)), indent=1))
+        run.add(*mixed_figures(comparison, [photo.name for photo, _ in answers]))
+        for name, change in MUTATIONS.items():
+            changed = Path(folder) / name.replace(" ", "-")
+            save_replies(changed, answers[:10], change, None)
+            found = summarise(compare(changed, own_responder(segmenter)))
+            run.add(_mutation_figure(name, found))
+    return run.result()
+
+
+def _answers(segmenter: Segmenter, photos: Sequence[Path]) -> list[tuple[Path, Answer]]:
+    answers = []
+    for photo in photos:
+        with suppress(PersonError):
+            answers.append((photo, segmenter(photo)))
+    return answers
+
+
+def save_replies(
+    folder: Path, answers: Sequence[tuple[Path, Answer]], change: Callable[[int], Change], matte: Method | None
+) -> None:
+    """Photos and changed replies in a folder, as ``idseg compare`` reads them."""
+    folder.mkdir(parents=True)
+    for index, (photo, answer) in enumerate(answers):
+        shutil.copy(photo, folder / photo.name)
+        reply = changed_reply(answer, change(index), matte)
+        (folder / f"{photo.stem}.json").write_text(_as_written_by_hand(reply, index))
+
+
+def changed_reply(answer: Answer, change: Change, matte: Method | None) -> dict[str, Any]:
+    """The reply that a service with this change would have sent."""
+    if change.refused is not None:
+        return {"log_id": 1, "error_code": change.refused, "error_msg": api.ERROR_TEXTS[change.refused]}
+    reply = copy.deepcopy(api.render(answer, 1))
+    del reply["cut_location"]
+    window = _moved(answer.window, *change.window)
+    cut = crop.take(answer.photo, window)
+    whole = crop.paste(answer.alpha, answer.window, np.zeros(answer.photo.shape[:2], np.float32))
+    alpha = matte(cut) if matte is not None else crop.take(whole, window)
+    alpha = _shifted(alpha, *change.matte)
+    if change.blur_px:
+        alpha = _f32(cv2.GaussianBlur(alpha, (0, 0), change.blur_px, borderType=cv2.BORDER_REPLICATE))
+    size = (round(window.width * change.scale), round(window.height * change.scale))
+    if change.scale != 1.0:
+        cut = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.uint8)
+        alpha = _f32(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA))
+    reply["seg_info"]["cut"] = base64.b64encode(encode.jpeg(cut, quality=92)).decode()
+    reply["seg_info"]["scoremap"] = base64.b64encode(encode.png(encode.scoremap(alpha))).decode()
+    _move_places(reply, answer, change)
+    if change.facepose is not None and reply["pose_info"]["facepose"] == 1:
+        reply["pose_info"]["facepose"] = change.facepose
+    return reply
+
+
+def _f32(alpha: npt.NDArray[Any]) -> Alpha:
+    return np.asarray(alpha, np.float32)
+
+
+def _moved(window: Window, dx: int, dy: int) -> Window:
+    return Window(window.left + dx, window.top + dy, window.width, window.height)
+
+
+def _shifted(alpha: Alpha, dx: int, dy: int) -> Alpha:
+    matrix = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
+    size = (alpha.shape[1], alpha.shape[0])
+    return cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.float32
+    )
+
+
+def _move_places(reply: dict[str, Any], answer: Answer, change: Change) -> None:
+    """Box and points from our window's frame into the changed one's."""
+    dx, dy = (change.points[at] - change.window[at] for at in (0, 1))
+    face = reply["face_location"]
+    face["left"], face["top"] = round((face["left"] + dx) * change.scale), round((face["top"] + dy) * change.scale)
+    face["width"], face["height"] = round(face["width"] * change.scale), round(face["height"] * change.scale)
+    parts = {}
+    for name, point in answer.cut_parts.items():
+        wanted = name
+        if change.mirrored and name.startswith(("left_", "right_")):
+            wanted = name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")  # type: ignore[assignment]
+        x, y = (int(np.floor((value + off) * change.scale)) for value, off in ((point.x, dx), (point.y, dy)))
+        parts[wanted] = {"x": x, "y": y, "score": point.score}
+    reply["pose_info"]["body_parts"] = [{name: parts[name]} for name in parts]
+
+
+def _as_written_by_hand(reply: dict[str, Any], index: int) -> str:
+    """JSON with what hand-made clients do: line breaks in base64, numbers as strings, an envelope, extra keys."""
+    if "seg_info" not in reply:
+        return json.dumps(reply)
+    if index % 3 == 1:
+        cut = reply["seg_info"]["cut"]
+        reply["seg_info"]["cut"] = "data:image/jpeg;base64," + "\n".join(
+            cut[at : at + 76] for at in range(0, len(cut), 76)
+        )
+    if index % 3 == 2:
+        reply["face_location"] = {key: str(value) for key, value in reply["face_location"].items()}
+        return json.dumps({"status": 200, "result": reply, "elapsed": "0.4s"})
+    return json.dumps(reply)
+
+
+def mixed_figures(comparison: Comparison, names: Sequence[str]) -> Iterator[Figure]:
+    """How many of the known changes were found; ``names`` are the photos in the order of their changes."""
+    exact_windows, windows, exact_mattes, classes, outcomes = [], [], [], [], []
+    scales, off_by = [], []
+    for pair in comparison.pairs:
+        change = mixed(names.index(pair.name))
+        outcomes.append((pair.theirs == "answer") == (change.refused is None))
+        found = pair.difference
+        if found is None or found.window_shift is None or found.placement is None:
+            continue
+        error = max(abs(found.window_shift[at] - change.window[at]) for at in (0, 1))
+        scales.append(abs(found.placement.scale * change.scale - 1.0))
+        if change.scale == 1.0:
+            exact_windows.append(error == 0.0)
+            if found.matte is not None:
+                # Theirs was moved in its cut, the cut is registered: the matte lies off by just that.
+                exact_mattes.append(max(abs(found.matte.shift[at] - change.matte[at]) for at in (0, 1)) <= 1.0)
+        else:
+            windows.append(error <= 1.0)
+            off_by.append(error)
+        if found.facepose is not None:
+            wanted = change.facepose if change.facepose is not None and found.facepose[0] == 1 else found.facepose[0]
+            classes.append(found.facepose[1] == wanted)
+    on = "30 known changes"
+    for name, right in (
+        ("window found to the pixel, cut unscaled", exact_windows),
+        ("window found within 1 px, cut scaled", windows),
+        ("matte's shift found within 1 px", exact_mattes),
+        ("class found", classes),
+        ("outcome found", outcomes),
+    ):
+        if right:
+            yield Figure("idseg compare", on, name, "share", float(np.mean(right)), "of 1", len(right))
+    if off_by:
+        yield Figure("idseg compare", on, "window error, cut scaled", "most", float(np.max(off_by)), "px", len(off_by))
+        yield Figure("idseg compare", on, "scale error", "most", float(np.max(scales)), "of 1", len(scales))
+
+
+def _mutation_figure(name: str, summary: Summary) -> Figure:
+    """1 where just the expected kinds of findings were made."""
+    kinds = {finding.kind for finding in summary.findings}
+    return Figure(
+        "idseg compare",
+        f"wrong implementation: {name}",
+        "found, and nothing else",
+        "share",
+        float(kinds == EXPECTED[name]),
+        "of 1",
+        summary.photos,
+    )

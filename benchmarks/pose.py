@@ -1,0 +1,348 @@
+"""How right facepose, bodypose, angles and points are.
+
+* ``labelled``: the photos of labels/pose.csv, classes against a person's eye.
+* ``turned``, ``mirrored``, ``scaled``: frontal ones of them, changed by known amounts. There the truth is geometry: a
+  photo turned by t degrees adds t to the roll and leaves yaw alone; a mirrored one swaps left and right and the sign of
+  yaw and roll; a scaled one changes no angle and scales every point.
+* ``example``: the points of the API's page must give the classes that it prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.environment import Run
+from benchmarks.figures import HERE, Figure, Result
+from idseg import pose
+from idseg.decode import decode
+from idseg.errors import PersonError
+from idseg.pipeline import Options, Segmenter
+from idseg.types import BodyParts, BodyPose, Box, FacePose, PartName, Person, Point, Pose, Rgb
+
+LABELS = HERE / "labels" / "pose.csv"
+TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)
+"""Known turns: clearly level, clearly tilted, and between."""
+SCALES = (0.35, 0.6, 1.8)
+_GEOMETRY_PHOTOS = 24
+_REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One line of the labels; a value is ``sure`` without the ``~``."""
+
+    photo: str
+    face: str
+    roll: str
+    body: str
+    tilt: str
+    ears: str
+    shoulders: str
+
+    @property
+    def facepose(self) -> FacePose | None:
+        """The API's class; None for a three-quarter face."""
+        if self.face.startswith("Q"):
+            return None
+        base = FacePose.LEVEL_FRONTAL if self.face.startswith("F") else FacePose.LEVEL_PROFILE
+        return base if self.roll.startswith("0") else FacePose(base + 1)
+
+    @property
+    def bodypose(self) -> str | None:
+        """``"frontal"``, ``"turned"``, ``"side"``; None where it cannot be told."""
+        return {"F": "frontal", "S": "turned", "X": "side"}.get(self.body[0])
+
+    def sure(self, *columns: str) -> bool:
+        """Whether none of these columns is marked as unsure."""
+        return not any(getattr(self, column).endswith("~") for column in columns)
+
+
+def read_labels(path: Path = LABELS) -> list[Label]:
+    """All labels."""
+    with path.open(newline="") as file:
+        return [Label(**row) for row in csv.DictReader(file)]
+
+
+def measure(data: Path, threads: int, limit: int | None = None) -> Result:
+    """Run everything; ``data`` holds ``photos/``."""
+    run = Run("pose", threads, {"limit": limit, "turns_deg": list(TURNS_DEG), "scales": list(SCALES)})
+    run.add(*example_figures())
+    labels = [label for label in read_labels() if (data / "photos" / label.photo).exists()][:limit]
+    if not labels:
+        run.notes.append("the labelled photos are not on this disk: only the published example was measured")
+        return run.result()
+    with Segmenter(Options(threads=threads)) as segmenter:
+        found = [(label, _find(segmenter, decode(data / "photos" / label.photo).rgb)) for label in labels]
+        run.add(*labelled_figures(found, run.matrices))
+        frontal = [
+            label
+            for label, person in found
+            if person is not None and label.facepose == 1 and label.sure("face", "roll")
+        ]
+        step = max(1, len(frontal) // _GEOMETRY_PHOTOS)
+        photos = [decode(data / "photos" / label.photo).rgb for label in frontal[::step][:_GEOMETRY_PHOTOS]]
+        run.add(*geometry_figures(segmenter, photos))
+    return run.result()
+
+
+def _find(segmenter: Segmenter, rgb: Rgb) -> Person | None:
+    try:
+        return segmenter.find(rgb)
+    except PersonError:
+        return None
+
+
+def _classes(person: Person) -> Pose:
+    return pose.classify(person.parts, person.face_box, person.head)
+
+
+def labelled_figures(found: Sequence[tuple[Label, Person | None]], matrices: dict[str, Any]) -> Iterator[Figure]:
+    """Classes against the labels; fills in the confusion matrices."""
+    yield _share("idseg", "labelled", "answered", [person is not None for _, person in found])
+    face_rows, body_rows = [], []
+    for label, person in found:
+        classes = None if person is None else _classes(person)
+        wanted_face, wanted_body = label.facepose, label.bodypose
+        row = _three_quarter(label) if wanted_face is None else str(int(wanted_face))
+        face_rows.append((row, _REFUSED if classes is None else str(int(classes.facepose)), label.sure("face", "roll")))
+        if wanted_body is not None:
+            got = _REFUSED if classes is None else _turn_name(classes.bodypose)
+            body_rows.append((wanted_body, got, label.sure("body")))
+    judged = [row for row in face_rows if row[0].isdigit()]
+    yield from _agreement("facepose", judged)
+    yield from _agreement("bodypose, turn only", body_rows)
+    face_columns = [str(int(value)) for value in FacePose] + [_REFUSED]
+    matrices["facepose, all labels"] = _matrix(
+        face_rows, ["1", "2", "3", "4", "three-quarter, level", "three-quarter, tilted"], face_columns
+    )
+    matrices["facepose, sure labels"] = _matrix([row for row in judged if row[2]], ["1", "2", "3", "4"], face_columns)
+    turns = ["frontal", "turned", "side"]
+    matrices["bodypose, all labels"] = _matrix(body_rows, turns, [*turns, "unknown", _REFUSED])
+    matrices["bodypose, sure labels"] = _matrix(
+        [row for row in body_rows if row[2]], turns, [*turns, "unknown", _REFUSED]
+    )
+    yield from _angle_figures([(label, person) for label, person in found if person is not None])
+
+
+def _three_quarter(label: Label) -> str:
+    return "three-quarter, level" if label.roll.startswith("0") else "three-quarter, tilted"
+
+
+def _turn_name(bodypose: BodyPose) -> str:
+    if bodypose is BodyPose.UNKNOWN:
+        return "unknown"
+    return ("frontal", "turned", "side")[(int(bodypose) - 1) % 3]
+
+
+def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]]) -> Iterator[Figure]:
+    """Share right, and its mean over the classes (each class counts the same)."""
+    for on, some in (("labelled, sure", [row for row in rows if row[2]]), ("labelled, all", list(rows))):
+        if not some:
+            continue
+        yield _share("idseg", on, measure_name, [want == got for want, got, _ in some])
+        by_class = {want: [w == got for w, got, _ in some if w == want] for want, _, _ in some}
+        balanced = float(np.mean([np.mean(right) for right in by_class.values()]))
+        yield Figure("idseg", on, f"{measure_name}, mean of the classes", "share", balanced, "of 1", len(some))
+
+
+def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
+    """Does the sign of yaw and roll agree with the eye, and do scores know what is hidden?"""
+    turned = [(label, person) for label, person in found if label.face[0] in "QP"]
+    if turned:
+        yield _share(
+            "idseg",
+            "labelled, all",
+            "sign of yaw",
+            [(person.head.yaw_deg > 0) == ("R" in label.face) for label, person in turned],
+        )
+    tilted = [(label, person) for label, person in found if label.roll in ("+", "-")]
+    if tilted:
+        yield _share(
+            "idseg",
+            "labelled, sure",
+            "sign of roll",
+            [(person.head.roll_deg > 0) == (label.roll == "+") for label, person in tilted],
+        )
+    level = [(label, person) for label, person in found if label.tilt == "0"]
+    if level:
+        shoulders = [abs(_classes(person).shoulders.tilt_deg) for _, person in level]
+        yield Figure(
+            "idseg",
+            "labelled, sure level shoulders",
+            "|shoulder tilt|",
+            "p95",
+            float(np.percentile(shoulders, 95)),
+            "degrees",
+            len(level),
+        )
+    for part, column in (("ear", "ears"), ("shoulder", "shoulders")):
+        scores = [
+            (getattr(person.parts, f"{side}_{part}").score, side[0] in getattr(label, column))
+            for label, person in found
+            for side in ("left", "right")
+        ]
+        seen, hidden = [score for score, sight in scores if sight], [score for score, sight in scores if not sight]
+        if seen and hidden:
+            above = float(np.mean([(a > b) + 0.5 * (a == b) for a in seen for b in hidden]))
+            yield Figure(
+                "idseg",
+                "labelled, all",
+                f"a visible {part} scores above a hidden one",
+                "share",
+                above,
+                "of 1",
+                len(scores),
+            )
+
+
+def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Figure]:
+    """Errors against what geometry says, over frontal photos turned, mirrored and scaled."""
+    roll, yaw, tilt, turned_points, kept = [], [], [], [], []
+    mirror_yaw, mirror_roll, mirror_points, mirror_classes = [], [], [], []
+    scale_yaw, scale_points = [], []
+    for rgb in photos:
+        before = _find(segmenter, rgb)
+        if before is None:
+            continue
+        height, width = rgb.shape[:2]
+        for degrees in TURNS_DEG:
+            after = _find(segmenter, turned(rgb, degrees))
+            kept.append(after is not None)
+            if after is None:
+                continue
+            roll.append(abs(after.head.roll_deg - before.head.roll_deg - degrees))
+            yaw.append(abs(after.head.yaw_deg - before.head.yaw_deg))
+            tilt.append(abs(_classes(after).shoulders.tilt_deg - _classes(before).shoulders.tilt_deg - degrees))
+            turned_points += _point_shares(before, after, _turn(width, height, degrees))
+        after = _find(segmenter, np.ascontiguousarray(rgb[:, ::-1]))
+        if after is not None:
+            mirror_yaw.append(abs(after.head.yaw_deg + before.head.yaw_deg))
+            mirror_roll.append(abs(after.head.roll_deg + before.head.roll_deg))
+            mirror_points += _point_shares(_swapped(before), after, np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
+            a, b = _classes(before), _classes(after)
+            mirror_classes.append(a.facepose == b.facepose and a.bodypose == b.bodypose)
+        for scale in SCALES:
+            small = cv2.resize(
+                rgb,
+                (round(width * scale), round(height * scale)),
+                interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+            )
+            after = _find(segmenter, np.ascontiguousarray(small))
+            if after is not None:
+                scale_yaw.append(abs(after.head.yaw_deg - before.head.yaw_deg))
+                factor = np.array([[small.shape[1] / width, 0.0, 0.0], [0.0, small.shape[0] / height, 0.0]])
+                scale_points += _point_shares(before, after, factor)
+    yield _share("idseg", "turned", "answered", kept)
+    for on, name, values, unit in (
+        ("turned", "roll error", roll, "degrees"),
+        ("turned", "yaw change", yaw, "degrees"),
+        ("turned", "shoulder tilt error", tilt, "degrees"),
+        ("turned", "point error", turned_points, "of the eyes' distance"),
+        ("mirrored", "yaw error", mirror_yaw, "degrees"),
+        ("mirrored", "roll error", mirror_roll, "degrees"),
+        ("mirrored", "point error", mirror_points, "of the eyes' distance"),
+        ("scaled", "yaw change", scale_yaw, "degrees"),
+        ("scaled", "point error", scale_points, "of the eyes' distance"),
+    ):
+        if values:
+            yield Figure("idseg", on, name, "median", float(np.median(values)), unit, len(values))
+            yield Figure("idseg", on, name, "p95", float(np.percentile(values, 95)), unit, len(values))
+    if mirror_classes:
+        yield _share("idseg", "mirrored", "same classes", mirror_classes)
+
+
+def turned(rgb: Rgb, degrees: float) -> Rgb:
+    """The photo turned clockwise about its middle, same size, its edge repeated."""
+    height, width = rgb.shape[:2]
+    return np.ascontiguousarray(
+        cv2.warpAffine(
+            rgb,
+            _turn(width, height, degrees, centers=True),
+            (width, height),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    )
+
+
+def _turn(width: int, height: int, degrees: float, centers: bool = False) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(2, 3) matrix of a clockwise turn about the middle, for points (0.5 is a pixel's middle) or for pixel numbers."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    x, y = (width - 1) / 2 if centers else width / 2, (height - 1) / 2 if centers else height / 2
+    return np.array([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
+
+
+def _swapped(person: Person) -> Person:
+    """The person with left and right exchanged, as a mirror shows them."""
+    points: dict[str, Point] = {}
+    for name, point in person.parts.items():
+        points[_other(name)] = point
+    return Person(person.face_box, person.face_score, BodyParts(**points), person.head)
+
+
+def _other(name: PartName) -> str:
+    if name.startswith("left_"):
+        return name.replace("left_", "right_")
+    return name.replace("right_", "left_")
+
+
+def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+    """Distance of each point from where the matrix takes it, as a share of the distance between the eyes afterwards."""
+    eyes = math.dist(after.parts.left_eye[:2], after.parts.right_eye[:2])
+    shares = []
+    for (_, a), (_, b) in zip(before.parts.items(), after.parts.items(), strict=True):
+        x, y = matrix @ np.array([a.x, a.y, 1.0])
+        shares.append(math.hypot(b.x - x, b.y - y) / max(eyes, 1.0))
+    return shares
+
+
+EXAMPLE_BOX = Box(80, 116, 173, 226)
+EXAMPLE_PARTS = BodyParts(
+    left_ear=Point(80, 202, 0.8760631),
+    right_ear=Point(252, 206, 0.64241165),
+    left_eye=Point(125, 214, 0.95858794),
+    right_eye=Point(199, 216, 0.9648065),
+    nose_tip=Point(160, 265, 0.88654065),
+    left_mouth=Point(135, 300, 0.92905945),
+    right_mouth=Point(189, 301, 0.96665746),
+    right_shoulder=Point(344, 432, 0.25711855),
+    left_shoulder=Point(10, 431, 0.4777191),
+    neck=Point(173, 369, 0.7303297),
+)
+"""The example of the API's page, in its cut's frame."""
+EXAMPLE_CLASSES = (FacePose.LEVEL_FRONTAL, BodyPose.LEVEL_TURNED)
+
+
+def example_figures() -> Iterator[Figure]:
+    """The page's own example: both classes from its ten points."""
+    classes = pose.classify(EXAMPLE_PARTS, EXAMPLE_BOX)
+    for name, got, wanted in (
+        ("facepose", classes.facepose, EXAMPLE_CLASSES[0]),
+        ("bodypose", classes.bodypose, EXAMPLE_CLASSES[1]),
+    ):
+        yield _share("idseg", "the API's example", name, [got == wanted])
+
+
+def _share(subject: str, on: str, measure_name: str, right: Sequence[bool]) -> Figure:
+    return Figure(subject, on, measure_name, "share", float(np.mean(right)), "of 1", len(right))
+
+
+def _matrix(rows: Iterable[tuple[str, str, bool]], labels: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
+    counts = Counter((want, got) for want, got, _ in rows)
+    used = [column for column in columns if any(counts[(label, column)] for label in labels)]
+    return {
+        "rows": "label",
+        "columns": "idseg",
+        "row_labels": list(labels),
+        "column_labels": used,
+        "counts": [[counts[(label, column)] for column in used] for label in labels],
+    }

@@ -1,0 +1,154 @@
+"""How good the mattes and the foreground colours are, ours beside peers', on every set that is on the disk.
+
+SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Labels of ``held-out``
+were made with ISNet and closed form, so no peer that is built on ISNet is judged by them. Methods that take seconds for
+a picture are measured on the first few of ``val`` only, where ours stand beside them again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.environment import Run
+from benchmarks.figures import Figure, Result
+from benchmarks.peers import Files, Method, Peer, peers
+from benchmarks.published import PUBLISHED
+from benchmarks.sets import Sample, find_sets, read_grey
+from idseg.decode import decode
+from idseg.foreground import estimate_foreground
+from idseg.metrics import matte_errors
+from idseg.types import Alpha, Rgb
+
+_UNITS = {"sad": "thousand px", "mad": "of 1", "mse": "of 1", "grad": "thousand", "conn": "thousand"}
+_NAMES = {"sad": "SAD", "mad": "MAD", "mse": "MSE", "grad": "Grad", "conn": "Conn"}
+_SLOW_PICTURES = 6
+"""Pictures for methods that take seconds each."""
+_LABELLED_BY_ISNET = ("held-out",)
+_COLOUR_PICTURES = 24
+
+Colours = Callable[[Rgb, Alpha], Rgb]
+
+
+def measure(data: Path, files: Files, threads: int, limit: int | None = None, only: Sequence[str] = ()) -> Result:
+    """Run everything.
+
+    Args:
+        data: folder of the sets (benchmarks/sets.py says how they lie in it).
+        files: the peers' weights.
+        threads: of every method.
+        limit: pictures of each set, at most.
+        only: names of the methods to run; empty: all.
+    """
+    run = Run("quality", threads, {"limit": limit, "slow_pictures": _SLOW_PICTURES, "only": list(only)})
+    methods = [peer for peer in peers(files, threads) if not only or peer.name in only]
+    sets = {name: samples[:limit] for name, samples in find_sets(data).items()}
+    for name, samples in sets.items():
+        fast = [peer for peer in methods if not peer.slow and _may_judge(name, peer)]
+        run.add(*_measure_set(name, samples, fast))
+    slow = [peer for peer in methods if peer.slow]
+    if slow and "val" in sets:
+        few = sets["val"][:_SLOW_PICTURES]
+        ours = [peer for peer in methods if peer.name.startswith("idseg") and not peer.slow]
+        run.add(*_measure_set(f"val, first {len(few)}", few, [*ours, *slow]))
+    if (data / "studio").is_dir() and (data / "backgrounds").is_dir():
+        run.add(*_measure_colours(data))
+    run.add(
+        *(figure for figure in PUBLISHED if figure.on in {*sets, "P3M-500-P", "PPM-100 + AIM-500 people", "AIM-500"})
+    )
+    absent = [name for name in ("P3M-500-P", "P3M-500-NP", "PPM-100", "AIM-500") if name not in sets]
+    if absent:
+        run.notes.append(f"not on this disk, so not measured: {', '.join(absent)}")
+    return run.result()
+
+
+def _may_judge(on: str, peer: Peer) -> bool:
+    return on not in _LABELLED_BY_ISNET or "ISNet" not in peer.name
+
+
+def _measure_set(on: str, samples: Sequence[Sample], methods: Sequence[Peer]) -> Iterable[Figure]:
+    """Every method on every picture of one set."""
+    ready: list[tuple[str, Method]] = [(peer.name, peer.load()) for peer in methods]
+    whole: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
+    band: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
+    seconds: dict[str, list[float]] = {name: [] for name, _ in ready}
+    for sample in samples:
+        rgb, truth = sample.rgb(), sample.truth()
+        unknown = sample.band(truth)
+        for name, method in ready:
+            start = time.perf_counter()
+            alpha = method(rgb)
+            seconds[name].append(time.perf_counter() - start)
+            whole[name].append(asdict(matte_errors(alpha, truth)))
+            if unknown.any():
+                band[name].append(asdict(matte_errors(alpha, truth, unknown)))
+    for name, _ in ready:
+        yield from _error_figures(name, on, "", whole[name])
+        yield from _error_figures(name, on, " in the unknown band", band[name])
+        if (
+            len(seconds[name]) > 1 and "ISNet + " not in name
+        ):  # that one takes ISNet's matte over: its time says nothing
+            times = seconds[name][1:]
+            yield Figure(name, on, "time of a matte", "median", 1e3 * float(np.median(times)), "ms", len(times))
+
+
+def _error_figures(name: str, on: str, where: str, rows: Sequence[dict[str, float]]) -> Iterable[Figure]:
+    if not rows:
+        return
+    for key, measure_name in _NAMES.items():
+        values = [row[key] for row in rows]
+        for statistic, value in (("mean", np.mean(values)), ("median", np.median(values)), ("most", np.max(values))):
+            yield Figure(name, on, measure_name + where, statistic, float(value), _UNITS[key], len(values))  # type: ignore[arg-type]
+
+
+def _measure_colours(data: Path) -> Iterable[Figure]:
+    """|colour - true colour| * alpha over half-covered pixels of composites whose colours are known, levels of 255.
+
+    The true alpha is given: this measures the colours alone. (The portraits of ``studio`` are training material of the
+    mattes, which does not matter here.)
+    """
+    from pymatting import estimate_foreground_ml
+
+    def multilevel(rgb: Rgb, alpha: Alpha) -> Rgb:
+        found = estimate_foreground_ml(rgb / 255.0, alpha.astype(np.float64))
+        return np.asarray(np.clip(found, 0.0, 1.0) * 255.0 + 0.5, np.uint8)
+
+    estimators: dict[str, Colours] = {
+        "idseg": estimate_foreground,
+        "PyMatting multi-level": multilevel,
+        "the picture's own colours": lambda rgb, alpha: rgb,
+    }
+    errors: dict[str, list[float]] = {name: [] for name in estimators}
+    seconds: dict[str, list[float]] = {name: [] for name in estimators}
+    for rgb, alpha, truth in _colour_composites(data):
+        between = (alpha > 0.02) & (alpha < 0.98)
+        for name, estimate in estimators.items():
+            start = time.perf_counter()
+            colours = estimate(rgb, alpha)
+            seconds[name].append(time.perf_counter() - start)
+            off = np.abs(colours.astype(np.float32) - truth).mean(axis=2) * alpha
+            errors[name].append(float(off[between].mean()))
+    on = "studio composites"
+    for name in estimators:
+        count = len(errors[name])
+        yield Figure(name, on, "foreground error", "mean", float(np.mean(errors[name])), "levels of 255", count)
+        if name != "the picture's own colours":
+            time_ms = 1e3 * float(np.median(seconds[name][1:]))
+            yield Figure(name, on, "time of the foreground", "median", time_ms, "ms", count - 1)
+
+
+def _colour_composites(data: Path) -> Iterable[tuple[Rgb, Alpha, Rgb]]:
+    """(composite, alpha, true foreground)"""
+    mattes = sorted((data / "studio").glob("*.png"))
+    backgrounds = sorted((data / "backgrounds").glob("*.jpg"))
+    for index, path in enumerate(mattes[:: max(1, len(mattes) // _COLOUR_PICTURES)][:_COLOUR_PICTURES]):
+        alpha = read_grey(path).astype(np.float32) / np.float32(255)
+        truth = decode(path.with_suffix(".jpg")).rgb
+        scene = cv2.resize(decode(backgrounds[index * 7 % len(backgrounds)]).rgb, (alpha.shape[1], alpha.shape[0]))
+        weight = alpha[..., None]
+        yield np.asarray(truth * weight + scene * (1 - weight) + 0.5, np.uint8), alpha, truth
