@@ -1,0 +1,64 @@
+// A small reading of /openapi.json: what there is to call, with which parameters, and what comes back. Works offline.
+
+const document_ = await fetch("/openapi.json").then((answer) => answer.json());
+
+function element(name, text = "", className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function typeOf(schema = {}) {
+  if (schema.$ref) return schema.$ref.split("/").pop();
+  return schema.enum ? schema.enum.map((value) => JSON.stringify(value)).join(" | ") : (schema.type ?? "");
+}
+
+function table(rows) {
+  const made = element("table", "", "fields");
+  for (const cells of rows) {
+    const row = made.insertRow();
+    for (const cell of cells) row.insertCell().textContent = cell;
+  }
+  return made;
+}
+
+function fields(operation) {
+  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, typeOf(one.schema), one.required ? "required" : ""]);
+  for (const [kind, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
+    for (const [name, one] of Object.entries(schema.properties ?? {})) {
+      rows.push([name, kind, one.description ?? typeOf(one), schema.required?.includes(name) ? "required" : ""]);
+    }
+  }
+  return rows;
+}
+
+function show(path, method, operation) {
+  const card = element("section", "", "card operation");
+  const title = element("h2");
+  title.append(element("span", method.toUpperCase(), "method"), element("code", path));
+  card.append(title, element("p", operation.summary), element("p", operation.description, "hint"));
+  const rows = fields(operation);
+  if (rows.length) card.append(element("h3", "Parameters"), table(rows));
+  card.append(element("h3", "Answers"), table(Object.entries(operation.responses).map(([status, one]) => [status, one.description])));
+  for (const one of Object.values(operation.responses)) {
+    const schema = one.content?.["application/json"]?.schema;
+    if (!schema || !Object.keys(schema).length) continue;
+    const details = element("details");
+    details.append(element("summary", "JSON Schema"), element("pre", JSON.stringify(schema, null, 2)));
+    card.append(details);
+  }
+  return card;
+}
+
+document.getElementById("title").textContent = `${document_.info.title} ${document_.info.version}`;
+document.getElementById("about").textContent = document_.info.description;
+document.getElementById("example").textContent = [
+  `TOKEN=$(curl -s '${location.origin}/oauth/2.0/token?grant_type=client_credentials&client_id=API_KEY&client_secret=SECRET_KEY' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
+  `base64 -w0 selfie.jpg > selfie.b64`,
+  `curl -s '${location.origin}/rest/2.0/image-classify/v1/body_seg_photo?access_token='$TOKEN --data-urlencode image@selfie.b64`,
+].join("\n");
+document.getElementById("operations").append(
+  ...Object.entries(document_.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => show(path, method, operation))),
+);
+document.documentElement.dataset.ready = "yes";
