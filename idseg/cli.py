@@ -39,6 +39,9 @@ _LAZY: dict[str, tuple[str, str]] = {
     "batch": ("idseg.cli_batch:batch", "Cut out many photos: folders, globs, manifests; resumable, on all cores or on Ray."),
     "compare": ("idseg.cli_compare:compare", "Compare saved replies of the API with our answers; one HTML report."),
     "record": ("idseg.cli_compare:record", "Ask a service of the API about photos and save its replies."),
+    "photo": ("idseg.cli_photo:photo", "Make finished ID photos: placed by a document's rules, and print sheets."),
+    "sizes": ("idseg.cli_photo:sizes", "List the sizes of ID photos."),
+    "check": ("idseg.cli_photo:check", "Say rule by rule whether a photo can be used for a document."),
     "serve": ("idseg.cli_server:serve", "Answer the cloud API's requests over HTTP, with a web page."),
     "keys": ("idseg.cli_server:keys", "Make and list API keys of the server."),
 }

@@ -108,8 +108,8 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
 def crop_options(*sizes: PhotoSize) -> CropOptions:
     """A window that holds what the finished photos of these sizes show, with something to spare.
 
-    The head's place in a finished photo is known beforehand, so the window is that photo around the face. Face boxes
-    end at the hairline: above them is a third of a head more, in high hair half.
+    The head's place in a finished photo is known beforehand, so the window is that photo around the face box, which
+    ends at the hairline.
     """
     wide = tall = above = 0.0
     for size in sizes:
@@ -130,23 +130,23 @@ def crop_options(*sizes: PhotoSize) -> CropOptions:
     )
 
 
-_HEAD_OVER_FACE = 1.3
+_HEAD_OVER_FACE = 1.15
 """Chin to hair over the height of a face box (chin to hairline), about."""
 _FACE_SHAPE = 226 / 173
 """Height over width of a face box (the published example's)."""
 _TOP_SHARE = 0.12
-_HAIR_ROOM = 0.5
-"""Above the face box for hair, in face heights."""
+_HAIR_ROOM = 0.3
+"""Above the face box for hair, in face heights; the window grows by itself where hair is higher."""
 _SPARE = 1.15
 
 
 def _head_share(size: PhotoSize) -> float:
     if size.framing.head is not None:
-        return size.framing.head.low / size.height_mm
+        return size.framing.head.middle / size.height_mm
     across = size.framing.face or size.framing.width
     if across is not None:
-        return min(0.8, _HEAD_OVER_FACE * across.low * _FACE_SHAPE / size.height_mm)
-    return 0.6
+        return min(0.8, _HEAD_OVER_FACE * across.middle * _FACE_SHAPE / size.height_mm)
+    return 0.66
 
 
 _SIDES = {"left": "left edge", "right": "right edge", "top": "upper edge", "bottom": "lower edge"}

@@ -107,7 +107,7 @@ def place(head: Head, reach: Reach, size: PhotoSize) -> Placement:
     return _placed(head, reach, size, mm_per_px, eyes_mm)
 
 
-def as_it_is(head: Head, reach: Reach, size: PhotoSize, photo: Size) -> Placement:
+def as_it_is(head: Head, size: PhotoSize, photo: Size) -> Placement:
     """The placement of a photo that is taken for finished: only scaled to the size's height, neither moved nor
     turned.
 
@@ -120,8 +120,7 @@ def as_it_is(head: Head, reach: Reach, size: PhotoSize, photo: Size) -> Placemen
     mm_per_px = size.height_mm / photo.height
     eyes_mm = (photo.height - y) * mm_per_px
     mm = _measures(head, size, mm_per_px, eyes_mm)
-    lacks: dict[Side, float] = {}
-    return Placement(matrix, scale, 0.0, mm, _rules(size, mm), lacks)
+    return Placement(matrix, scale, 0.0, mm, _rules(size, mm), {})
 
 
 def _ranges(head: Head, size: PhotoSize) -> tuple[tuple[float, float], tuple[float, float]]:

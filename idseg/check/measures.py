@@ -1,0 +1,281 @@
+"""What can be measured on a face: lids, lips, light, blur, glare, cover. Pure functions of pixels and the face mesh.
+
+Geometry is measured on the mesh; colours in a copy of the face that is turned upright and scaled to one size, so
+that one number means the same in every photo.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.types import Alpha, FaceMesh, Points, Rgb
+
+Mask = npt.NDArray[np.bool_]
+_Floats = npt.NDArray[np.float32]
+
+# Face mesh indices (MediaPipe's canonical face model); "left" is the picture's.
+_EYES = ((33, 133), (362, 263))  # corners, from the picture's left to its right
+_UPPER_LIP, _LOWER_LIP = (81, 13, 311), (178, 14, 402)  # inner edges of the lips
+_MOUTH_CORNERS = (61, 291)
+_OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152),
+    *(148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+_LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 50, 280, 151, 199
+_SKIN = (205, 425, 4)  # beside the mouth and on the nose: below any glasses
+_LEFT_SOCKET = (226, 247, 30, 29, 27, 28, 56, 190, 245, 128, 121, 120, 119, 118, 117, 111, 143)
+_RIGHT_SOCKET = (446, 467, 260, 259, 257, 258, 286, 414, 465, 357, 350, 349, 348, 347, 346, 340, 372)
+_LEFT_OPENING = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
+_RIGHT_OPENING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+
+FACE_EYES_PX = 90.0
+"""Distance of the eyes in the copy: ICAO's least for a portrait (TR Portrait Quality 1.0, 90 px)."""
+_FACE_SIDE_PX = 288
+"""The copy's side: the whole face at that distance of the eyes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """An upright copy of a face, the same size in every photo."""
+
+    rgb: Rgb
+    points: Points
+    """The mesh (468, 2) in the copy."""
+    scale: float
+    """Copy's pixels per photo pixel; above 1 the photo has fewer than ``FACE_EYES_PX`` between the eyes."""
+
+
+def face_copy(rgb: Rgb, mesh: FaceMesh, roll_deg: float) -> Face:
+    """The face of a photo, upright, with ``FACE_EYES_PX`` between the eyes."""
+    points = mesh.points[:, :2]
+    left, right = points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)
+    scale = FACE_EYES_PX / max(float(np.hypot(*(right - left))), 1.0)
+    cos, sin = scale * math.cos(math.radians(roll_deg)), scale * math.sin(math.radians(roll_deg))
+    turn = np.array([[cos, sin], [-sin, cos]])
+    center = (points[list(_OVAL)].min(axis=0) + points[list(_OVAL)].max(axis=0)) / 2
+    shift = np.array([_FACE_SIDE_PX / 2, _FACE_SIDE_PX / 2]) - turn @ center
+    reduced, factor = _reduced(rgb, scale)
+    matrix = np.column_stack((turn / factor, shift))
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV counts from pixel centres
+    copy = cv2.warpAffine(
+        reduced, matrix, (_FACE_SIDE_PX, _FACE_SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Face(np.asarray(copy, dtype=np.uint8), points @ turn.T + shift, scale)
+
+
+def lids_below(face: Face) -> tuple[float, float]:
+    """How far below the line of its corners the dark part of the (left, right) eye lies, in eye widths.
+
+    An open eye is dark where iris and pupil are, above that line; a closed one only along the lashes, below it.
+    Measured in the middle third of the eye's width; 0 where nothing is dark.
+    """
+    left, right = (_dark_middle(_eye(face, corners)) for corners in _EYES)
+    return left, right
+
+
+def mouth_gap(mesh: FaceMesh) -> float:
+    """Gap between the lips' inner edges over the mouth's width, 0 for a closed mouth."""
+    points = mesh.points
+    gap = np.linalg.norm(points[list(_UPPER_LIP)] - points[list(_LOWER_LIP)], axis=1).mean()
+    return float(gap / max(float(np.linalg.norm(points[_MOUTH_CORNERS[0]] - points[_MOUTH_CORNERS[1]])), 1e-6))
+
+
+def eyes_apart_px(mesh: FaceMesh) -> float:
+    """Distance between the eyes' centres in the photo (ISO/IEC 19794-5 inter-eye distance)."""
+    points = mesh.points[:, :2]
+    return float(np.hypot(*(points[[362, 263]].mean(axis=0) - points[[33, 133]].mean(axis=0))))
+
+
+def edge_px(face: Face) -> float:
+    """Blur of the sharper eye: standard deviation, in pixels of the copy, of the Gaussian that would make its
+    steepest edge out of a step (a step of height h blurred by s rises by h / (s sqrt(2 pi)) a pixel at most)."""
+    grey = _luma(face.rgb)
+    rise = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
+    widths = []
+    for first, second in _EYES:
+        (x, y), width = (
+            (face.points[first] + face.points[second]) / 2,
+            np.hypot(*(face.points[first] - face.points[second])),
+        )
+        rows = slice(max(0, int(y - 0.5 * width)), max(1, int(y + 0.4 * width)))
+        columns = slice(max(0, int(x - 0.7 * width)), max(1, int(x + 0.7 * width)))
+        part = grey[rows, columns]
+        if part.size:
+            low, high = np.percentile(part, (2, 98))
+            steepest = max(float(np.percentile(rise[rows, columns], 99)), 0.1)
+            widths.append(float(high - low) / (math.sqrt(2 * math.pi) * steepest))
+    return min(widths, default=math.inf)
+
+
+def tones(face: Face) -> tuple[float, float, float]:
+    """(levels between the 2nd and the 98th percentile of brightness, share burnt out, share drowned) inside the
+    face's outline.
+
+    Burnt out: the brightest channel is 253 or more and the darkest 230 or more. Drowned: the brightest is 12 or less.
+    """
+    inside = polygon(face, _OVAL)
+    pixels = face.rgb[inside].astype(np.int16)
+    low, high = np.percentile(_luma(face.rgb)[inside], (2, 98))
+    burnt = (pixels.max(axis=1) >= 253) & (pixels.min(axis=1) >= 230)
+    drowned = pixels.max(axis=1) <= 12
+    return float(high - low), float(burnt.mean()), float(drowned.mean())
+
+
+def light_ratio(face: Face) -> float:
+    """Darkest over brightest of the zones of ICAO's light test (both cheeks, forehead, chin), by brightness, 0..1.
+
+    A forehead under a fringe or a chin under a beard is no skin and is left out: its colour is far from both
+    cheeks', or it is not smooth.
+    """
+    cheeks = np.array([_disc_median(face, index, 0.2) for index in (_LEFT_CHEEK, _RIGHT_CHEEK)])
+    zones = [float(cheek @ _LUMA) for cheek in cheeks]
+    skin = _to_lab(cheeks)
+    for index, radius in ((_FOREHEAD, 0.16), (_CHIN, 0.10)):
+        median = _disc_median(face, index, radius)
+        apart = np.hypot(*(skin[:, 1:] - _to_lab(median[None])[0, 1:]).T)
+        if apart.min() <= _SAME_SKIN_CHROMA and _smooth(face, index, radius):
+            zones.append(float(median @ _LUMA))
+    return min(zones) / max(*zones, 1.0)
+
+
+def glare(face: Face) -> float:
+    """Share of the eye sockets that is a white spot with an edge: a lamp in the glasses. Bright skin has no edge and
+    does not count."""
+    sockets = polygon(face, _LEFT_SOCKET) | polygon(face, _RIGHT_SOCKET)
+    darkest = face.rgb.min(axis=2)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_GLARE_PX, _GLARE_PX))
+    stands_out = cv2.morphologyEx(darkest, cv2.MORPH_TOPHAT, kernel)
+    spot = (darkest >= 215) & (stands_out >= 70) & sockets
+    return float(spot.sum() / max(int(sockets.sum()), 1))
+
+
+def covered_eyes(face: Face) -> tuple[float, float]:
+    """How much of the surroundings of the (left, right) eye is not the face's skin, 0..1: hair, frames, dark glasses.
+
+    The opening of the eye itself does not count.
+    """
+    lab = _lab(face.rgb)
+    shares = []
+    skin = _to_lab(np.array([_disc_median(face, index, 0.12) for index in _SKIN]))
+    for socket, opening in ((_LEFT_SOCKET, _LEFT_OPENING), (_RIGHT_SOCKET, _RIGHT_OPENING)):
+        opened = cv2.dilate(polygon(face, opening).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
+        around = polygon(face, socket) & ~opened
+        apart = np.min([np.linalg.norm(lab[around] - color, axis=1) for color in skin], axis=0)
+        shares.append(float((apart > _NOT_SKIN).mean()) if around.any() else 0.0)
+    return shares[0], shares[1]
+
+
+def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
+    """How uneven the background is: root mean square distance from its median colour in CIELAB; None where too
+    little is seen.
+
+    Args:
+        rgb: the photo under the matte.
+        alpha: the matte; where it is below 0.02, and ten pixels beside, is background.
+    """
+    factor = min(1.0, 400 / max(rgb.shape[:2]))
+    size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    free = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) < 0.02
+    free = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
+    if free.mean() < 0.03:
+        return None
+    lab = _lab(np.asarray(small, dtype=np.uint8))[free]
+    return float(np.sqrt(((lab - np.median(lab, axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def polygon(face: Face, indices: Sequence[int]) -> Mask:
+    """Mask (H, W) of a polygon of mesh points in the copy."""
+    mask = np.zeros(face.rgb.shape[:2], dtype=np.uint8)
+    cv2.fillPoly(mask, [np.rint(face.points[list(indices)]).astype(np.int32)], 1)
+    return mask.astype(np.bool_)
+
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Rec. 601 weights of R'G'B'."""
+_NOT_SKIN = 28.0
+"""CIELAB distance from the skin beside mouth and nose from which a pixel is no skin; wrinkles and shade stay
+below."""
+_GLARE_PX = 27
+"""Largest spot that can be a lamp's: 0.3 of the distance of the eyes."""
+_SAME_SKIN_CHROMA = 12.0
+"""Distance in a*, b* within which a zone has the cheeks' colour."""
+
+
+def _eye(face: Face, corners: tuple[int, int]) -> _Floats:
+    """Brightness of one eye, its corners level and 48 px apart about the middle of a 64 x 48 picture."""
+    first, second = face.points[corners[0]], face.points[corners[1]]
+    width = max(float(np.hypot(*(second - first))), 1.0)
+    turn = (
+        48
+        / width**2
+        * np.array([[second[0] - first[0], second[1] - first[1]], [first[1] - second[1], second[0] - first[0]]])
+    )
+    shift = np.array([32.0, 24.0]) - turn @ ((first + second) / 2)
+    matrix = np.column_stack((turn, shift))
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    eye = cv2.warpAffine(face.rgb, matrix, (64, 48), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(_luma(np.asarray(eye, dtype=np.uint8)), (3, 3), 0), dtype=np.float32)
+
+
+def _dark_middle(eye: _Floats) -> float:
+    skin = float(np.percentile(eye[36:46, 8:56], 60))  # below the eye
+    darkest = float(np.percentile(eye[8:40, 8:56], 1))
+    if skin - darkest < 8:
+        return 0.0
+    dark = np.clip((skin - eye[12:40, 24:40]) / (skin - darkest), 0, 1) ** 2
+    total = float(dark.sum())
+    below = np.arange(12, 40) + 0.5 - 24
+    return float((dark.sum(axis=1) @ below) / total / 48) if total > 0 else 0.0
+
+
+def _reduced(rgb: Rgb, scale: float) -> tuple[Rgb, float]:
+    """A copy reduced by an area mean, so that a later step of at most a half skips nothing; and its factor."""
+    if scale > 0.5:
+        return rgb, 1.0
+    factor = scale * 1.5
+    size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), size[0] / rgb.shape[1]
+
+
+def _luma(rgb: Rgb) -> _Floats:
+    return np.asarray(rgb @ _LUMA, dtype=np.float32)
+
+
+def _lab(rgb: Rgb) -> _Floats:
+    """CIELAB (D65) of sRGB, L 0..100."""
+    return np.asarray(cv2.cvtColor(np.asarray(rgb, dtype=np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+
+def _to_lab(colors: npt.NDArray[np.float64]) -> _Floats:
+    row = np.asarray(colors, dtype=np.float32)[None] / 255
+    return np.asarray(cv2.cvtColor(row, cv2.COLOR_RGB2LAB)[0], dtype=np.float32)
+
+
+def _disc(face: Face, index: int, radius: float) -> Mask:
+    """Disc about a mesh point; the radius in distances of the eyes."""
+    mask = np.zeros(face.rgb.shape[:2], dtype=np.uint8)
+    x, y = (round(float(value)) for value in face.points[index])
+    cv2.circle(mask, (x, y), max(1, round(radius * FACE_EYES_PX)), 1, -1)
+    return mask.astype(np.bool_)
+
+
+def _disc_median(face: Face, index: int, radius: float) -> npt.NDArray[np.float64]:
+    pixels = face.rgb[_disc(face, index, radius)]
+    return np.asarray(np.median(pixels, axis=0) if len(pixels) else np.zeros(3), dtype=np.float64)
+
+
+def _smooth(face: Face, index: int, radius: float) -> bool:
+    """Whether a zone is one surface: no strands of hair."""
+    values = _luma(face.rgb)[_disc(face, index, radius)]
+    return bool(values.size and values.std() <= _SMOOTH_STD)
+
+
+_SMOOTH_STD = 14.0
+"""Spread of brightness (0..255) inside a zone of plain skin, at most."""
