@@ -99,7 +99,7 @@ def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
 
     \b
     IN is a folder, files, a glob in quotes ('in/**/*.jpg'), a manifest (.csv, .jsonl), or a URL (s3://…).
-    IN/a/b.jpg gives OUT/a/b.jpg.scoremap.png, OUT/a/b.jpg.cutout.png, OUT/a/b.jpg.json,
+    IN/a/b.jpg gives OUT/a/b.jpg.scoremap.png, OUT/a/b.jpg.cutout.png, OUT/a/b.jpg.result.json,
     and for all together OUT/report.csv and OUT/refusals.html.
 
     \b

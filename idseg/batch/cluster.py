@@ -16,7 +16,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -44,11 +44,10 @@ def ray_engine(options: LocalOptions, address: str | None = None) -> Engine:
         address: of the cluster; None: ``$RAY_ADDRESS``, and where that is not set, a cluster of this machine.
     """
 
-    def engine(items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+    def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
         ray = _started(options, address)
         workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // options.threads)
-        source = iter(items)
-        while not stop() and (some := list(islice(source, _AT_A_TIME))):
+        while not stop() and (some := list(islice(items, _AT_A_TIME))):
             yield from _do(ray, some, work, replace(options, workers=workers), stop)
 
     return engine

@@ -22,8 +22,8 @@ ENDINGS: Mapping[str, str] = {
     "cutout": ".cutout.png",
     "background": ".background.jpg",
     "overlay": ".overlay.jpg",
-    "json": ".json",
-    "api": ".api.json",
+    "json": ".result.json",
+    "api": ".reply.json",
 }
 """Product → what its file's name ends with. No ending ends with another, so no two photos' files have one name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ from idseg.errors import OptionError
 class Engine(Protocol):
     """Turns items into outcomes, in any order, taking only as many items at a time as it can hold."""
 
-    def __call__(self, items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]: ...
+    def __call__(self, items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Summary:
 def local_engine(options: LocalOptions) -> Engine:
     """The processes of this machine."""
 
-    def engine(items: Iterable[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+    def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
         with Pool(work, options) as pool:
             yield from pool.run(items, stop)
 

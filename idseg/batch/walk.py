@@ -97,11 +97,12 @@ def _look(entry: os.DirEntry[str], folder_key: str) -> Found | _Folder:
             return _Folder(entry.path, key + "/")
         if not entry.is_file():
             if entry.is_symlink() and is_photo_name(entry.name):
-                return Trouble(key, "photo_read", "A link to nothing, or to itself.")
+                return Trouble(key, "photo_read", "A link to nothing.")
             return Skip.OTHER  # a socket, a pipe, a device
         return item(entry.path, key) if is_photo(entry.path) else Skip.OTHER
-    except OSError as error:
-        return Trouble(key, "photo_read", f"Cannot look at it: {error.strerror}.")
+    except OSError as error:  # a link to itself
+        told = Trouble(key, "photo_read", f"Cannot look at it: {error.strerror}.")
+        return told if is_photo_name(entry.name) else Skip.OTHER
 
 
 def is_photo_name(name: str) -> bool:
