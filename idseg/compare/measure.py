@@ -197,20 +197,21 @@ def mask_iou(a: Alpha, b: Alpha) -> float:
 
 
 def matte_shift(a: Alpha, b: Alpha) -> tuple[float, float]:
-    """(dx, dy) by which ``b`` lies further right and down than ``a``: least squares over whole pixels, then a parabola.
+    """(dx, dy) by which ``b`` lies further right and down than ``a``: where their edges correlate best, with a parabola.
 
-    (0, 0) where a matte is too small or plain to tell.
+    Edges and not areas: where one matte has lost an arm, the rest of the outline still tells the shift. (0, 0) where a
+    matte is too small or plain to tell.
     """
     reach = min(_MATTE_SEARCH_PX, min(a.shape) // 4)
-    inner = a[reach : a.shape[0] - reach, reach : a.shape[1] - reach]
+    inner = _edges_of(a)[reach : a.shape[0] - reach, reach : a.shape[1] - reach]
     if reach < 1 or float(inner.std()) < 1e-3:
         return 0.0, 0.0
-    cost = cv2.matchTemplate(b, np.ascontiguousarray(inner), cv2.TM_SQDIFF).astype(np.float64)
-    y, x = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    match = -cv2.matchTemplate(_edges_of(b), np.ascontiguousarray(inner), cv2.TM_CCOEFF_NORMED).astype(np.float64)
+    y, x = np.unravel_index(int(np.argmin(match)), match.shape)
     dx, dy = float(x - reach), float(y - reach)
-    if 0 < x < cost.shape[1] - 1 and 0 < y < cost.shape[0] - 1:
-        dx += _valley(cost[y, x - 1 : x + 2])
-        dy += _valley(cost[y - 1 : y + 2, x])
+    if 0 < x < match.shape[1] - 1 and 0 < y < match.shape[0] - 1:
+        dx += _valley(match[y, x - 1 : x + 2])
+        dy += _valley(match[y - 1 : y + 2, x])
     return dx, dy
 
 
@@ -223,6 +224,12 @@ def matte_blur(a: Alpha, b: Alpha) -> float:
             if cost < least:
                 least, best = cost, signed
     return best
+
+
+def _edges_of(alpha: Alpha) -> npt.NDArray[np.float32]:
+    """Strength of the matte's edges (H, W)."""
+    across, down = cv2.Sobel(alpha, cv2.CV_32F, 1, 0), cv2.Sobel(alpha, cv2.CV_32F, 0, 1)
+    return np.asarray(np.hypot(across, down), np.float32)
 
 
 def _squared(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic]) -> float:

@@ -1,0 +1,298 @@
+"""The tables and plots of README.md, made from the result files: no number in it is typed by hand.
+
+The text stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands outside is written by people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import trend
+from benchmarks.figures import HERE, RESULTS, Figure, Result
+
+README = HERE / "README.md"
+_ERRORS = ("MAD", "MSE", "Grad", "SAD", "Conn", "MAD in the unknown band")
+_TREND_LENGTH = 6
+"""Commits in the trend table."""
+_HEADLINES = (
+    ("quality", "idseg", "val", "MAD", "mean", "matte MAD on val"),
+    ("quality", "idseg", "val", "Grad", "mean", "matte Grad on val, thousand"),
+    ("pose", "idseg", "labelled, sure", "facepose", "share", "facepose right, sure labels"),
+    ("pose", "idseg", "labelled, sure", "bodypose, turn only", "share", "bodypose right, sure labels"),
+    ("speed", "photo to result", "1 MP", "time", "median", "photo to result at 1 MP, ms"),
+    ("speed", "all but matte and refine", "1 MP", "time", "median", "all but matte and refine at 1 MP, ms"),
+    ("speed", "idseg --help", "cold start", "time", "median", "idseg --help, ms"),
+    ("speed", "idseg segment, one photo", "cold start", "time", "median", "idseg segment cold, ms"),
+    ("memory", "idseg segment", "12 MP", "peak memory", "value", "peak memory at 12 MP, MiB"),
+)
+
+
+def update(results: Mapping[str, Result], readme: Path = README) -> None:
+    """Write the plots, and the tables into the README."""
+    if "speed" in results:
+        plot_speed(results["speed"], RESULTS / "speed.svg")
+    if "quality" in results:
+        plot_quality(results["quality"], RESULTS / "quality.svg")
+    readme.write_text(filled(readme.read_text(), results, trend.read()))
+
+
+def filled(text: str, results: Mapping[str, Result], lines: Sequence[trend.Row]) -> str:
+    """The README with every block made anew; a block whose benchmark has no result says so."""
+    makers = {
+        "quality": quality_tables,
+        "pose": pose_tables,
+        "speed": speed_tables,
+        "memory": memory_table,
+        "known": known_table,
+    }
+
+    def block(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name == "trend":
+            body = trend_table(lines)
+        elif name in results:
+            body = "\n".join([_about(results[name]), "", *makers[name](results[name]), *_notes(results[name])])
+        else:
+            body = "Not measured yet."
+        return f"<!-- begin {name} -->\n{body}\n<!-- end {name} -->"
+
+    return re.sub(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", block, text, flags=re.DOTALL)
+
+
+def _about(result: Result) -> str:
+    place = result.environment
+    versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
+    return (
+        f"*{result.date}, commit {trend.short(result)}; {place['machine']}, {place['threads']} threads of "
+        f"{place['cores']} cores, load {place['load_average'][0]} before; Python {place['python']}, {versions}; "
+        f"{result.seconds:.0f} s.*"
+    )
+
+
+def _notes(result: Result) -> Iterator[str]:
+    for note in result.notes:
+        yield f"\nNote: {note}."
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first to the right."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Three or four digits; a dash for what was not measured."""
+    if value is None:
+        return "–"
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:.0f}"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def _ordered(figures: Iterable[Figure], key: str) -> list[str]:
+    """The different values of a field, in the order of their first figure."""
+    return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))
+
+
+def quality_tables(result: Result) -> Iterator[str]:
+    """A table for each set: methods by errors, mean (median); published figures marked."""
+    errors = [figure for figure in result.figures if figure.measure in _ERRORS]
+    for on in _ordered(errors, "on"):
+        here = [figure for figure in errors if figure.on == on]
+        measured = [figure for figure in here if figure.origin == "measured"]
+        count = max((figure.count for figure in measured), default=0)
+        yield f"**{on}**" + (f", {count} pictures: mean (median)" if count else ": published figures only")
+        yield ""
+        rows = []
+        for subject in _ordered(here, "subject"):
+            published = next((f for f in here if f.subject == subject and f.origin == "published"), None)
+            name = subject if published is None else f"*{subject}, published*"
+            cells = [_mean_median(result, subject, on, error) for error in _ERRORS]
+            rows.append([name, *cells, number(result.named(subject, on, "time of a matte", "median"))])
+        yield table(["", "MAD", "MSE", "Grad", "SAD", "Conn", "MAD, unknown band", "ms"], rows)
+        for source in _ordered([figure for figure in here if figure.source], "source"):
+            yield f"\nPublished: {source}."
+        yield ""
+    colours = [figure for figure in result.figures if figure.measure == "foreground error"]
+    if colours:
+        yield f"**Foreground colours**, {colours[0].count} composites of known colours, the true alpha given"
+        yield ""
+        rows = [
+            [f.subject, number(f.value), number(result.named(f.subject, f.on, "time of the foreground", "median"))]
+            for f in colours
+        ]
+        yield table(["", "mean error × alpha where half covered, levels of 255", "ms"], rows)
+    yield "\n![MAD by method](results/quality.svg)"
+
+
+def _mean_median(result: Result, subject: str, on: str, measure: str) -> str:
+    mean, median = (result.named(subject, on, measure, statistic) for statistic in ("mean", "median"))
+    return number(mean) if median is None else f"{number(mean)} ({number(median)})"
+
+
+def pose_tables(result: Result) -> Iterator[str]:
+    """Agreement, the confusion matrices, and errors against geometry."""
+    shares = [figure for figure in result.figures if figure.statistic == "share"]
+    yield table(["", "on", "right", "of"], ([f.measure, f.on, f"{f.value:.1%}", str(f.count)] for f in shares))
+    for name, matrix in result.matrices.items():
+        yield f"\n**{name}** (rows: label, columns: idseg)\n"
+        yield _matrix(matrix)
+    yield "\n**Against geometry** (frontal photos turned by "
+    yield f"{', '.join(f'{turn:+g}' for turn in result.settings['turns_deg'])} degrees, mirrored, scaled by "
+    yield f"{', '.join(f'{scale:g}' for scale in result.settings['scales'])})\n"
+    errors = [figure for figure in result.figures if figure.statistic == "median"]
+    yield table(
+        ["", "on", "median", "95 %", "unit", "of"],
+        (
+            [
+                f.measure,
+                f.on,
+                number(f.value),
+                number(result.named(f.subject, f.on, f.measure, "p95")),
+                f.unit,
+                str(f.count),
+            ]
+            for f in errors
+        ),
+    )
+
+
+def _matrix(matrix: Mapping[str, Any]) -> str:
+    rows = [
+        [label, *(str(count) if count else "·" for count in counts)]
+        for label, counts in zip(matrix["row_labels"], matrix["counts"], strict=True)
+    ]
+    return table(["", *matrix["column_labels"]], rows)
+
+
+def speed_tables(result: Result) -> Iterator[str]:
+    """Stages by size, cold starts, photos a second, peers."""
+    sizes = [f"{size:g} MP" for size in result.settings["sizes_mp"]]
+    stages = [figure for figure in result.figures if figure.on in sizes and figure.measure == "time"]
+    yield "**Warm, ms: median (95 %)**\n"
+    subjects = _ordered(stages, "subject")
+    rows = [[subject, *(_median_p95(result, subject, size) for size in sizes)] for subject in subjects]
+    cuts = [f"{result.named('cut', size, 'size', 'value') or 0:.2f}" for size in sizes]
+    yield table(["", *sizes], [*rows, ["size of the cut, MP", *cuts]])
+    yield "\n![Time by megapixels](results/speed.svg)\n"
+    yield "**New processes, ms**\n"
+    cold = _ordered([figure for figure in result.figures if figure.on == "cold start"], "subject")
+    yield table(["", "median (95 %)"], ([subject, _median_p95(result, subject, "cold start")] for subject in cold))
+    yield "\n**Photos a second, 1 MP**\n"
+    flow = [figure for figure in result.figures if figure.measure == "throughput"]
+    yield table(["", "photos/s"], ([figure.subject, number(figure.value)] for figure in flow))
+    on = "matte of 600x840"
+    yield "\n**Mattes of a 600 × 840 cut, all in one process in turn, ms**\n"
+    methods = _ordered([figure for figure in result.figures if figure.on == on], "subject")
+    yield table(["", "median (95 %)"], ([subject, _median_p95(result, subject, on)] for subject in methods))
+
+
+def _median_p95(result: Result, subject: str, on: str) -> str:
+    median = result.named(subject, on, "time", "median")
+    return "–" if median is None else f"{number(median)} ({number(result.named(subject, on, 'time', 'p95'))})"
+
+
+def memory_table(result: Result) -> Iterator[str]:
+    """Peak memory by size."""
+    sizes = _ordered(result.figures, "on")
+    rows = (
+        [subject, *(number(result.named(subject, size, "peak memory", "value")) for size in sizes)]
+        for subject in _ordered(result.figures, "subject")
+    )
+    yield "Peak resident memory of a new process, MiB\n"
+    yield table(["", *sizes], rows)
+
+
+def known_table(result: Result) -> Iterator[str]:
+    """Whether the known differences were found."""
+    rows = (
+        [
+            figure.on,
+            figure.measure,
+            f"{figure.value:.1%}" if figure.statistic == "share" else f"{number(figure.value)} {figure.unit}",
+            str(figure.count),
+        ]
+        for figure in result.figures
+    )
+    yield f"The saved replies' mattes are {result.settings['matte']}'s.\n"
+    yield table(["", "", "found", "of"], rows)
+
+
+def trend_table(lines: Sequence[trend.Row]) -> str:
+    """The headline figures at the last few commits that were measured."""
+    commits = list(dict.fromkeys((row[0]) for row in sorted(lines, key=lambda row: row[1])))[-_TREND_LENGTH:]
+    if not commits:
+        return "Nothing measured yet."
+    values = {(row[0], *row[3:8]): row[8] for row in lines}
+    rows = [
+        [title, *(number(float(value)) if (value := values.get((commit, *key))) else "–" for commit in commits)]
+        for *key, title in _HEADLINES
+    ]
+    return table(["", *(f"`{commit}`" for commit in commits)], rows)
+
+
+def plot_speed(result: Result, path: Path) -> None:
+    """How cost grows with megapixels: a line for each stage, both axes logarithmic."""
+    with _figure(path, (7.2, 4.4)) as axes:
+        sizes = list(result.settings["sizes_mp"])
+        for subject in _ordered(
+            (f for f in result.figures if f.measure == "time" and f.on == f"{sizes[0]:g} MP"), "subject"
+        ):
+            values = [result.named(subject, f"{size:g} MP", "time", "median") for size in sizes]
+            if all(value is not None and value > 0.05 for value in values):
+                whole = not subject.startswith("stage")
+                axes.plot(sizes, values, marker="o", markersize=3, label=subject, linewidth=2.2 if whole else 1.1)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axes.set_xlabel("megapixels of the photo")
+        axes.set_ylabel("ms, median, warm")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def plot_quality(result: Result, path: Path) -> None:
+    """Mean and median MAD on val by method."""
+    names = [f.subject for f in result.figures if (f.on, f.measure, f.statistic) == ("val", "MAD", "mean")]
+    with _figure(path, (7.2, 0.45 * len(names) + 1.0)) as axes:
+        for statistic, shift, color in (("mean", -0.19, "#4b6c9e"), ("median", 0.19, "#a9bedd")):
+            values = [result.named(name, "val", "MAD", statistic) or 0.0 for name in names]  # type: ignore[arg-type]
+            axes.barh([at + shift for at in range(len(names))], values, height=0.36, label=statistic, color=color)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlabel("MAD on val (less is better)")
+        axes.legend(fontsize=8, frameon=False)
+        axes.grid(axis="x", alpha=0.3)
+
+
+class _figure:
+    """One matplotlib picture, saved as SVG with the same bytes for the same numbers."""
+
+    def __init__(self, path: Path, inches: tuple[float, float]) -> None:
+        self._path = path
+        self._inches = inches
+
+    def __enter__(self) -> Any:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        mpl.rcParams["svg.hashsalt"] = "idseg"
+        from matplotlib import pyplot
+
+        self._figure, axes = pyplot.subplots(figsize=self._inches)
+        return axes
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        from matplotlib import pyplot
+
+        if kind is None:
+            self._figure.savefig(self._path, bbox_inches="tight", metadata={"Date": None})
+        pyplot.close(self._figure)
