@@ -143,7 +143,7 @@ def _add_api(app: FastAPI, gate: wire.Gate, logins: wire.Logins) -> None:
         methods=["POST"],
         response_class=Response,
         summary="Cut, matte and describe the one person of a photo",
-        description="Always HTTP 200: an error is a JSON object with `error_code` and `error_msg`.",
+        description="Always HTTP 200: an error is a JSON object with error_code and error_msg.",
         openapi_extra=_photo_openapi(),
         responses={200: {"description": "The result, or an error", "content": {_JSON: {"schema": _schema()}}}},
     )
@@ -157,7 +157,11 @@ def _add_api(app: FastAPI, gate: wire.Gate, logins: wire.Logins) -> None:
             summary="An access token for an API key and its secret key",
             description="Parameters in the query or in a form body.",
             openapi_extra={"parameters": [_parameter(name) for name in ("grant_type", "client_id", "client_secret")]},
-            responses={400: {"description": "Another grant type"}, 401: {"description": "Unknown key or wrong secret"}},
+            responses={
+                200: {"description": "The tokens"},
+                400: {"description": "Another grant type"},
+                401: {"description": "Unknown key or wrong secret"},
+            },
         )
 
 

@@ -101,9 +101,11 @@ await page.click("#camera-open");
 await page.waitForSelector("#camera[open]");
 await page.waitForTimeout(500);
 await shot(page, "wide-camera");
+seen.cameraSize = await page.evaluate(() => `${document.getElementById("video").videoWidth} × ${document.getElementById("video").videoHeight}`);
 await page.click("#camera-shoot");
 await page.waitForSelector("#result:not([hidden]), #problem:not([hidden])");
 seen.camera = await page.textContent("#facts");
+seen.cameraWorked = await page.isVisible("#result");
 await page.close();
 
 // --- by keyboard alone ---

@@ -26,7 +26,7 @@ function speak() {
   $("language").textContent = text.otherLanguage;
   $("language").lang = state.language === "zh" ? "en" : "zh-CN";
   const theme = document.documentElement.dataset.theme ?? "system";
-  $("theme").textContent = text[theme];
+  $("theme").textContent = `◐ ${text[theme]}`;
   $("theme").setAttribute("aria-label", `${text.theme}: ${text[theme]}`);
   $("note").textContent = state.scaled ? text.scaled(state.scaled.from, state.scaled.to) : "";
   if (state.problem) showProblem();
@@ -120,8 +120,12 @@ function forget() {
 
 function again() {
   forget();
-  show(state.server.auth && !state.token ? "login" : "start");
+  begin();
   $("main").focus();
+}
+
+function begin() {
+  show(state.server.auth && !state.token ? "login" : "start");
 }
 
 // --- the result ---
@@ -131,8 +135,9 @@ function showResult() {
   tabs();
   swatches();
   draw($("before"), cut);
+  for (const layer of ["compare", "plain"]) $(layer).style.setProperty("--ratio", cut.width / cut.height);
+  $("drawn").style.setProperty("--ratio", reply.photo.width / reply.photo.height);
   $("drawn-photo").src = state.photoUrl;
-  drawOver($("drawing"), reply, text.parts);
   paint();
   look(state.view);
   const face = reply.face_location, location = reply.cut_location;
@@ -186,6 +191,7 @@ function look(view) {
   $("compare").hidden = view !== "compare";
   $("drawn").hidden = view !== "points";
   $("plain").hidden = view === "compare" || view === "points";
+  if (!$("drawn").hidden) drawOver($("drawing"), state.result.reply, words().parts);
   if (!$("plain").hidden) $("plain-image").src = state.result.urls[view];
   $("plain-image").alt = words()[view];
   $("drawn-photo").alt = words().points;
@@ -280,5 +286,5 @@ setTheme(localStorage.getItem("idseg-theme") ?? "system");
 speak();
 state.server = await fetch("/page/settings").then((answer) => answer.json()).catch(() => null);
 if (!state.server) refuse({ error_code: "–", error_detail: { reason: "network" } });
-else again();
+else begin();
 document.documentElement.dataset.ready = "yes";

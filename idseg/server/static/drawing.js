@@ -10,11 +10,14 @@ function shape(name, attributes, text) {
   return element;
 }
 
-/** Draw a reply over the photo it came from. `words` are the names of the parts. */
+const LEGIBLE = 10; // px on the screen, the smallest label
+
+/** Draw a reply over the photo it came from; the drawing must be visible. `words` are the names of the parts. */
 export function drawOver(svg, reply, words) {
   const { width, height } = reply.photo;
   const cut = reply.cut_location, face = reply.face_location;
-  const unit = Math.max(width, height) / 100;
+  const shown = svg.getBoundingClientRect().width || width;
+  const unit = Math.max(Math.max(width, height) / 100, ((LEGIBLE / 1.9) * width) / shown);
   const points = reply.pose_info.body_parts.map((part) => {
     const [name, point] = Object.entries(part)[0];
     return { name, x: point.x + 0.5 + cut.left, y: point.y + 0.5 + cut.top, score: point.score };
@@ -39,7 +42,8 @@ export function drawOver(svg, reply, words) {
       return dot;
     }),
     ...points.map((point) => {
-      const left = point.name.startsWith("left");
+      const room = 13 * unit; // about the longest word
+      const left = point.name.startsWith("left") ? point.x > room : point.x > width - room;
       return shape("text", {
         x: point.x + (left ? -1.4 : 1.4) * unit, y: point.y - unit * 0.9, "font-size": unit * 1.9, "stroke-width": unit * 0.4,
         "text-anchor": left ? "end" : "start",
