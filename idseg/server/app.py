@@ -26,6 +26,7 @@ from idseg.server.access import Access
 from idseg.server.keys import Keyring, environment_keys
 from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
+from idseg.server.memory import trim_when_idle
 from idseg.server.metrics import Metrics
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
@@ -94,7 +95,9 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         state.ready = True
         warm_ms = round((time.perf_counter() - started) * 1000)
         log(logging.INFO, "ready", photos_at_once=settings.thread_count, warm_ms=warm_ms)
+        trimming = asyncio.create_task(trim_when_idle(lambda: gate.pool.finished, lambda: gate.pool.accepted > 0))
         yield
+        trimming.cancel()
         state.ready = False
         await asyncio.to_thread(gate.pool.close)
         await asyncio.to_thread(logins.close)

@@ -33,6 +33,7 @@ class Pool:
         self.queue: Final = queue
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="idseg-photo")
         self._accepted = 0
+        self.finished = 0
         self._watch = watch
         self._open = True
 
@@ -71,6 +72,7 @@ class Pool:
 
     def _leave(self) -> None:
         self._accepted -= 1
+        self.finished += 1
         self._watch(self._accepted)
 
     def close(self) -> None:

@@ -39,9 +39,6 @@ def serve(settings: Settings, log_level: str = "info") -> None:
             "make one with: idseg keys add, or serve this machine only with: idseg serve --no-auth"
         )
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
-    os.environ.setdefault(
-        "MALLOC_ARENA_MAX", "2"
-    )  # for the workers: glibc's arenas, one a thread, keep what photos once needed
     config = uvicorn.Config(
         settings.app,
         factory=True,
