@@ -124,7 +124,7 @@ def _row(size: PhotoSize) -> str:
 @click.option(
     "--background",
     metavar="BACK",
-    help="white, blue, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent (default: the document's).",
+    help="white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent (default: the document's).",
 )
 @click.option(
     "--format", "format_name", metavar="jpeg|png|webp|tiff|pdf", help="Of the file (default: by its name, or JPEG)."

@@ -127,7 +127,11 @@ RULES: Mapping[str, Rule] = {
     ),
     # ICAO TR Portrait Quality, ISO/IEC 19794-5 8.4: 90 px between the eyes.
     "resolution": Rule(
-        f"{_ISO} resolution: inter-eye distance", "px", low=90, too_low="Use a photo with more pixels, or go nearer."
+        f"{_ISO} resolution: inter-eye distance",
+        "px",
+        low=90,
+        doubt=5,
+        too_low="Use a photo with more pixels, or go nearer.",
     ),
     "enough_pixels": Rule(
         "pixels of the finished photo",

@@ -17,6 +17,7 @@ from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Placement, place
 from idseg.photo.sizes import Band, PhotoSize
 from idseg.result import Result
+from idseg.types import Box
 
 _ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
@@ -106,23 +107,19 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
 
 
 def crop_options(*sizes: PhotoSize) -> CropOptions:
-    """A window that holds what the finished photos of these sizes show, with something to spare.
-
-    The head's place in a finished photo is known beforehand, so the window is that photo around the face box, which
-    ends at the hairline.
-    """
-    wide = tall = above = 0.0
+    """A window that holds what the finished photos of these sizes show of an ordinary head, and something to spare."""
+    shown = []
     for size in sizes:
-        head_share = _head_share(size)
-        face_mm = head_share * size.height_mm / _HEAD_OVER_FACE  # height of the face box in the finished photo
-        tall = max(tall, size.height_mm / face_mm)
-        wide = max(wide, size.width_mm / face_mm * _FACE_SHAPE)
-        above = max(above, (size.height_mm * _TOP_SHARE) / face_mm)
-    width = wide * _SPARE
-    height = max(tall * _SPARE, 1.0)
+        placement = place(_ORDINARY, heads.Reach(), size)
+        half = size.px.width / 2 / placement.scale
+        below = placement.mm["eyes"] * size.px_per_mm / placement.scale
+        shown.append((half, size.px.height / placement.scale - below, below))
+    half, above, below = (max(values) for values in zip(*shown, strict=True))
+    width, height = 2 * half * _SPARE / _BOX.width, (above + below) * _SPARE / _BOX.height
+    top = above * (1 + _SPARE) / 2 + (below * (_SPARE - 1) / 2)
     return CropOptions(
-        aspect=min(5.0, max(0.2, width / _FACE_SHAPE / height)),
-        head_room=min(3.0, above + _HAIR_ROOM),
+        aspect=min(5.0, max(0.2, width * _BOX.width / (height * _BOX.height))),
+        head_room=min(3.0, max(0.0, (top + _BOX.top) / _BOX.height)),
         face_share=min(1.0, max(0.1, 1 / width)),
         shoulder_share=1.0,
         most_faces_wide=width,
@@ -130,23 +127,22 @@ def crop_options(*sizes: PhotoSize) -> CropOptions:
     )
 
 
-_HEAD_OVER_FACE = 1.15
-"""Chin to hair over the height of a face box (chin to hairline), about."""
-_FACE_SHAPE = 226 / 173
-"""Height over width of a face box (the published example's)."""
-_TOP_SHARE = 0.12
-_HAIR_ROOM = 0.3
-"""Above the face box for hair, in face heights; the window grows by itself where hair is higher."""
 _SPARE = 1.15
-
-
-def _head_share(size: PhotoSize) -> float:
-    if size.framing.head is not None:
-        return size.framing.head.middle / size.height_mm
-    across = size.framing.face or size.framing.width
-    if across is not None:
-        return min(0.8, _HEAD_OVER_FACE * across.middle * _FACE_SHAPE / size.height_mm)
-    return 0.66
+"""Window over finished photo: heads are not all alike."""
+# An ordinary head in chin distances (eyes to chin = 1) and its face box about the eyes: medians of 84 frontal photos.
+_ORDINARY = heads.Head(
+    origin=(0.0, 0.0),
+    roll_deg=0.0,
+    chin_y=1.0,
+    hair_y=-1.11,
+    skull_y=-1.0,
+    center_x=0.0,
+    face_width=1.28,
+    head_width=1.35,
+    eyes_apart=0.57,
+    exact=True,
+)
+_BOX = Box(left=-0.684, top=-0.776, width=1.368, height=1.776)
 
 
 _SIDES = {"left": "left edge", "right": "right edge", "top": "upper edge", "bottom": "lower edge"}

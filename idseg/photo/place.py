@@ -156,20 +156,21 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: 
         "face": head.face_width * mm_per_px,
         "width": head.head_width * mm_per_px,
     }
+    wished = {rule for rule, band in bands.items() if band.high < height}  # "at least 7 mm" has no middle to wish for
     cost = np.zeros_like(mm_per_px)
     for rule, band in bands.items():
         margin = _KEEP_INSIDE * band.half
         outside = np.maximum(np.maximum(band.low + margin - values[rule], values[rule] - band.high + margin), 0.0)
         cost += _RULE_COST[rule] * outside / height
-        if band.high < height:  # an open end ("at least 7 mm") has no middle to prefer
+        if rule in wished:
             cost += _OFF_MIDDLE_COST * ((values[rule] - band.middle) / band.half) ** 2
-    if not {"head", "face", "width"} & bands.keys():
-        wished = _times(_DEFAULT_HEAD, height)
-        cost += _OFF_MIDDLE_COST * ((head.to_hair * mm_per_px - wished.middle) / wished.half) ** 2
-    if "top" not in bands:
-        wished = _times(_DEFAULT_TOP, height)
-        weight = _OFF_MIDDLE_COST if "eyes" not in bands else _OFF_MIDDLE_COST / 10
-        cost += weight * ((values["top"] - wished.middle) / wished.half) ** 2
+    if not {"head", "face", "width"} & wished:
+        usual = _times(_DEFAULT_HEAD, height)
+        cost += _OFF_MIDDLE_COST * ((head.to_hair * mm_per_px - usual.middle) / usual.half) ** 2
+    if "top" not in wished:
+        usual = _times(_DEFAULT_TOP, height)
+        weight = _OFF_MIDDLE_COST if "eyes" not in wished else _OFF_MIDDLE_COST / 10
+        cost += weight * ((values["top"] - usual.middle) / usual.half) ** 2
     cost += _HAIR_CUT_COST * np.maximum(-values["top"], 0.0) / height
     for side, lack in _lack_mm(head, reach, size, mm_per_px, eyes_mm).items():
         if side != "top":  # a larger head hides the others

@@ -141,7 +141,7 @@ def marks(layout: Layout, options: SheetOptions | None = None) -> tuple[Line, ..
         return ()
     if options.marks == "lines":
         return tuple(line for spot in layout.spots for line in _frame(spot))
-    return tuple(line for spot in layout.spots for line in _corners(spot, layout, options.gap_mm))
+    return tuple(line for spot in layout.spots for line in _corners(spot, layout))
 
 
 def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> Rgb:
@@ -254,31 +254,36 @@ def _frame(spot: Spot) -> Iterator[Line]:
     yield right, spot.top, right, bottom
 
 
-def _corners(spot: Spot, layout: Layout, gap_mm: float) -> Iterator[Line]:
-    """Ticks that prolong the photo's edges into the gap: half of it between photos, 3 mm where the paper is free."""
-    for x, outward in ((spot.left, -1.0), (spot.left + spot.width, 1.0)):
-        for y in (spot.top, spot.top + spot.height):
-            length = _free(layout, (x, y), (outward, 0.0), gap_mm)
-            if length > 0:
-                yield x, y, x + outward * length, y
-    for y, outward in ((spot.top, -1.0), (spot.top + spot.height, 1.0)):
-        for x in (spot.left, spot.left + spot.width):
-            length = _free(layout, (x, y), (0.0, outward), gap_mm)
-            if length > 0:
-                yield x, y, x, y + outward * length
+def _corners(spot: Spot, layout: Layout) -> Iterator[Line]:
+    """Ticks that prolong the photo's edges outwards."""
+    right, bottom = spot.left + spot.width, spot.top + spot.height
+    for y in (spot.top, bottom):
+        yield from _tick(layout, (spot.left, y), (-1, 0))
+        yield from _tick(layout, (right, y), (1, 0))
+    for x in (spot.left, right):
+        yield from _tick(layout, (x, spot.top), (0, -1))
+        yield from _tick(layout, (x, bottom), (0, 1))
 
 
 _LONGEST_MARK_MM = 3.0
+_TOUCHING_MM = 1e-6
 
 
-def _free(layout: Layout, start: tuple[float, float], way: tuple[float, float], gap_mm: float) -> float:
-    """How far a tick can go before it meets a photo (half of the gap there) or the paper's edge."""
+def _tick(layout: Layout, start: tuple[float, float], way: tuple[int, int]) -> Iterator[Line]:
+    """A tick from ``start``: half way to the next photo, or to the paper's edge; 3 mm at most."""
     x, y = start
-    for spot in layout.spots:
-        x1, y1 = x + way[0] * (gap_mm + 0.01), y + way[1] * (gap_mm + 0.01)
-        inside_x = spot.left - 1e-6 <= x1 <= spot.left + spot.width + 1e-6
-        inside_y = spot.top - 1e-6 <= y1 <= spot.top + spot.height + 1e-6
-        if inside_x and inside_y:
-            return gap_mm / 2
-    edge = {(-1.0, 0.0): x, (1.0, 0.0): layout.paper_mm[0] - x, (0.0, -1.0): y, (0.0, 1.0): layout.paper_mm[1] - y}[way]
-    return max(0.0, min(_LONGEST_MARK_MM, edge))
+    width, height = layout.paper_mm
+    nearest = {(-1, 0): x, (1, 0): width - x, (0, -1): y, (0, 1): height - y}[way]
+    for other in layout.spots:
+        right, bottom = other.left + other.width, other.top + other.height
+        if way[0]:
+            beside = other.top - _TOUCHING_MM <= y <= bottom + _TOUCHING_MM
+            apart = other.left - x if way[0] > 0 else x - right
+        else:
+            beside = other.left - _TOUCHING_MM <= x <= right + _TOUCHING_MM
+            apart = other.top - y if way[1] > 0 else y - bottom
+        if beside and apart >= -_TOUCHING_MM:
+            nearest = min(nearest, max(apart, 0.0) / 2)
+    length = min(nearest, _LONGEST_MARK_MM)
+    if length > _TOUCHING_MM:
+        yield x, y, x + way[0] * length, y + way[1] * length

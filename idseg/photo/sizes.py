@@ -174,8 +174,6 @@ def find_size(text: str) -> PhotoSize:
     if by_number is not None:
         return by_number
     near = [size.name for size in find_sizes(text)]
-    if len(near) == 1:
-        return find_size(near[0])
     raise OptionError(
         f"there is no size {text!r}{_hint(text, near)}; `idseg sizes` lists them, or write 35x45mm or 413x531px",
         size=text,

@@ -1,0 +1,232 @@
+"""Placement is geometry: no pixels are needed to test where a head goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idseg.photo.head import Head, Reach, measure, reach, upright
+from idseg.photo.place import Placement, as_it_is, place
+from idseg.photo.sizes import PhotoSize, find_size, load_sizes
+from idseg.types import BodyParts, Box, FaceMesh, HeadAngles, Person, Point, Size, Window
+
+ANATOMICAL = [size for size in load_sizes() if size.framing_is_rule]
+
+
+def head(
+    scale: float = 1.0, roll_deg: float = 0.0, hair: float = 1.12, origin: tuple[float, float] = (500, 400)
+) -> Head:
+    """A head of ordinary proportions: eyes to chin 100 px at scale 1."""
+    return Head(
+        origin=origin,
+        roll_deg=roll_deg,
+        chin_y=100 * scale,
+        hair_y=-100 * hair * scale,
+        skull_y=-100 * min(1.0, hair) * scale,
+        center_x=2 * scale,
+        face_width=125 * scale,
+        head_width=134 * scale,
+        eyes_apart=56 * scale,
+        exact=True,
+    )
+
+
+def matrix_scale(placement: Placement) -> tuple[float, float]:
+    """Singular values of the linear part: equal where nothing is stretched."""
+    values = np.linalg.svd(np.array(placement.matrix)[:, :2], compute_uv=False)
+    return float(values[0]), float(values[1])
+
+
+@pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_an_ordinary_head_obeys_the_rules(size: PhotoSize, scale: float) -> None:
+    """Every size of the table must be possible for an ordinary head with the whole person in the photo."""
+    placement = place(head(scale), Reach(), size)
+    broken = {rule.rule: (rule.value_mm, rule.allowed_mm) for rule in placement.rules if rule.off > 0.015}
+    assert not broken
+
+
+@pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
+def test_never_stretched_and_the_head_is_upright_and_centred(size: PhotoSize) -> None:
+    placement = place(head(2.0, roll_deg=11), Reach(), size)
+    assert matrix_scale(placement) == pytest.approx((placement.scale, placement.scale))
+    assert placement.turned_deg == -11
+    cos, sin = math.cos(math.radians(11)), math.sin(math.radians(11))
+    eyes = placement.at(500, 400)
+    chin = placement.at(500 - sin * 200, 400 + cos * 200)
+    assert chin[0] == pytest.approx(eyes[0])
+    assert chin[1] > eyes[1]
+    middle = placement.at(500 + cos * 4, 400 + sin * 4)
+    assert middle[0] == pytest.approx(size.px.width / 2)
+
+
+@given(
+    scale=st.floats(0.2, 8),
+    roll=st.floats(-40, 40),
+    hair=st.floats(0.9, 1.8),
+    index=st.integers(0, len(ANATOMICAL) - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_result_does_not_depend_on_how_large_or_turned_the_photo_is(
+    scale: float, roll: float, hair: float, index: int
+) -> None:
+    size = ANATOMICAL[index]
+    plain = place(head(1.0, 0.0, hair), Reach(), size)
+    other = place(head(scale, roll, hair), Reach(), size)
+    for rule, value in plain.mm.items():
+        assert other.mm[rule] == pytest.approx(value, abs=0.02)
+    assert other.scale * scale == pytest.approx(plain.scale, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", ANATOMICAL, ids=lambda size: size.name)
+def test_the_reported_millimetres_are_those_of_the_matrix(size: PhotoSize) -> None:
+    subject = head(2.0, roll_deg=-7)
+    placement = place(subject, Reach(), size)
+
+    def row(y: float) -> float:
+        turn = math.radians(subject.roll_deg)
+        return placement.at(500 - math.sin(turn) * y, 400 + math.cos(turn) * y)[1] / size.px_per_mm
+
+    assert size.height_mm - row(0) == pytest.approx(placement.mm["eyes"], abs=1e-6)
+    assert row(subject.hair_y) == pytest.approx(placement.mm["top"], abs=1e-6)
+    assert size.height_mm - row(subject.chin_y) == pytest.approx(placement.mm["chin"], abs=1e-6)
+    top = subject.skull_y if size.framing.head_top == "skull" else subject.hair_y
+    assert row(subject.chin_y) - row(top) == pytest.approx(placement.mm["head"], abs=1e-6)
+
+
+def test_high_hair_does_not_make_the_face_small_where_the_skull_counts() -> None:
+    size = find_size("de-passport")
+    plain, afro = (place(head(1.0, hair=hair), Reach(), size) for hair in (1.05, 1.7))
+    assert afro.mm["head"] == pytest.approx(plain.mm["head"], rel=0.1)
+    hair_counts = dataclasses.replace(size, framing=dataclasses.replace(size.framing, head_top="hair"))
+    assert place(head(1.0, hair=1.7), Reach(), hair_counts).scale < 0.85 * afro.scale
+
+
+def test_a_photo_that_ends_below_the_chest_is_said_and_measured() -> None:
+    size = find_size("cn-1inch")
+    tight = place(head(1.0), Reach(bottom=130.0), size)
+    assert tight.lacks_mm.keys() == {"bottom"}
+    assert tight.lacks_mm["bottom"] == pytest.approx(tight.mm["eyes"] - 130 * tight.scale / size.px_per_mm)
+    assert place(head(1.0), Reach(bottom=400.0), size).lacks_mm == {}
+
+
+def test_a_torn_body_is_hidden_where_the_rules_leave_room() -> None:
+    """With 25.4 .. 35 mm allowed, the head grows until the body reaches the lower edge."""
+    size = find_size("us-visa")
+    free, short = place(head(1.0), Reach(), size), place(head(1.0), Reach(bottom=185.0), size)
+    assert short.scale > free.scale
+    assert all(rule.off == 0 for rule in short.rules)
+    assert short.lacks_mm.get("bottom", 0.0) < free.mm["eyes"] - 185 * free.scale / size.px_per_mm
+
+
+def test_sides_and_top_that_lack_are_said() -> None:
+    size = find_size("us-visa")
+    placement = place(head(1.0), Reach(left=-80.0, top=-90.0, right=300.0), size)
+    assert placement.lacks_mm.keys() == {"left", "top"}
+
+
+def test_as_it_is_only_scales() -> None:
+    size = find_size("35x45mm")
+    placement = as_it_is(head(1.0, origin=(350, 400)), size, Size(700, 900))
+    assert placement.scale == pytest.approx(size.px.height / 900)
+    assert placement.mm["eyes"] == pytest.approx(25.0)
+    assert placement.mm["top"] == pytest.approx(20 - 112 * 45 / 900)
+    assert placement.turned_deg == 0
+
+
+def test_upright_undoes_a_clockwise_roll() -> None:
+    """A head turned clockwise by 90 degrees has its chin to the left of the eyes."""
+    chin = upright(np.array([[0.0, 50.0]]), (50.0, 50.0), 90.0)
+    assert chin[0] == pytest.approx((0, 50))
+
+
+def _person(roll_deg: float = 0.0) -> tuple[Person, FaceMesh]:
+    """Eyes at (100, 100), chin 60 below, face 80 wide; everything turned about the eyes."""
+    points = np.zeros((468, 3))
+    points[:, :2] = (100, 110)
+    for index, xy in {
+        33: (70, 100),
+        133: (90, 100),
+        362: (110, 100),
+        263: (130, 100),
+        152: (100, 160),
+        234: (60, 120),
+        454: (140, 120),
+    }.items():
+        points[index, :2] = xy
+    cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
+    around = points[:, :2] - 100
+    points[:, 0], points[:, 1] = (
+        100 + cos * around[:, 0] - sin * around[:, 1],
+        100 + sin * around[:, 0] + cos * around[:, 1],
+    )
+    mesh = FaceMesh(points, 1.0)
+    at = Point(100, 100, 1.0)
+    ears = {"left_ear": Point(58, 120, 1.0), "right_ear": Point(142, 120, 1.0)}
+    others = {name: at for name in BodyParts.__dataclass_fields__ if name not in ears}
+    person = Person(Box(60, 60, 80, 100), 1.0, BodyParts(**ears, **others), HeadAngles(0, 0, roll_deg), mesh)
+    return person, mesh
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 20.0, -35.0])
+def test_measure_finds_hair_in_the_heads_own_frame(roll_deg: float) -> None:
+    person, mesh = _person(roll_deg)
+    rows, columns = np.mgrid[0:220, 0:220] + 0.5
+    points = np.stack((columns.ravel(), rows.ravel()), axis=1)
+    turned = upright(points, (100.0, 100.0), roll_deg)
+    body = (np.abs(turned[:, 0]) < 40) & (turned[:, 1] > -55)
+    alpha = body.reshape(220, 220).astype(np.float32)
+    found = measure(person, mesh, alpha, Window(0, 0, 220, 220))
+    assert found.hair_y == pytest.approx(-55, abs=1.5)
+    assert found.chin_y == pytest.approx(60)
+    assert found.face_width == pytest.approx(80)
+    assert found.origin == pytest.approx((100, 100))
+    assert found.skull_y == pytest.approx(max(-60, found.hair_y))
+
+
+def test_measure_ignores_a_hand_beside_and_a_single_strand_above() -> None:
+    person, mesh = _person()
+    alpha = np.zeros((220, 260), np.float32)
+    alpha[50:, 60:141] = 1
+    alpha[5:120, 200:240] = 1  # a raised hand
+    alpha[10:50, 100] = 1  # a strand
+    assert measure(person, mesh, alpha, Window(0, 0, 260, 220)).hair_y == pytest.approx(-50, abs=1)
+
+
+def test_measure_moves_with_the_window() -> None:
+    person, mesh = _person()
+    alpha = np.zeros((220, 220), np.float32)
+    alpha[50:, 60:141] = 1
+    whole = measure(person, mesh, alpha, Window(0, 0, 220, 220))
+    part = measure(person, mesh, alpha[20:, 30:], Window(30, 20, 190, 200))
+    assert whole == part
+
+
+def test_without_a_mesh_the_box_is_used_and_said() -> None:
+    person, _ = _person()
+    found = measure(person, None, np.ones((220, 220), np.float32), Window(0, 0, 220, 220))
+    assert not found.exact
+    assert found.chin_y == pytest.approx(60)
+
+
+def test_reach_finds_the_sides_that_cut_the_person() -> None:
+    alpha = np.zeros((200, 220), np.float32)
+    alpha[60:, 60:140] = 1
+    alpha[150:, 0:140] = 1
+    found = reach(alpha, Window(0, 0, 220, 200), Size(220, 200), head(origin=(100, 100)))
+    assert found.top is None
+    assert found.right is None
+    assert found.bottom == pytest.approx(99.5)
+    assert found.left == pytest.approx(-99.5)
+
+
+def test_reach_looks_at_the_photos_edge_inside_a_window_that_leaves_it() -> None:
+    alpha = np.zeros((300, 300), np.float32)
+    alpha[60:250, 60:140] = 1
+    found = reach(alpha, Window(-10, -20, 300, 300), Size(200, 200), head(origin=(100, 100)))
+    assert found.bottom == pytest.approx(99.5)
