@@ -93,12 +93,13 @@ def _shared_options(command: click.Command) -> click.Command:
     show_default=True,
     help="This machine's processes, or a Ray cluster (idseg[ray]).",
 )
+@click.option("--parquet", "shards", is_flag=True, help="Write the answers to OUT/answers/*.parquet (Ray only).")
 @click.option("--address", metavar="ADDRESS", help="Ray cluster to join (default: $RAY_ADDRESS, else a local one).")
 def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
     """Cut one person out of each photo of IN; the answers go to the same tree under OUT.
 
     \b
-    IN is a folder, files, a glob in quotes ('in/**/*.jpg'), a manifest (.csv, .jsonl), or a URL (s3://…).
+    IN is a folder, files, a glob in quotes ('in/**/*.jpg'), a manifest (.csv, .jsonl), a .parquet, a URL (s3://…).
     IN/a/b.jpg gives OUT/a/b.jpg.scoremap.png, OUT/a/b.jpg.cutout.png, OUT/a/b.jpg.result.json,
     and for all together OUT/report.csv and OUT/refusals.html.
 
@@ -135,7 +136,8 @@ def _work(out: str, chosen: dict[str, Any]) -> Work:
         parse_color(chosen["background"])  # a wrong colour is told before the first photo, not after
         products = (*products, "background")
     pipeline = {name: chosen[name] for name in _PIPELINE}
-    return Work(out, cli._options({**pipeline, "threads": None}), products, chosen["background"])
+    options = cli._options({**pipeline, "threads": None})
+    return Work(out, options, products, chosen["background"], shards=chosen["shards"])
 
 
 def _engine(chosen: dict[str, Any]) -> Engine:
@@ -148,6 +150,8 @@ def _engine(chosen: dict[str, Any]) -> Engine:
         return ray_engine(options, chosen["address"])
     if chosen["address"] is not None:
         raise click.UsageError("--address is for --engine ray")
+    if chosen["shards"]:
+        raise click.UsageError("--parquet is for --engine ray")
     from idseg.batch.run import local_engine
 
     return local_engine(options)

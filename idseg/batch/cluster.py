@@ -15,6 +15,7 @@ import logging
 import os
 import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from idseg.batch import parquet
 from idseg.batch.items import Item, Outcome
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.run import Engine
@@ -80,16 +82,20 @@ class _Segmenting:
     """One Ray worker: a local pool of one process, which keeps the models between calls."""
 
     def __init__(self, work: Work, options: LocalOptions) -> None:
-        self._pool = Pool(work, replace(options, workers=1))
+        self._shards_to = work.out if work.shards else None
+        self._here = tempfile.mkdtemp(prefix="idseg-") if work.shards else work.out
+        self._pool = Pool(replace(work, out=self._here), replace(options, workers=1))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         items = [Item(*json.loads(text)) for text in batch["item"]]
         try:
-            outcomes = [outcome.to_json() for outcome in self._pool.run(items)]
-            errors = [b""] * len(outcomes)
+            outcomes = list(self._pool.run(items))
+            if self._shards_to is not None:
+                outcomes = parquet.write_shard(outcomes, self._here, self._shards_to)
         except IdsegError as error:  # the whole batch's, not this block's: Ray must not try it again
-            outcomes, errors = [""], [pickle.dumps(error)]
-        return {"outcome": np.array(outcomes, object), "error": np.array(errors, object)}
+            return {"outcome": np.array([""], object), "error": np.array([pickle.dumps(error)], object)}
+        told = [outcome.to_json() for outcome in outcomes]
+        return {"outcome": np.array(told, object), "error": np.array([b""] * len(told), object)}
 
 
 def _started(options: LocalOptions, address: str | None) -> Any:

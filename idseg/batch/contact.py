@@ -9,15 +9,19 @@ import base64
 import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from idseg.batch import storage
 from idseg.batch.items import Outcome
 from idseg.batch.storage import replacing
 from idseg.batch.work import thumbnail_name
+from idseg.errors import PhotoReadError
 
 _ON_A_PAGE = 500
+_MOST_BYTES = 100_000
 _STYLE = """
 :root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif; }
 body { margin: 1.5rem; }
@@ -32,7 +36,7 @@ li { border: 1px solid #8886; border-radius: 6px; padding: 8px; overflow-wrap: a
 """
 
 
-def write_pages(folder: Path, name: str, without: Callable[[], Iterable[Outcome]], thumbnails: Path) -> int:
+def write_pages(folder: Path, name: str, without: Callable[[], Iterable[Outcome]], thumbnails: str) -> int:
     """Write the pages into ``folder`` and delete those of an earlier run that are too many; how many there are.
 
     Args:
@@ -63,7 +67,7 @@ def _write(
     outcomes: Iterator[Outcome],
     counts: Counter[tuple[str, str]],
     place: tuple[int, int, str],
-    thumbnails: Path,
+    thumbnails: str,
 ) -> None:
     total = sum(counts.values())
     rows = "".join(
@@ -78,11 +82,11 @@ def _write(
         file.write(text)
 
 
-def _tile(outcome: Outcome, thumbnails: Path) -> str:
-    try:
-        content = (thumbnails / thumbnail_name(outcome.key)).read_bytes() if outcome.status == "refused" else b""
-    except OSError:
-        content = b""
+def _tile(outcome: Outcome, thumbnails: str) -> str:
+    content = b""
+    with suppress(PhotoReadError):  # none was made: the photo does not decode, or none was wanted
+        if outcome.status == "refused":
+            content = storage.read(storage.join(thumbnails, thumbnail_name(outcome.key)), _MOST_BYTES)
     picture = (
         f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(content).decode("ascii")}">'
         if content

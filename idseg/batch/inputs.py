@@ -1,4 +1,4 @@
-"""Where photos come from: folders, files, globs, manifests, and URLs that fsspec lists."""
+"""Where photos come from: folders, files, globs, manifests, Parquet, and URLs that fsspec lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from idseg.batch import manifest, storage
+from idseg.batch import manifest, parquet, storage
 from idseg.batch.items import Item, Trouble, number64
 from idseg.batch.walk import Found, Skip, is_photo, is_photo_name, item, walk
 from idseg.errors import OptionError
@@ -19,8 +19,8 @@ _NAME_PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
 def find(sources: Sequence[str], out: str) -> Iterator[Found]:
     """All photos of ``sources``, each once, in a fixed order; what is passed over and what cannot be looked at, too.
 
-    The tree of answers begins at the folder; for several sources, at the folder that they have in common. A manifest
-    has its own tree (see :mod:`idseg.batch.manifest`).
+    The tree of answers begins at the folder; for several sources, at the folder that they have in common. Manifests
+    and Parquet files name their photos themselves.
 
     Raises:
         OptionError: a source is not there, or ``out`` is or holds a source.
@@ -28,13 +28,23 @@ def find(sources: Sequence[str], out: str) -> Iterator[Found]:
     check(sources, out)
     local_out = None if storage.is_url(out) else out
     top = _common_top([_top(source) for source in sources if _has_tree(source)])
-    if len(sources) == 1 and not manifest.is_manifest(sources[0]):
+    if len(sources) == 1 and _has_tree(sources[0]):
         yield from _from(sources[0], top, local_out)  # a tree has no photo twice
         return
     seen: dict[int, int] = {}
     for source in sources:
         for found in _from(source, top, local_out):
             yield _once(found, seen) if isinstance(found, Item) else found
+
+
+def read(source: str, most_bytes: int) -> bytes:
+    """A photo's bytes: a file's, a URL's or a Parquet row's; at most one more than ``most_bytes``.
+
+    Raises:
+        PhotoReadError: it is not there, or cannot be read.
+    """
+    row = parquet.row_of(source)
+    return storage.read(source, most_bytes) if row is None else parquet.read_row(*row)[: most_bytes + 1]
 
 
 def check(sources: Sequence[str], out: str) -> None:
@@ -54,7 +64,7 @@ def check(sources: Sequence[str], out: str) -> None:
 
 
 def _has_tree(source: str) -> bool:
-    return not manifest.is_manifest(source)
+    return not manifest.is_manifest(source) and not parquet.is_parquet(source)
 
 
 def _top(source: str) -> str:
@@ -74,7 +84,9 @@ def _common_top(tops: Sequence[str]) -> str:
 
 
 def _from(source: str, top: str, out: str | None) -> Iterator[Found]:
-    if storage.is_url(source):
+    if parquet.is_parquet(source):
+        yield from parquet.find_rows(source)
+    elif storage.is_url(source):
         yield from _from_url(source)
     elif manifest.is_manifest(source):
         yield from manifest.read_manifest(source)

@@ -72,3 +72,10 @@ class Outcome:
 def number64(text: str) -> int:
     """64 bits that stand for a name: two of a million names are the same once in 40 million batches."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
+
+
+def clean_key(name: str) -> str | None:
+    """The name if it is a plain relative path that stays where it is put, else None."""
+    parts = name.split("/")
+    bad = any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0].startswith(".idseg-batch")
+    return None if bad else name

@@ -86,8 +86,13 @@ class Journal:
         holds = outcome.key == item.key and outcome.version == item.version
         if not holds or (self._retry_failed and outcome.status == "failed"):
             return None
-        there = all(storage.length(storage.join(self._out, name)) == size for name, size in outcome.files.items())
-        return outcome if there else None
+        return outcome if self._has(outcome) else None
+
+    def _has(self, outcome: Outcome) -> bool:
+        """Its files are there. A bucket is believed: what it took it has, and asking costs a request a file."""
+        if storage.is_url(self._out):
+            return True
+        return all(storage.length(storage.join(self._out, name)) == size for name, size in outcome.files.items())
 
     def add(self, outcome: Outcome) -> None:
         """Append an outcome; files of an earlier answer that this one has not are deleted.
@@ -100,7 +105,10 @@ class Journal:
         if place is not None:
             earlier = self._read(place >> _RUN_BITS)
             if earlier.key == outcome.key:
-                for name in earlier.files.keys() - outcome.files.keys():
+                own = {
+                    name for name in earlier.files if name.startswith(outcome.key)
+                }  # a shard has others' answers too
+                for name in own - outcome.files.keys():
                     storage.remove(storage.join(self._out, name))
         begin = self._length
         self._append_line(outcome.to_json())
@@ -186,6 +194,20 @@ def _locked(path: Path) -> Any:
             file.close()
             raise BatchError(f"another batch is writing to {path.parent.parent}") from None
     return file
+
+
+def sweep_shards(out: str, journal: Journal) -> int:
+    """Delete shards that a killed run wrote and did not come to note; how many files that were."""
+    noted = {name for outcome in journal.outcomes() for name in outcome.files}
+    folder = storage.join(out, "answers")
+    if storage.is_url(out):
+        there = [key for key, _, _ in storage.walk_url(folder)]
+    else:
+        there = os.listdir(folder) if os.path.isdir(folder) else []
+    orphans = [name for name in there if name.endswith(".parquet") and f"answers/{name}" not in noted]
+    for name in orphans:
+        storage.remove(storage.join(folder, name))
+    return len(orphans)
 
 
 def sweep(out: str) -> int:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idseg.batch.items import Item, Trouble
+from idseg.batch.items import Item, Trouble, clean_key
 from idseg.batch.storage import is_url
 from idseg.batch.walk import Found, item
 from idseg.errors import OptionError
@@ -70,7 +70,7 @@ def _found(manifest: str, line: int, row: Any) -> Found:
         return Trouble(where, "manifest_line", "No photo in this line.")
     folder = os.path.dirname(os.path.abspath(manifest))
     source = photo if is_url(photo) else os.path.join(folder, photo)
-    key = _clean(name) if name else _key(source, folder)
+    key = clean_key(name) if name else _key(source, folder)
     if key is None:
         return Trouble(where, "manifest_line", f"The name {name!r} does not stay in the output folder.")
     if is_url(source):
@@ -85,16 +85,9 @@ def _found(manifest: str, line: int, row: Any) -> Found:
 def _key(source: str, folder: str) -> str | None:
     """Below the manifest's folder: the path from there; else the whole path without its root."""
     if is_url(source):
-        return _clean(source.partition("://")[2])
+        return clean_key(source.partition("://")[2])
     path = os.path.abspath(source)
     inside = os.path.relpath(path, folder)
     if inside.split(os.sep)[0] != os.pardir:
-        return _clean(inside.replace(os.sep, "/"))
-    return _clean(os.path.splitdrive(path)[1].replace(os.sep, "/").lstrip("/"))
-
-
-def _clean(name: str) -> str | None:
-    """The name if it is a plain relative path, else None."""
-    parts = name.replace("\\", "/").split("/") if os.sep == "\\" else name.split("/")
-    bad = any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0].startswith(".idseg-batch")
-    return None if bad else "/".join(parts)
+        return clean_key(inside.replace(os.sep, "/"))
+    return clean_key(os.path.splitdrive(path)[1].replace(os.sep, "/").lstrip("/"))

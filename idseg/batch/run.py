@@ -12,7 +12,7 @@ from typing import Protocol
 
 from idseg.batch import contact, inputs, products, report, storage
 from idseg.batch.items import BatchError, Item, Outcome, Status, Trouble
-from idseg.batch.journal import Journal, sweep
+from idseg.batch.journal import Journal, sweep, sweep_shards
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.walk import STATE_FOLDER, Skip
 from idseg.batch.work import Work
@@ -76,6 +76,8 @@ def local_engine(options: LocalOptions) -> Engine:
     """The processes of this machine."""
 
     def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+        if work.shards:
+            raise OptionError("answers in Parquet files need the Ray engine: --engine ray")
         with Pool(work, options) as pool:
             yield from pool.run(items, stop)
 
@@ -113,18 +115,20 @@ def run(
     inputs.check(sources, work.out)
     state = _state(work.out, options)
     total, skipped = _count(sources, work.out)
-    if options.thumbnails:
-        work = replace(work, thumbnails=str(state / "thumbnails"))
+    thumbnails = storage.join(work.out, f"{STATE_FOLDER}/thumbnails")  # where all workers can write
+    work = replace(work, thumbnails=thumbnails if options.thumbnails else "")
     with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
         changed = journal.earlier_signature not in ("", work.signature())
         summary = Summary(total=total, skipped=skipped, changed_options=changed)
         if not journal.clean and not storage.is_url(work.out):
             summary.swept = sweep(work.out)
+        if not journal.clean and work.shards:
+            summary.swept += sweep_shards(work.out, journal)
         watch(summary)
         try:
             _do(sources, work, engine, journal, summary, stop, watch)
         finally:
-            _write_reports(journal, state, work.out)
+            _write_reports(journal, state, work.out, thumbnails)
         if not storage.is_url(work.out):
             sweep(work.out)  # workers that died leave files behind
         journal.end()
@@ -195,12 +199,12 @@ def _state(out: str, options: BatchOptions) -> Path:
     return Path(out) / STATE_FOLDER
 
 
-def _write_reports(journal: Journal, state: Path, out: str) -> None:
+def _write_reports(journal: Journal, state: Path, out: str, thumbnails: str) -> None:
     """Beside the answers; where these are in a bucket, in the state folder and copied there."""
     folder = state if storage.is_url(out) else Path(out)
     try:
         report.write_csv(folder / "report.csv", journal.outcomes())
-        contact.write_pages(folder, "refusals", lambda: _without(journal), state / "thumbnails")
+        contact.write_pages(folder, "refusals", lambda: _without(journal), thumbnails)
     except OSError as error:
         raise BatchError(f"cannot write the report to {folder}: {error.strerror}") from error
     if storage.is_url(out):

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from idseg import __version__, encode
-from idseg.batch import products, storage
+from idseg.batch import inputs, products, storage
 from idseg.batch.items import BatchError, Item, Outcome, number64
 from idseg.compose import Color
 from idseg.decode import decode
@@ -60,6 +60,8 @@ class Work:
     background: Color | None = None
     thumbnails: str = ""
     """Folder of the refused photos' thumbnails; empty: none."""
+    shards: bool = False
+    """Answers go to Parquet files, many in one, instead of a few files a photo."""
     loader: Loader = load
 
     def signature(self) -> str:
@@ -68,12 +70,12 @@ class Work:
         folder = self.options.models or models_folder()
         loader = f"{self.loader.__module__}:{self.loader.__qualname__}"
         weights = [_sha256(folder / MANIFEST), _sha256(Path(self.options.matting_model))]
-        told = [__version__, chosen, list(self.products), self.background, loader, weights]
+        told = [__version__, chosen, list(self.products), self.background, loader, weights, self.shards]
         text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def do(item: Item, answer: Answer, work: Work, read: Reader = storage.read, write: Writer = storage.write) -> Outcome:
+def do(item: Item, answer: Answer, work: Work, read: Reader = inputs.read, write: Writer = storage.write) -> Outcome:
     """One photo's outcome; whatever is wrong with the photo ends in it.
 
     Raises:

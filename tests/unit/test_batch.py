@@ -235,12 +235,12 @@ def test_many_refusals_are_split_into_pages(tmp_path: Path) -> None:
     def refusals(count: int) -> Callable[[], list[Outcome]]:
         return lambda: [Outcome(f"{number}.jpg", "1", "refused", "no_person", "nobody") for number in range(count)]
 
-    assert contact.write_pages(tmp_path, "refusals", refusals(1201), tmp_path) == 3
+    assert contact.write_pages(tmp_path, "refusals", refusals(1201), str(tmp_path)) == 3
     pages = [(tmp_path / name).read_text() for name in ("refusals.html", "refusals-2.html", "refusals-3.html")]
     assert [page.count("<li ") for page in pages] == [500, 500, 201]
     assert 'href="refusals-3.html"' in pages[1]
     assert 'href="refusals.html"' in pages[1]
-    assert contact.write_pages(tmp_path, "refusals", refusals(0), tmp_path) == 1
+    assert contact.write_pages(tmp_path, "refusals", refusals(0), str(tmp_path)) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["refusals.html"]
 
 
