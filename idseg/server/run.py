@@ -19,9 +19,12 @@ from idseg.server.metrics import MULTIPROCESS_VARIABLE
 from idseg.server.protocol import JsonHttpProtocol
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
-WORKER_TIMEOUT_S: Final = 10
+WORKER_TIMEOUT_S: Final = 5
 """A worker that does not answer its supervisor for this long is replaced. It is also how late the supervisor may notice
 a death that falls between its question and the answer."""
+KEEP_ALIVE_S: Final = 75
+"""An idle connection is kept this long, as nginx does: the shorter, the more often a client's next request meets a
+connection that is just being closed."""
 
 
 def serve(settings: Settings, log_level: str = "info") -> None:
@@ -51,6 +54,7 @@ def serve(settings: Settings, log_level: str = "info") -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.grace_s,
         timeout_worker_healthcheck=WORKER_TIMEOUT_S,
         ssl_certfile=settings.tls_cert or None,

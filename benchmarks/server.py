@@ -1,0 +1,400 @@
+"""The server under load, over the loopback, with the models that ship: ``python -m benchmarks.server``.
+
+Every client sends its own picture (the public-domain astronaut, tinted and marked) and checks that the cut it gets
+is the one it got when nobody else was calling: an answer that went to the wrong client would show. A refused client
+(codes 4 and 18) waits a moment and tries again, as the cloud's users do. Clients run on the same cores as the server
+and take their share.
+
+The parts: 1, 4, 16, 64 clients; a rate limit; ``kill -9`` of one of two workers; many requests in a row with the
+memory watched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+import numpy as np
+
+from benchmarks.environment import Run
+from benchmarks.figures import RESULTS, Figure, Result, write
+from benchmarks.speed import portrait
+from idseg import api, encode
+from idseg.client import Client
+
+BACK_OFF_S = 0.25
+"""How long a refused client waits."""
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """An ``idseg serve`` of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    api_key: str
+    secret_key: str
+
+    def client(self) -> Client:
+        return Client(f"127.0.0.1:{self.port}", self.api_key, self.secret_key, timeout_s=TIMEOUT_S)
+
+    def token(self) -> str:
+        fields = {"grant_type": "client_credentials", "client_id": self.api_key, "client_secret": self.secret_key}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection.request("GET", f"{api.TOKEN_PATH}?{urlencode(fields)}")
+        token: str = json.loads(connection.getresponse().read())["access_token"]
+        connection.close()
+        return token
+
+    def pids(self) -> list[int]:
+        """The server's process and the workers below it."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def resident(self) -> int:
+        """Bytes, all processes together."""
+        total = 0
+        for pid in self.pids():
+            try:
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            except FileNotFoundError:
+                continue
+        return total
+
+    def worker(self) -> int | None:
+        """The pid of whichever worker answers; None where none does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            pid: int = json.loads(connection.getresponse().read())["worker"]
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return pid
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[Server]:
+    """A server with keys of its own on a free port; stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="idseg-bench-") as folder:
+        environment = {**os.environ, "IDSEG_STATE": folder}
+        command = [sys.executable, "-m", "idseg"]
+        keys = json.loads(subprocess.check_output([*command, "keys", "add", "--json"], env=environment))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        arguments = [*command, "serve", "--port", str(port), "--log-level", "warning", *options]
+        process = subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
+        server = Server(process, port, keys["api_key"], keys["secret_key"])
+        try:
+            while server.worker() is None:
+                if process.poll() is not None:
+                    raise click.ClickException(f"the server ended with {process.returncode}")
+                time.sleep(0.2)
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(90)
+
+
+def own_picture(number: int, side: int) -> bytes:
+    """The astronaut with this client's tint and mark, as JPEG."""
+    pixels = portrait(side * side / 1e6).astype(np.float32)
+    tint = np.array(
+        [1.0 - 0.004 * (number % 8), 1.0 - 0.004 * (number // 8 % 8), 1.0 - 0.004 * (number // 64)], np.float32
+    )
+    marked = np.clip(pixels * tint, 0, 255).astype(np.uint8)
+    return encode.jpeg(marked, quality=90)
+
+
+def form_of(photo: bytes) -> bytes:
+    return urlencode({"image": base64.b64encode(photo).decode("ascii")}).encode()
+
+
+def fingerprint(reply: api.Reply) -> str:
+    """Of the cut and where it was taken."""
+    text = reply["seg_info"]["cut"] + json.dumps([reply["cut_location"], reply["face_location"]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class Tally:
+    """What some clients lived through."""
+
+    times_s: list[float] = field(default_factory=list)
+    codes: Counter[int] = field(default_factory=Counter)
+    lost: int = 0
+    mixed_up: int = 0
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+    def add(self, other: Tally) -> None:
+        self.times_s += other.times_s
+        self.codes += other.codes
+        self.lost += other.lost
+        self.mixed_up += other.mixed_up
+
+
+class Caller:
+    """One client with its picture, its connection and what it should get."""
+
+    def __init__(self, server: Server, token: str, number: int, side: int) -> None:
+        self._server = server
+        self._path = f"{api.PATH}?access_token={token}"
+        self._form = form_of(own_picture(number, side))
+        self._connection: http.client.HTTPConnection | None = None
+        self.expected = ""
+
+    def learn(self) -> None:
+        """What the answer is while nobody else calls."""
+        reply = self._call()
+        if "error_code" in reply:
+            raise click.ClickException(f"the picture was refused: {reply['error_code']} {reply.get('error_detail')}")
+        self.expected = fingerprint(reply)
+
+    def run(self, until: float) -> Tally:
+        """Call until the clock says so."""
+        tally = Tally()
+        while (started := time.perf_counter()) < until:
+            try:
+                reply = self._call()
+            except (OSError, http.client.HTTPException):
+                tally.lost += 1
+                self.close()
+                time.sleep(BACK_OFF_S)
+                continue
+            code = reply.get("error_code", 0)
+            tally.codes[code] += 1
+            if code:
+                time.sleep(BACK_OFF_S)
+            else:
+                tally.times_s.append(time.perf_counter() - started)
+                tally.mixed_up += fingerprint(reply) != self.expected
+        self.close()
+        return tally
+
+    def _call(self) -> api.Reply:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=TIMEOUT_S)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        self._connection.request("POST", self._path, self._form, headers)
+        answer = self._connection.getresponse()
+        reply: api.Reply = json.loads(answer.read())
+        if answer.will_close:
+            self.close()
+        return reply
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def load(server: Server, callers: Sequence[Caller], seconds: float) -> Tally:
+    """All clients at once for a while."""
+    total, lock = Tally(), threading.Lock()
+    started = time.perf_counter()
+
+    def work(caller: Caller) -> None:
+        mine = caller.run(started + seconds)
+        with lock:
+            total.add(mine)
+
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in callers]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        total.peak_bytes = max(total.peak_bytes, server.resident())
+        time.sleep(0.25)
+    total.seconds = time.perf_counter() - started
+    return total
+
+
+def quantile(times_s: Sequence[float], share: float) -> float:
+    ordered = sorted(times_s)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def figures_of(name: str, tally: Tally) -> list[Figure]:
+    """One part's figures."""
+    answered = len(tally.times_s)
+    asked = sum(tally.codes.values()) + tally.lost
+    rows = [
+        Figure("server", name, "throughput", "value", round(answered / tally.seconds, 3), "photos/s", max(answered, 1)),
+        Figure("server", name, "answered", "count", answered, "requests", max(asked, 1)),
+        Figure("server", name, "lost", "count", tally.lost, "requests", max(asked, 1)),
+        Figure("server", name, "mixed up", "count", tally.mixed_up, "requests", max(asked, 1)),
+        Figure("server", name, "memory", "most", round(tally.peak_bytes / 2**20, 1), "MiB", max(asked, 1)),
+    ]
+    rows += [
+        Figure("server", name, f"refused with {code}", "count", tally.codes[code], "requests", max(asked, 1))
+        for code in sorted({4, 18} | set(tally.codes) - {0})
+    ]
+    if answered:
+        rows += [
+            Figure("server", name, "time", "median", round(statistics.median(tally.times_s), 4), "s", answered),
+            Figure("server", name, "time", "p95", round(quantile(tally.times_s, 0.95), 4), "s", answered),
+            Figure("server", name, "p99 time", "value", round(quantile(tally.times_s, 0.99), 4), "s", answered),
+            Figure("server", name, "time", "most", round(max(tally.times_s), 4), "s", answered),
+        ]
+    return rows
+
+
+def show(rows: Sequence[Figure]) -> None:
+    click.echo(f"{rows[0].on}: " + ", ".join(f"{row.measure} {row.statistic} {row.value:g} {row.unit}" for row in rows))
+
+
+def callers_of(server: Server, count: int, side: int) -> list[Caller]:
+    """Clients that know their answer; all different."""
+    token = server.token()
+    callers = [Caller(server, token, number, side) for number in range(count)]
+    for caller in callers:
+        caller.learn()
+        caller.close()
+    if len({caller.expected for caller in callers}) != count:
+        raise click.ClickException("two clients would get the same answer: a mix-up could not be seen")
+    return callers
+
+
+def measure_kill(server: Server, seconds: float, side: int) -> tuple[Tally, float]:
+    """Clients at two workers; one is killed after a third of the time. How long until two answer again."""
+    callers = callers_of(server, 8, side)
+    back = [0.0]
+
+    def kill() -> None:
+        time.sleep(seconds / 3)
+        victim = server.worker()
+        if victim is None:
+            raise click.ClickException("no worker answers")
+        workers = set(server.pids()[1:])
+        os.kill(victim, signal.SIGKILL)
+        killed = time.perf_counter()
+        seen: set[int] = set()
+        while len(seen - {victim}) < 2 and time.perf_counter() < killed + 120:
+            pid = server.worker()
+            seen |= set() if pid is None else {pid}
+            time.sleep(0.05)
+        if seen - workers:
+            back[0] = time.perf_counter() - killed
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    tally = load(server, callers, seconds)
+    killer.join()
+    return tally, back[0]
+
+
+def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
+    """Many requests by four clients; the memory at every tenth of the way."""
+    callers = callers_of(server, 4, side)
+    name = f"{requests} requests in a row"
+    marks: list[float] = []
+    done, mixed_up, lock = 0, 0, threading.Lock()
+
+    def work(caller: Caller) -> None:
+        nonlocal done, mixed_up
+        while done < requests:
+            tally = caller.run(time.perf_counter() + 0.001)
+            with lock:
+                done += len(tally.times_s)
+                mixed_up += tally.mixed_up
+
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in callers]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if done >= len(marks) * requests / 10 and len(marks) <= 10:
+            marks.append(server.resident() / 2**20)
+        time.sleep(0.05)
+    rows = [
+        Figure("server", name, "memory after a tenth", "value", round(marks[1], 1), "MiB", requests),
+        Figure("server", name, "memory half-way", "value", round(marks[5], 1), "MiB", requests),
+        Figure("server", name, "memory at the end", "value", round(marks[-1], 1), "MiB", requests),
+        Figure("server", name, "mixed up", "count", mixed_up, "requests", requests),
+    ]
+    show(rows)
+    return rows
+
+
+def measure(clients: Sequence[int], seconds: float, workers: int, side: int, soak: int) -> Result:
+    """All parts; returns the run."""
+    settings = {
+        "clients": list(clients),
+        "seconds": seconds,
+        "workers": workers,
+        "photo": f"{side} x {side} px JPEG",
+        "back_off_s": BACK_OFF_S,
+        "soak": soak,
+        "queue": 16,
+    }
+    run = Run("server", len(os.sched_getaffinity(0)), settings)
+    with serving("--workers", str(workers)) as server:
+        callers = callers_of(server, max(clients), side)
+        for count in clients:
+            rows = figures_of(f"{count} clients", load(server, callers[:count], seconds))
+            show(rows)
+            run.add(*rows)
+        if soak:
+            run.add(*measure_soak(server, soak, side))
+    with serving("--rate", "1") as server:
+        rows = figures_of("4 clients, rate 1/s", rate_limited(server, seconds / 3, side))
+        show(rows)
+        run.add(*rows)
+    with serving("--workers", "2") as server:
+        tally, back_s = measure_kill(server, seconds, side)
+        name = "8 clients, kill -9 of one of 2 workers"
+        rows = [
+            *figures_of(name, tally),
+            Figure("server", name, "worker back after", "value", round(back_s, 2), "s", 1),
+        ]
+        show(rows)
+        run.add(*rows)
+    run.notes.append("clients and server share the machine's cores; a refused client waits 0.25 s and tries again")
+    return run.result()
+
+
+def rate_limited(server: Server, seconds: float, side: int) -> Tally:
+    """Four clients of one key that may send one photo a second."""
+    token = server.token()
+    callers = [Caller(server, token, number, side) for number in range(4)]
+    for caller in callers:
+        time.sleep(1.5)
+        caller.learn()
+        caller.close()
+    return load(server, callers, seconds)
+
+
+@click.command(help=__doc__)
+@click.option("--clients", default="1,4,16,64", show_default=True, help="How many at once, one part each.")
+@click.option("--seconds", default=60.0, show_default=True, help="Length of a part.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes of the load parts.")
+@click.option("--side", default=1000, show_default=True, help="Side of the square photo, px.")
+@click.option("--soak", default=5000, show_default=True, help="Requests in a row with the memory watched; 0 for none.")
+@click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
+def main(clients: str, seconds: float, workers: int, side: int, soak: int, results: Path) -> None:
+    result = measure([int(count) for count in clients.split(",")], seconds, workers, side, soak)
+    click.echo(f"written: {write(result, results)}")
+
+
+if __name__ == "__main__":
+    main()
