@@ -41,7 +41,12 @@ _HIDING_SPREAD_DEG = 6.0
 _OUTSIDE = 0.2
 """Factor on the score of a point that lies outside the photo: an estimate, not a sight."""
 _GUESS = 0.01
-"""Score of a shoulder that no model saw and that only the face's proportions place."""
+"""Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, a face of which only
+the detector's six points are known. No class rests on it."""
+_SIDE_BREADTH = 0.95
+"""Shoulder width / face width below which the body stands sideways and hides its far shoulder."""
+_BEHIND = 0.3
+"""Factor on the score of that shoulder: MediaPipe gives it 0.94 to 1.0."""
 
 # From the published example: shoulders 334 px apart at a face 173 px wide, 315.5 px below the top of a face 226 high;
 # the neck 52 % of the way from the mouth to the shoulders' middle.
@@ -198,7 +203,7 @@ def _detector_points(face: FaceDetection) -> _FacePoints:
     """The detector's own six points; the corners of the mouth lie about 0.4 of the eyes' distance beside its middle."""
     eyes = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
     share = 0.37
-    score = face.score * 0.5
+    score = _GUESS
     mouth = face.mouth
     return {
         "left_ear": Point(*face.left_ear, score),
@@ -226,7 +231,7 @@ def _detector_axes(face: FaceDetection) -> tuple[Points, Points]:
 def _assemble(
     box: Box, score: float, face_points: _FacePoints, pose: PosePoints | None, head: HeadAngles, photo: Size
 ) -> Person:
-    shoulders = _guessed_shoulders(box) if pose is None else _pose_shoulders(pose)
+    shoulders = _guessed_shoulders(box) if pose is None else _pose_shoulders(pose, box)
     left, right = shoulders
     mouth = midpoint(face_points["left_mouth"][:2], face_points["right_mouth"][:2])
     middle = midpoint(left[:2], right[:2])
@@ -240,10 +245,15 @@ def _assemble(
     return Person(face_box=box, face_score=score, parts=scored, head=head)
 
 
-def _pose_shoulders(pose: PosePoints) -> tuple[Point, Point]:
-    left, right = (
-        _point(pose.points[row], float(pose.visibility[row])) for row in (_POSE_LEFT_SHOULDER, _POSE_RIGHT_SHOULDER)
-    )
+def _pose_shoulders(pose: PosePoints, box: Box) -> tuple[Point, Point]:
+    rows = (_POSE_LEFT_SHOULDER, _POSE_RIGHT_SHOULDER)
+    left, right = (_point(pose.points[row], float(pose.visibility[row])) for row in rows)
+    if math.dist(left[:2], right[:2]) < _SIDE_BREADTH * box.width:
+        left_is_behind = pose.points[rows[0], 2] > pose.points[rows[1], 2]
+        if left_is_behind:
+            left = left._replace(score=_BEHIND * left.score)
+        else:
+            right = right._replace(score=_BEHIND * right.score)
     return left, right
 
 

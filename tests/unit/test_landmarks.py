@@ -97,7 +97,15 @@ def test_without_a_body_the_shoulders_are_a_guess_by_the_example() -> None:
 def test_with_the_detector_alone_everything_still_has_a_place() -> None:
     parts = person(FACE, None, None, PHOTO).parts
     assert parts.left_mouth.x < parts.nose_tip.x < parts.right_mouth.x
-    assert all(0 <= point.score <= 0.5 for _, point in parts.items())
+    assert all(0 <= point.score < 0.02 for _, point in parts.items())
+
+
+def test_a_body_from_the_side_hides_its_far_shoulder() -> None:
+    points = body().points.copy()
+    points[[11, 12], 0] = 210, 190
+    points[12, 2] = 50
+    parts = person(FACE, None, replace(body(), points=points), PHOTO).parts
+    assert parts.left_shoulder.score < 0.4 < 0.9 < parts.right_shoulder.score
 
 
 def test_a_point_outside_the_photo_scores_low() -> None:

@@ -73,6 +73,8 @@ def test_mirroring_negates_what_has_a_side() -> None:
         (0, RULES.tilted_roll_deg, FacePose.TILTED_FRONTAL),
         (0, -RULES.tilted_roll_deg, FacePose.TILTED_FRONTAL),
         (RULES.profile_yaw_deg, 0, FacePose.LEVEL_PROFILE),
+        (RULES.profile_yaw_deg, RULES.tilted_roll_deg, FacePose.LEVEL_PROFILE),
+        (RULES.profile_yaw_deg, RULES.tilted_profile_roll_deg, FacePose.TILTED_PROFILE),
         (-RULES.profile_yaw_deg, 0, FacePose.LEVEL_PROFILE),
         (80, -30, FacePose.TILTED_PROFILE),
     ],
@@ -87,11 +89,12 @@ def test_facepose_thresholds(yaw: float, roll: float, expected: FacePose) -> Non
         (0, 0, 2, BodyPose.LEVEL_FRONTAL),
         (0, 0.1, 2, BodyPose.LEVEL_TURNED),
         (0, -0.1, 2, BodyPose.LEVEL_TURNED),
-        (0, 0.4, 2, BodyPose.LEVEL_SIDE),
+        (0, 0.4, 2, BodyPose.LEVEL_TURNED),
+        (0, 0.8, 2, BodyPose.LEVEL_SIDE),
         (0, 0, 0.9, BodyPose.LEVEL_SIDE),
         (9, 0, 2, BodyPose.TILTED_FRONTAL),
         (-9, 0.1, 2, BodyPose.TILTED_TURNED),
-        (9, -0.4, 2, BodyPose.TILTED_SIDE),
+        (9, -0.8, 2, BodyPose.TILTED_SIDE),
     ],
 )
 def test_bodypose_thresholds(tilt: float, turn: float, breadth: float, expected: BodyPose) -> None:
