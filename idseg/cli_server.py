@@ -85,6 +85,14 @@ def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
     help="For a whole request body.",
 )
 @click.option(
+    "--answer-timeout",
+    "answer_timeout_s",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="An accepted photo is answered this soon, or with code 2.",
+)
+@click.option(
     "--grace",
     "grace_s",
     default=60,
@@ -131,7 +139,10 @@ def serve(no_auth: bool, log_level: str, **chosen: Any) -> None:
         from idseg.server.run import serve as run
         from idseg.server.settings import Settings
 
-        run(Settings(auth=not no_auth, **chosen), log_level)
+        settings = Settings(auth=not no_auth, **chosen)
+        scheme = "https" if settings.tls_cert else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        run(settings, log_level, lambda: click.echo(f"loading models, then {scheme}://{host}:{settings.port}/"))
 
 
 @click.group()

@@ -79,6 +79,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         metrics=metrics,
         segment=engine.segment,
         body_timeout_s=settings.body_timeout_s,
+        answer_timeout_s=settings.answer_timeout_s,
     )
     logins = wire.Logins(access, settings.body_timeout_s)
     state = _State()
@@ -115,7 +116,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
     )
     _add_api(app, gate, logins)
     _add_page(app, gate)
-    _add_operations(app, state, metrics)
+    _add_operations(app, state, gate)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Shield)
     if settings.cors_origins:
@@ -219,18 +220,20 @@ def _file_or_404(name: str) -> Response:
     return found
 
 
-def _add_operations(app: FastAPI, state: _State, metrics: Metrics) -> None:
-    async def healthz() -> dict[str, Any]:
-        return {"status": "ok", "version": __version__, "worker": os.getpid()}
+def _add_operations(app: FastAPI, state: _State, gate: wire.Gate) -> None:
+    async def healthz() -> Response:
+        stuck = gate.pool.longest_s > gate.answer_timeout_s
+        found = {"status": "stuck" if stuck else "ok", "version": __version__, "worker": os.getpid()}
+        return JSONResponse(found, 503 if stuck else 200)
 
     async def readyz() -> Response:
         return JSONResponse({"ready": state.ready, "worker": os.getpid()}, 200 if state.ready else 503)
 
     async def numbers() -> Response:
-        text = await asyncio.to_thread(metrics.text)
+        text = await asyncio.to_thread(gate.metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    app.add_api_route("/healthz", healthz, summary="The process answers")
+    app.add_api_route("/healthz", healthz, response_class=Response, summary="The process answers, and no photo hangs")
     app.add_api_route("/readyz", readyz, response_class=Response, summary="The models are loaded")
     app.add_api_route("/metrics", numbers, response_class=Response, summary="Numbers for Prometheus")
 

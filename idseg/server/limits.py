@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,12 +36,19 @@ class Pool:
         self._accepted = 0
         self.finished = 0
         self._watch = watch
+        self._begun: dict[int, float] = {}
         self._open = True
 
     @property
     def accepted(self) -> int:
         """Photos worked on or waiting."""
         return self._accepted
+
+    @property
+    def longest_s(self) -> float:
+        """For how long the slowest photo has been worked on; 0 where none is."""
+        begun = list(self._begun.values())
+        return time.monotonic() - min(begun) if begun else 0.0
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Work in a thread.
@@ -59,12 +67,20 @@ class Pool:
         self._enter()
         loop = asyncio.get_running_loop()
         try:
-            future = self._executor.submit(work)
+            future = self._executor.submit(self._timed, work)
         except BaseException:
             self._leave()
             raise
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         return await asyncio.wrap_future(future, loop=loop)
+
+    def _timed(self, work: Callable[[], _T]) -> _T:
+        thread = threading.get_ident()
+        self._begun[thread] = time.monotonic()
+        try:
+            return work()
+        finally:
+            del self._begun[thread]
 
     def _enter(self) -> None:
         self._accepted += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -27,11 +28,16 @@ KEEP_ALIVE_S: Final = 75
 connection that is just being closed."""
 
 
-def serve(settings: Settings, log_level: str = "info") -> None:
+def serve(settings: Settings, log_level: str = "info", starting: Callable[[], None] = lambda: None) -> None:
     """Serve until a signal comes, then finish what was accepted.
 
     With several workers uvicorn's supervisor binds the port, starts them, and replaces one that dies. The port
     starts listening when the first worker has its models.
+
+    Args:
+        settings: all of them.
+        log_level: of the JSON lines on stderr.
+        starting: called when nothing is wrong with the settings.
 
     Raises:
         OptionError: authorization is on and there is no key.
@@ -41,6 +47,7 @@ def serve(settings: Settings, log_level: str = "info") -> None:
             f"there is no key in {settings.keys_path} and none in IDSEG_API_KEY and IDSEG_SECRET_KEY; "
             "make one with: idseg keys add, or serve this machine only with: idseg serve --no-auth"
         )
+    starting()
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
     config = uvicorn.Config(
         settings.app,

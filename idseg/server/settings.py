@@ -49,6 +49,9 @@ class Settings:
     """Life of an access token: 30 days, as the cloud's."""
     body_timeout_s: float = 30.0
     """A body must be here this long after its headers."""
+    answer_timeout_s: float = 60.0
+    """A photo that was accepted is answered this soon, or with code 2; when one is worked on for longer, /healthz says
+    so, since a thread cannot be stopped."""
     header_timeout_s: float = 10.0
     """The headers of a request must be here this long after the connection, or after the request before."""
     body_memory_mb: int = 128
@@ -80,6 +83,7 @@ class Settings:
             ("token_seconds", 1, 10**9),
             ("body_timeout_s", 0.05, 3600),
             ("header_timeout_s", 0.05, 3600),
+            ("answer_timeout_s", 0.05, 3600),
             ("body_memory_mb", 1, 1_000_000),
             ("grace_s", 0, 86400),
         ):

@@ -57,6 +57,7 @@ class Gate:
     metrics: Metrics
     segment: Segment
     body_timeout_s: float
+    answer_timeout_s: float
 
     def admit(self, caller: str) -> None:
         """Raises RateError or DailyQuotaError."""
@@ -64,7 +65,7 @@ class Gate:
         self.quota.spend(caller)
 
     async def work(self, body: Body, work: Callable[[], Answer]) -> Answer:
-        """Run in the pool, or stop caring when the client goes away.
+        """Run in the pool, or stop caring when the client goes away or has waited long enough.
 
         Raises:
             BusyError, UnavailableError, Disconnected, and what ``work`` raises.
@@ -72,9 +73,12 @@ class Gate:
         working = asyncio.ensure_future(self.pool.run(work))
         leaving = asyncio.ensure_future(body.left())
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
+            both = {working, leaving}
+            await asyncio.wait(both, timeout=self.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done() and not working.done():
                 raise Disconnected
+            if not working.done():
+                raise api.UnavailableError(f"no answer within {self.answer_timeout_s:g} s")
             return working.result()
         finally:
             working.cancel()

@@ -521,6 +521,28 @@ def test_a_client_that_leaves_does_not_keep_its_place() -> None:
         assert "seg_info" in post(http, token, picture()).json()
 
 
+def test_a_photo_that_hangs_is_answered_and_told_to_the_operator() -> None:
+    settings = Settings(app=FAKE_APP, threads=2, answer_timeout_s=0.3)
+    with running(settings, {SECONDS_VARIABLE: "1.5"}) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+        started = time.monotonic()
+        assert_bare(post(http, live.token(), picture()), 2)
+        assert time.monotonic() - started < 1.2
+        time.sleep(0.1)
+        assert http.get("/healthz").status_code == 503
+        assert http.get("/healthz").json()["status"] == "stuck"
+        time.sleep(1.5)
+        assert http.get("/healthz").status_code == 200
+
+
+def test_bodies_that_would_fill_the_memory_are_refused() -> None:
+    settings = Settings(app=FAKE_APP, body_memory_mb=1)
+    with running(settings) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+        token = live.token()
+        url = f"{api.PATH}?access_token={token}"
+        assert_bare(http.post(url, content=b"image=" + b"A" * 2**21, headers=FORM), 4)
+        assert "seg_info" in post(http, token, picture()).json()
+
+
 def test_tls(tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     make_certificate(certificate, key)
