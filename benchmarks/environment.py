@@ -56,7 +56,7 @@ class Run:
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             commit=commit,
             changed=changed,
-            seconds=round(time.perf_counter() - self._start, 1),
+            seconds=round(time.perf_counter() - self._start, 3),
             environment=self._environment,
             settings=self._settings,
             figures=tuple(self.figures),

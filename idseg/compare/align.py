@@ -1,13 +1,14 @@
 """Where a cut lies in its photo, when the reply does not say: found by template matching, exact to the pixel.
 
-The middle of the cut is the template (a cut may leave the photo at its edges). A cut that is an unresampled part of the
-photo, which is the common case, is found at scale 1 and placed at whole pixels; else the scale is searched, and then
-offset and scale are fitted to where a grid of patches of the cut is found (least squares).
+The middle of the cut is the template, its filled sides left out (a cut may leave the photo at its edges). A cut that is
+an unresampled part of the photo, which is the common case, is found at scale 1 and placed at whole pixels; else the
+scale is searched, and then offset and scale are fitted to where a grid of patches of the cut is found (least squares).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -31,6 +32,13 @@ _PATCHES = 5
 _LEAST_CONTRAST = 4.0
 """Standard deviation (levels) of a patch below which its place means nothing: a plain wall."""
 _LEAST_PATCH_SCORE = 0.7
+_FILL_NOISE = 3.0
+"""Levels by which JPEG roughens a plain line."""
+_LEAST_REST = 0.3
+_PLAIN = 0.5
+"""Standard deviation (levels) of a template that shows nothing."""
+_GRAIN = 0.5
+"""Standard deviation (levels) of the noise that keeps plain places from matching anything."""
 _SAME_SCALE_PX = 0.5
 """Growth across the whole cut that still counts as scale 1."""
 
@@ -68,18 +76,24 @@ def register(photo: Rgb, cut: Rgb) -> Placement:
     The answer is always the best place there is; a ``score`` below about 0.9 means that the cut is not from this photo,
     or was turned, mirrored or heavily retouched.
     """
-    grey, template = _grey(photo), _grey(cut)
-    first = _at_scale(grey, template, 1.0)
-    placement = _exact(grey, template, first)
+    grey, whole = _grey(photo), _grey(cut)
+    left, top, template = _unfilled(whole)
+    found = _registered(grey, template)
+    return Placement(
+        found.left - left * found.scale, found.top - top * found.scale, found.scale, found.score, "registered"
+    )
+
+
+def _registered(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> Placement:
+    placement = _exact(grey, template, _at_scale(grey, template, 1.0))
     if placement is not None:
         return placement
     guess = max((_at_scale(grey, template, float(scale)) for scale in _SCALES), key=lambda found: found.score)
     fitted = _fitted(grey, template, guess)
-    near_one = abs(fitted.scale - 1.0) * max(template.shape) <= _SAME_SCALE_PX
-    if near_one:
-        snapped = Placement(float(round(fitted.left)), float(round(fitted.top)), 1.0, 0.0, "registered")
-        return _scored(grey, template, snapped)
-    return fitted
+    if abs(fitted.scale - 1.0) * max(template.shape) > _SAME_SCALE_PX:
+        return fitted
+    snapped = Placement(float(round(fitted.left)), float(round(fitted.top)), 1.0, 0.0, "registered")
+    return _scored(grey, template, snapped)
 
 
 def bring(alpha: Alpha, placement: Placement, cut_size: Size, window: Window) -> Alpha:
@@ -112,6 +126,25 @@ def _grey(rgb: Rgb) -> npt.NDArray[np.float32]:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
+def _unfilled(grey: npt.NDArray[np.float32]) -> tuple[int, int, npt.NDArray[np.float32]]:
+    """(left, top, rest): the cut without the plain lines at its sides, with which a window outside the photo is filled.
+
+    A plain wall may go too, which does no harm; where less than 30 % would be left, the cut stays whole.
+    """
+    height, width = grey.shape
+    top, bottom = _plain_lines(grey), height - _plain_lines(grey[::-1])
+    left, right = _plain_lines(grey.T), width - _plain_lines(grey.T[::-1])
+    if bottom - top < _LEAST_REST * height or right - left < _LEAST_REST * width:
+        return 0, 0, grey
+    return left, top, np.ascontiguousarray(grey[top:bottom, left:right])
+
+
+def _plain_lines(grey: npt.NDArray[np.float32]) -> int:
+    """How many of the first rows are plain and of one colour (within what JPEG does to them)."""
+    plain = (grey.std(axis=1) < _FILL_NOISE) & (np.abs(grey.mean(axis=1) - grey[0].mean()) < _FILL_NOISE)
+    return int(np.argmin(plain)) if not plain.all() else grey.shape[0]
+
+
 def _resized(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
     size = Size(max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
@@ -135,7 +168,7 @@ def _at_scale(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], 
     pad_x = max(0, small.shape[1] - photo.shape[1]) + 8
     pad_y = max(0, small.shape[0] - photo.shape[0]) + 8
     padded = cv2.copyMakeBorder(photo, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_REPLICATE)
-    found = cv2.matchTemplate(padded, small, cv2.TM_CCOEFF_NORMED)
+    found = _match(np.asarray(padded, np.float32), small)
     _, score, _, (left, top) = cv2.minMaxLoc(found)
     return Placement(
         (left - pad_x) / reduce - x * scale, (top - pad_y) / reduce - y * scale, scale, score, "registered"
@@ -150,7 +183,7 @@ def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], gue
     reach = _SEARCH_PX + int(np.ceil(2 * max(1.0, max(grey.shape) / _COARSE_PX)))
     left, top = round(guess.left) + x, round(guess.top) + y
     area = _padded(grey, left - reach, top - reach, inner.shape[1] + 2 * reach, inner.shape[0] + 2 * reach)
-    _, score, _, (dx, dy) = cv2.minMaxLoc(cv2.matchTemplate(area, inner, cv2.TM_CCOEFF_NORMED))
+    _, score, _, (dx, dy) = cv2.minMaxLoc(_match(area, inner))
     if score < 0.9:
         return None
     placement = Placement(float(left - reach + dx - x), float(top - reach + dy - y), 1.0, float(score), "registered")
@@ -188,14 +221,14 @@ def _offsets(
     for row in range(_PATCHES):
         for column in range(_PATCHES):
             x, y = (width - side_x) * column // (_PATCHES - 1), (height - side_y) * row // (_PATCHES - 1)
-            patch = scaled[y : y + side_y, x : x + side_x]
+            patch = np.asarray(scaled[y : y + side_y, x : x + side_x], np.float32)
             if min(patch.shape) < 8 or float(patch.std()) < _LEAST_CONTRAST:
                 continue
             left, top = round(at.left) + x, round(at.top) + y
             if left < 0 or top < 0 or left + side_x > grey.shape[1] or top + side_y > grey.shape[0]:
                 continue
             area = _padded(grey, left - search, top - search, side_x + 2 * search, side_y + 2 * search)
-            found = cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED)
+            found = _match(area, patch)
             _, score, _, (dx, dy) = cv2.minMaxLoc(found)
             if score < _LEAST_PATCH_SCORE or not (0 < dx < 2 * search and 0 < dy < 2 * search):
                 continue
@@ -239,8 +272,25 @@ def _scored(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at
     inner, x, y = _middle(template)
     scaled = _resized(inner, at.scale)
     area = _padded(grey, round(at.left + x * at.scale), round(at.top + y * at.scale), scaled.shape[1], scaled.shape[0])
-    score = float(cv2.matchTemplate(area, scaled, cv2.TM_CCOEFF_NORMED)[0, 0])
+    score = float(_match(area, scaled)[0, 0])
     return Placement(at.left, at.top, at.scale, score, at.source)
+
+
+def _match(area: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Normalised cross-correlation of a template with every place in an area, -1..1; 0 for a plain template.
+
+    Where the area is plain, 0 / 0 would come out as anything up to 1: a little noise makes it a 0.
+    """
+    if float(template.std()) < _PLAIN:
+        return np.zeros((area.shape[0] - template.shape[0] + 1, area.shape[1] - template.shape[1] + 1), np.float32)
+    grain = np.resize(_grain(), area.shape)
+    return np.asarray(cv2.matchTemplate(area + grain, template, cv2.TM_CCOEFF_NORMED), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _grain() -> npt.NDArray[np.float32]:
+    """A strip of noise; its odd length keeps its repetitions from lining up."""
+    return np.random.default_rng(0).normal(0.0, _GRAIN, 99_991).astype(np.float32)
 
 
 def _padded(grey: npt.NDArray[np.float32], left: int, top: int, width: int, height: int) -> npt.NDArray[np.float32]:

@@ -197,7 +197,7 @@ def mask_iou(a: Alpha, b: Alpha) -> float:
 
 
 def matte_shift(a: Alpha, b: Alpha) -> tuple[float, float]:
-    """(dx, dy) by which ``b`` lies further right and down than ``a``: where their edges correlate best, with a parabola.
+    """(dx, dy) by which ``b`` lies further right and down than ``a``: where their edges correlate best.
 
     Edges and not areas: where one matte has lost an arm, the rest of the outline still tells the shift. (0, 0) where a
     matte is too small or plain to tell.

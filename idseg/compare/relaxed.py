@@ -10,6 +10,8 @@ _DEEPEST = 32
 """Nesting beyond which a text is no reply (a reply has 4 levels)."""
 _SKIP = re.compile(r"[\s,;]*")
 _WORD = re.compile(r"[^\s,;:{}\[\]\"']+")
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
 
@@ -85,10 +87,12 @@ def _string(text: str, at: int) -> tuple[str, int]:
             break
         end += 1
     body = text[at + 1 : end]
-    if "\\" in body:  # escape every double quote once, then let JSON undo all escapes
-        plain = body.replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')
-        body = json.loads(f'"{plain}"', strict=False)
-    return body, end + 1
+    return _ESCAPE.sub(_unescaped, body), end + 1
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found.group(1)
+    return chr(int(code[1:], 16)) if len(code) > 1 else _LETTERS.get(code, code)
 
 
 def _word(word: str) -> Any:
