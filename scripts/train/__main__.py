@@ -16,7 +16,7 @@ import torch
 from scripts.train import coarse, export, publish, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-STAGES = ("coarse", "export-coarse", "refine", "export-refine", "publish")
+STAGES = ("coarse", "coarse-tune", "export-coarse", "refine", "export-refine", "publish")
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -41,9 +41,12 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
     for stage in stages:
         if stage == "coarse":
             coarse.train(coarse.CoarseConfig(**config["coarse"]), root, runs, exclude, limit)
+        elif stage == "coarse-tune":
+            tune = coarse.CoarseConfig(**config["coarse-tune"])
+            coarse.train(tune, root, runs, exclude, limit, name=stage, start=runs / "coarse.pt")
         elif stage == "export-coarse":
-            coarse_net = PublishedCoarse(coarse.averaged_net(runs / "coarse.pt"))
-            width, height = config["coarse"]["shapes"][0]
+            coarse_net = PublishedCoarse(coarse.averaged_net(runs / "coarse-tune.pt"))
+            width, height = config["coarse-tune"]["shapes"][0]
             example = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
             report(coarse_file, export.export(coarse_net, example, coarse_file, name="rgb", note=config["name"]))
         elif stage == "refine":
@@ -54,7 +57,7 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
         elif stage == "publish":
             files = [path for path in (coarse_file, refine_file) if path.exists()]
-            width, height = config["coarse"]["shapes"][0]
+            width, height = config["coarse-tune"]["shapes"][0]
             source = f"trained here: scripts/train/configs/{config['name']}.toml"
             publish.publish(runs, MODELS, {f.stem: export.facts(f) for f in files}, source, (width, height))
 

@@ -66,12 +66,16 @@ def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
     return np.asarray(np.clip(back, 0.0, 1.0), np.float32)
 
 
-def check(net: CoarseNet, root: Path, area: int, limit: int) -> dict[str, float]:
+def check(net: CoarseNet, root: Path, area: int, limit: int, exclude: set[str]) -> dict[str, float]:
     """MAD on the first ``limit`` pictures of val and of the held-out photos of each set."""
     net.eval()
     results: dict[str, float] = {}
     for name, folder in (("val", "val"), *((s, f"photos/{s}") for s in ("faker", "sfhq"))):
-        paths = [p for p in sorted((root / folder).glob("*.png")) if folder == "val" or data.held_out(p.stem)][:limit]
+        paths = [
+            p
+            for p in sorted((root / folder).glob("*.png"))
+            if folder == "val" or (data.held_out(p.stem) and p.stem not in exclude)
+        ][:limit]
         errors = []
         for path in paths:
             rgb = data.shrink(data.read_rgb(path.with_suffix(".jpg")), 480)
@@ -92,11 +96,26 @@ def averaged_net(checkpoint: Path) -> CoarseNet:
     return net
 
 
-def train(config: CoarseConfig, root: Path, runs: Path, exclude: set[str], limit: int | None) -> list[dict[str, float]]:
-    """Train or go on from ``runs/coarse.pt``; returns the log, also written to coarse.csv."""
+def train(
+    config: CoarseConfig,
+    root: Path,
+    runs: Path,
+    exclude: set[str],
+    limit: int | None,
+    *,
+    name: str = "coarse",
+    start: Path | None = None,
+) -> list[dict[str, float]]:
+    """Train or go on from ``runs/NAME.pt``; returns the log, also written to NAME.csv.
+
+    ``start``: a checkpoint whose averaged weights are the start, in place of ImageNet's.
+    """
     torch.manual_seed(config.seed)
-    net = CoarseNet()
-    net.encoder.load_imagenet(imagenet_weights())
+    if start is None:
+        net = CoarseNet()
+        net.encoder.load_imagenet(imagenet_weights())
+    else:
+        net = averaged_net(start)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop.keep_depthwise_float32(net)
     optimizer = torch.optim.AdamW(
@@ -112,7 +131,7 @@ def train(config: CoarseConfig, root: Path, runs: Path, exclude: set[str], limit
     )
     average = loop.Average(net, config.average)
     progress = loop.Progress()
-    checkpoint = runs / "coarse.pt"
+    checkpoint = runs / f"{name}.pt"
     if checkpoint.exists():
         progress = loop.load_checkpoint(checkpoint, net, average, optimizer)
         print(f"going on from step {progress.step}", flush=True)
@@ -129,7 +148,8 @@ def train(config: CoarseConfig, root: Path, runs: Path, exclude: set[str], limit
     mean = torch.from_numpy(data.MEAN).view(1, 3, 1, 1)
     std = torch.from_numpy(data.STD).view(1, 3, 1, 1)
     net.train()
-    clock, running, counted, last_save, last_check = loop.Clock(), 0.0, 0, 0.0, progress.elapsed_s
+    clock, running, counted = loop.Clock(), 0.0, 0
+    last_save = last_check = progress.elapsed_s
     for rgb, alpha, weight in loader:
         fraction = progress.fraction(config.steps, config.minutes)
         if fraction >= 1.0:
@@ -162,7 +182,7 @@ def train(config: CoarseConfig, root: Path, runs: Path, exclude: set[str], limit
             if progress.elapsed_s - last_check > 300.0:
                 state = {name: value.clone() for name, value in net.state_dict().items()}
                 net.load_state_dict(average.state)
-                row |= check(net, root, area, 40)
+                row |= check(net, root, area, 40, exclude)
                 net.load_state_dict(state)
                 last_check = progress.elapsed_s
             progress.log.append(row)
@@ -170,8 +190,8 @@ def train(config: CoarseConfig, root: Path, runs: Path, exclude: set[str], limit
             running, counted = 0.0, 0
         if progress.elapsed_s - last_save > 120.0:
             loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-            loop.write_log(runs / "coarse.csv", progress.log)
+            loop.write_log(runs / f"{name}.csv", progress.log)
             last_save = progress.elapsed_s
     loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-    loop.write_log(runs / "coarse.csv", progress.log)
+    loop.write_log(runs / f"{name}.csv", progress.log)
     return progress.log

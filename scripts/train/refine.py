@@ -209,7 +209,8 @@ def train(
         prefetch_factor=4 if config.workers else None,
     )
     net.train()
-    clock, running, counted, last_save, last_check = loop.Clock(), 0.0, 0, 0.0, progress.elapsed_s
+    clock, running, counted = loop.Clock(), 0.0, 0
+    last_save = last_check = progress.elapsed_s
     for packed, alpha, weight in loader:
         fraction = progress.fraction(config.steps, config.minutes)
         if fraction >= 1.0:
