@@ -79,7 +79,7 @@ class RefineNet:
             )
 
     def __call__(self, rgb: Rgb, alpha: Alpha) -> Alpha:
-        """Refined alpha, same size; equal to the coarse one where no tile was unsure."""
+        """Refined alpha, same size; exactly 0 or 1 on tiles where the coarse matte was sure."""
         height, width = alpha.shape
         if height * width <= _LARGEST_AREA:
             return self._refined(rgb, alpha)
@@ -90,15 +90,13 @@ class RefineNet:
 
     def _refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
         height, width = alpha.shape
+        refined = np.round(alpha)
         cores = list(unsure_tiles(alpha))
-        if not cores:
-            return alpha
         rows, columns = -height % (_TILE - 2 * _MARGIN), -width % (_TILE - 2 * _MARGIN)
         # Repeated edge pixels around the picture: every tile is whole, and core (x, y) starts at padded (x, y).
         border = (_MARGIN, _MARGIN + rows, _MARGIN, _MARGIN + columns)
         padded_rgb = cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE)
         padded_alpha = cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE)
-        refined = alpha.copy()
         for start in range(0, len(cores), _TILES_AT_ONCE):
             some = cores[start : start + _TILES_AT_ONCE]
             batch = np.empty((len(some), 4, _TILE, _TILE), np.float32)

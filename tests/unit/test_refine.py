@@ -76,10 +76,11 @@ def test_a_sharp_edge_between_two_tiles_counts_for_both() -> None:
     assert len(list(unsure_tiles(alpha))) == 2
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0])
-def test_nothing_unsure_nothing_run(gives_green: Refiner, level: float) -> None:
-    alpha = np.full((200, 300), level, np.float32)
-    assert np.array_equal(gives_green(np.zeros((200, 300, 3), np.uint8), alpha), alpha)
+@pytest.mark.parametrize(("level", "expected"), [(0.0, 0.0), (0.01, 0.0), (0.99, 1.0), (1.0, 1.0)])
+def test_nothing_unsure_nothing_run_and_no_haze_left(gives_green: Refiner, level: float, expected: float) -> None:
+    refined = gives_green(np.full((200, 300, 3), 90, np.uint8), np.full((200, 300), level, np.float32))
+    assert refined.dtype == np.float32
+    assert refined.min() == refined.max() == expected
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (144, 144), (200, 331), (840, 600), (145, 289)])
