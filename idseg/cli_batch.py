@@ -202,7 +202,9 @@ def _progress() -> Iterator[Callable[[Summary], None]]:
     with tqdm(unit="photo", smoothing=0, dynamic_ncols=True) as bar:  # smoothing 0: the mean rate of this run
 
         def watch(summary: Summary) -> None:
-            bar.total, bar.initial = summary.total, summary.before
+            if not summary.seconds:  # the rate counts from the first outcome of this run, as the summary's does
+                bar.start_t, bar.initial = time.time(), summary.done
+            bar.total = summary.total
             bar.set_postfix_str(_counts(summary), refresh=False)
             bar.update(summary.done - bar.n)
 

@@ -7,7 +7,7 @@
         walk, manifest                         work: read → segment → products → write
 
 One photo is one :class:`~idseg.batch.items.Item` in and one :class:`~idseg.batch.items.Outcome` out, whatever it does
-to the process that works on it. Nothing here grows with the number of photos but the journal's index (about 110
+to the process that works on it. Nothing here grows with the number of photos but the journal's index (about 140
 bytes a photo).
 
 **What is done again** when a batch is started a second time: a photo without a line in the journal; one whose size or

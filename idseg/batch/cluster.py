@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from idseg.batch import parquet
-from idseg.batch.items import Item, Outcome
+from idseg.batch.items import BatchError, Item, Outcome
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.run import Engine
 from idseg.batch.work import Work
@@ -69,13 +69,17 @@ def _do(ray: Any, items: list[Item], work: Work, options: LocalOptions, stop: Ca
         compute=ray.data.ActorPoolStrategy(size=options.workers),
         num_cpus=options.threads,
     )
-    for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
-        for text, error in zip(batch["outcome"], batch["error"], strict=True):
-            if error:
-                raise pickle.loads(error)  # noqa: S301 - written by our own worker
-            yield Outcome.from_dict(json.loads(text))
-        if stop():
-            return
+    try:
+        for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+            for text, error in zip(batch["outcome"], batch["error"], strict=True):
+                if error:
+                    raise pickle.loads(error)  # noqa: S301 - written by our own worker
+                yield Outcome.from_dict(json.loads(text))
+            if stop():
+                return
+    except ray.exceptions.RayError as error:
+        last = str(error).strip().rpartition("\n")[2].strip()
+        raise BatchError(f"Ray cannot go on: {type(error).__name__}: {last[:300]}") from error
 
 
 class _Segmenting:

@@ -94,25 +94,22 @@ class Journal:
             return True
         return all(storage.length(storage.join(self._out, name)) == size for name, size in outcome.files.items())
 
-    def add(self, outcome: Outcome) -> None:
-        """Append an outcome; files of an earlier answer that this one has not are deleted.
+    def add(self, outcome: Outcome) -> Outcome | None:
+        """Append an outcome.
+
+        Returns:
+            the photo's earlier one, which it takes the place of; what is left of that is the caller's to delete.
 
         Raises:
             BatchError: it cannot be written.
         """
         number = number64(outcome.key)
         place = self._places.get(number)
-        if place is not None:
-            earlier = self._read(place >> _RUN_BITS)
-            if earlier.key == outcome.key:
-                own = {
-                    name for name in earlier.files if name.startswith(outcome.key)
-                }  # a shard has others' answers too
-                for name in own - outcome.files.keys():
-                    storage.remove(storage.join(self._out, name))
         begin = self._length
         self._append_line(outcome.to_json())
         self._places[number] = begin << _RUN_BITS | len(self._runs) - 1
+        earlier = None if place is None else self._read(place >> _RUN_BITS)
+        return earlier if earlier is not None and earlier.key == outcome.key else None
 
     def end(self) -> None:
         """All was done, or the batch was stopped in good order: nothing half-written lies around."""

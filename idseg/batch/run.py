@@ -15,8 +15,10 @@ from idseg.batch.items import BatchError, Item, Outcome, Status, Trouble
 from idseg.batch.journal import Journal, sweep, sweep_shards
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.walk import STATE_FOLDER, Skip
-from idseg.batch.work import Work
+from idseg.batch.work import Work, thumbnail_name
 from idseg.errors import OptionError
+
+_THUMBNAILS = f"{STATE_FOLDER}/thumbnails"
 
 
 class Engine(Protocol):
@@ -55,7 +57,7 @@ class Summary:
     """An earlier run had other options, weights or another version: its photos are done again."""
     stopped: bool = False
     seconds: float = 0.0
-    """Since the engine got its first photo."""
+    """Since this run's first outcome: loading the models is not part of the rate."""
 
     @property
     def done(self) -> int:
@@ -63,8 +65,8 @@ class Summary:
 
     @property
     def rate_per_s(self) -> float:
-        """Photos of this run per second."""
-        return (self.done - self.before) / self.seconds if self.seconds else 0.0
+        """Photos of this run per second, the first one left out."""
+        return (self.done - self.before - 1) / self.seconds if self.seconds else 0.0
 
     def add(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1
@@ -115,7 +117,7 @@ def run(
     inputs.check(sources, work.out)
     state = _state(work.out, options)
     total, skipped = _count(sources, work.out)
-    thumbnails = storage.join(work.out, f"{STATE_FOLDER}/thumbnails")  # where all workers can write
+    thumbnails = storage.join(work.out, _THUMBNAILS)  # where all workers can write
     work = replace(work, thumbnails=thumbnails if options.thumbnails else "")
     with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
         changed = journal.earlier_signature not in ("", work.signature())
@@ -164,13 +166,25 @@ def _do(
                 continue
             watch(summary)
 
-    start = time.monotonic()
+    first: float | None = None
     for outcome in engine(to_do(), work, stop):
-        journal.add(outcome)
+        earlier = journal.add(outcome)
+        if earlier is not None:
+            _forget(earlier, outcome, work.out)
         summary.add(outcome)
-        summary.seconds = time.monotonic() - start
+        first = time.monotonic() if first is None else first
+        summary.seconds = time.monotonic() - first
         watch(summary)
     summary.stopped = stop() and summary.done < summary.total
+
+
+def _forget(earlier: Outcome, outcome: Outcome, out: str) -> None:
+    """Delete what an earlier outcome left and this one has not."""
+    for name in earlier.files.keys() - outcome.files.keys():
+        if name.startswith(outcome.key):  # a shard has others' answers too
+            storage.remove(storage.join(out, name))
+    if earlier.status == "refused" and outcome.status != "refused":
+        storage.remove(storage.join(out, f"{_THUMBNAILS}/{thumbnail_name(outcome.key)}"))
 
 
 def _count(sources: Sequence[str], out: str) -> tuple[int, Counter[Skip]]:

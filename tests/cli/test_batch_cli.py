@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +37,13 @@ cli.main(prog_name="idseg")
 """The command with invented models: the real ones are not what these tests are about."""
 
 
-def start(*arguments: str | Path, faked: bool = True) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, faked: bool = True, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     program = ["-c", FAKED] if faked else ["-m", "idseg"]
     return subprocess.Popen(
         [sys.executable, *program, "batch", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
@@ -72,6 +77,26 @@ def test_counts_reports_and_exit_codes(tmp_path: Path) -> None:
     assert "without an answer: 1 no_person" in out
     assert (tmp_path / "out/report.csv").is_file()
     assert "nobody is in the photo" in (tmp_path / "out/refusals.html").read_text(encoding="utf-8")
+
+
+def test_a_terminal_shows_a_bar_with_counts_and_rate(tmp_path: Path) -> None:
+    put(tmp_path / "in", 9)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    process = start(tmp_path / "in", tmp_path / "out", "--workers", "1", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # Linux says so when the other end is closed
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    last = shown.decode().strip().split("\r")[-1]
+    assert "100%" in last
+    assert "9/9" in last
+    assert "photo/s" in last
+    assert "9 ok, 0 refused, 0 failed" in last
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

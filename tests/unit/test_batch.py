@@ -177,6 +177,16 @@ def test_only_what_is_new_or_changed_is_done_again(tmp_path: Path) -> None:
     assert not list(out.glob("b.png.*"))  # its answer is no more
 
 
+def test_a_refused_photo_that_was_put_right_leaves_no_picture_behind(tmp_path: Path) -> None:
+    put(tmp_path / "in", a=fakes.NOBODY, b=fakes.NOBODY)
+    small_run(tmp_path / "in", tmp_path / "out")
+    thumbnails = tmp_path / "out/.idseg-batch/thumbnails"
+    assert len(list(thumbnails.rglob("*.jpg"))) == 2
+    put(tmp_path / "in", a=(9, 9, 9))
+    small_run(tmp_path / "in", tmp_path / "out")
+    assert len(list(thumbnails.rglob("*.jpg"))) == 1
+
+
 def test_the_watcher_sees_the_counts_grow_and_stop_ends_in_good_order(tmp_path: Path) -> None:
     put(tmp_path / "in", **{f"p{number}": (number, 0, 0) for number in range(20)})
     seen: list[int] = []

@@ -85,10 +85,12 @@ def test_refused_is_done_and_failed_too_unless_asked_for(tmp_path: Path) -> None
         assert kept.done(Item("f.jpg", "", "1")) is None
 
 
-def test_an_answer_that_is_no_more_takes_its_files_along(tmp_path: Path) -> None:
-    keep(tmp_path, answered(tmp_path))
-    keep(tmp_path, Outcome(ITEM.key, "7", "refused", "no_person", "nobody"))
-    assert not (tmp_path / f"{ITEM.key}.json").exists()
+def test_a_new_outcome_hands_back_the_one_it_replaces(tmp_path: Path) -> None:
+    first, second = answered(tmp_path), Outcome(ITEM.key, "7", "refused", "no_person", "nobody")
+    with journal(tmp_path) as kept:
+        assert kept.add(first) is None
+        assert kept.add(second) == first
+        assert list(kept.outcomes()) == [second]
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_killed_worker_changes_neither_counts_nor_mattes(tmp_path: Path) -> No
 
     work = Work(str(tmp_path / "local"), loader=fakes.load)
     summary = run([str(tmp_path / "in")], work, local_engine(LocalOptions(workers=1, tries=2)))
-    assert json.loads(out) == {**summary.counts, "before": 0}
+    assert json.loads(out) == {"before": 0} | dict(summary.counts)
     assert statuses(tmp_path / "ray") == statuses(tmp_path / "local")
     assert statuses(tmp_path / "ray")["kills.png"] == ("failed", "worker_died")
     pictures = sorted(path.name for path in (tmp_path / "local").glob("*.png"))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from idseg.batch import storage
-from idseg.errors import DependencyError, PhotoReadError
+from idseg.batch import Item, Trouble, inputs, storage
+from idseg.errors import DependencyError, OptionError, PhotoReadError
 from tests.unit import batch_fakes as fakes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,3 +154,27 @@ def test_from_bucket_to_bucket(tmp_path: Path, bucket: dict[str, str]) -> None:
     with open(tmp_path / "got/report.csv", encoding="utf-8", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)].count("ok") == 2
     assert 'src="data:image/jpeg;base64,' in (tmp_path / "got/refusals.html").read_text(encoding="utf-8")
+
+
+def test_photos_from_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    photos = [fakes.picture((number, 5, 5)) for number in range(9)]
+    named = pyarrow.table({"photo": photos, "file_name": [f"x/{n}.png" for n in range(8)] + ["../up.png"]})
+    nameless = pyarrow.table({"image": [{"bytes": photo, "path": None} for photo in photos[:2]]})
+    parquet.write_table(named, tmp_path / "named.parquet", row_group_size=4)
+    (tmp_path / "set.parquet").mkdir()
+    parquet.write_table(nameless, tmp_path / "set.parquet/part-0.parquet")
+    found = list(inputs.find([str(tmp_path / "named.parquet"), str(tmp_path / "set.parquet")], "/nowhere"))
+    items = [one for one in found if isinstance(one, Item)]
+    assert [item.key for item in items] == [*(f"x/{n}.png" for n in range(8)), "part-0/00000000", "part-0/00000001"]
+    assert [inputs.read(item.source, 10**6) for item in items] == [*photos[:8], *photos[:2]]
+    assert [trouble.reason for trouble in found if isinstance(trouble, Trouble)] == ["manifest_line"]
+    with pytest.raises(PhotoReadError, match="no such row"):
+        inputs.read(f"{tmp_path}/named.parquet#99", 10)
+    parquet.write_table(pyarrow.table({"who": ["x"]}), tmp_path / "other.parquet")
+    with pytest.raises(OptionError, match="no column image"):
+        list(inputs.find([str(tmp_path / "other.parquet")], "/nowhere"))
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(OptionError, match="as Parquet"):
+        list(inputs.find([str(tmp_path / "broken.parquet")], "/nowhere"))
