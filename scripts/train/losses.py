@@ -11,10 +11,15 @@ from torch.nn import functional
 
 
 def transition(alpha: Tensor, radius: int) -> Tensor:
-    """1 within ``radius`` px of a half-transparent pixel or an edge of (N, 1, H, W) alpha."""
-    high = functional.max_pool2d(alpha, 2 * radius + 1, 1, radius)
-    low = -functional.max_pool2d(-alpha, 2 * radius + 1, 1, radius)
-    return ((high - low) > 0.05).float()
+    """1 within ``radius`` px (a square) of a half-transparent pixel or an edge of (N, 1, H, W) alpha."""
+    return ((_largest(alpha, radius) + _largest(-alpha, radius)) > 0.05).float()
+
+
+def _largest(values: Tensor, radius: int) -> Tensor:
+    """Maximum over a square, rows first then columns: 2 n comparisons in place of n squared."""
+    side = 2 * radius + 1
+    rows = functional.max_pool2d(values, (1, side), 1, (0, radius))
+    return functional.max_pool2d(rows, (side, 1), 1, (radius, 0))
 
 
 def weighted_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
