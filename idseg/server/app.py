@@ -74,6 +74,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         access=access,
         pool=Pool(settings.thread_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20),
+        anonymous=Budget(settings.body_memory_mb * 2**18),
         rate=RateLimit(settings.rate_per_s),
         quota=DailyQuota(settings.daily_quota),
         metrics=metrics,

@@ -50,10 +50,10 @@ class Pool:
         begun = list(self._begun.values())
         return time.monotonic() - min(begun) if begun else 0.0
 
-    async def run(self, work: Callable[[], _T]) -> _T:
-        """Work in a thread.
+    def submit(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+        """Work in a thread, or refuse at once.
 
-        Cancelling the caller takes work that has not begun out of the queue; work that has begun runs to its end and
+        Cancelling the future takes work that has not begun out of the queue; work that has begun runs to its end and
         keeps its place until then.
 
         Raises:
@@ -72,7 +72,7 @@ class Pool:
             self._leave()
             raise
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
-        return await asyncio.wrap_future(future, loop=loop)
+        return asyncio.wrap_future(future, loop=loop)
 
     def _timed(self, work: Callable[[], _T]) -> _T:
         thread = threading.get_ident()
@@ -153,14 +153,17 @@ class DailyQuota:
         self._day = today()
         self._spent: dict[str, int] = {}
 
-    def spend(self, key: str) -> None:
+    def check(self, key: str) -> None:
         """Raises DailyQuotaError where the key has used up its day."""
         if not self._quota:
             return
         if (day := self._today()) != self._day:
             self._day = day
             self._spent.clear()
-        spent = self._spent.get(key, 0)
-        if spent >= self._quota:
+        if self._spent.get(key, 0) >= self._quota:
             raise DailyQuotaError("the key has used up its requests of the day", quota=self._quota)
-        self._spent[key] = spent + 1
+
+    def count(self, key: str) -> None:
+        """One photo of the key was accepted."""
+        if self._quota:
+            self._spent[key] = self._spent.get(key, 0) + 1

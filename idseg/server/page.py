@@ -60,12 +60,13 @@ async def photo(gate: Gate, request: Request) -> Response:
 
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
         _check_site(request, needs_loopback=gate.access.keyring is None)
-        gate.admit(gate.access.by_bearer(request))
+        caller = gate.access.by_bearer(request)
+        gate.admit(caller)
         file = await body.read(MAX_FILE, take)
         gate.metrics.received.inc(len(file))
         if not file:
             raise EmptyPhotoError("no bytes were sent")
-        return await gate.work(body, partial(_answer_photo, gate.segment, file, log_id))
+        return await gate.work(caller, body, partial(_answer_photo, gate.segment, file, log_id))
 
     return await respond(gate, request, "page", answer, render_error)
 

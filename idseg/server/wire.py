@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -52,6 +52,8 @@ class Gate:
     access: Access
     pool: Pool
     budget: Budget
+    anonymous: Budget
+    """Of that, for bodies whose sender is not known before they are read."""
     rate: RateLimit
     quota: DailyQuota
     metrics: Metrics
@@ -62,18 +64,20 @@ class Gate:
     def admit(self, caller: str) -> None:
         """Raises RateError or DailyQuotaError."""
         self.rate.spend(caller)
-        self.quota.spend(caller)
+        self.quota.check(caller)
 
-    async def work(self, body: Body, work: Callable[[], Answer]) -> Answer:
+    async def work(self, caller: str, body: Body, work: Callable[[], Answer]) -> Answer:
         """Run in the pool, or stop caring when the client goes away or has waited long enough.
 
         Raises:
-            BusyError, UnavailableError, Disconnected, and what ``work`` raises.
+            BusyError, DailyQuotaError, UnavailableError, Disconnected, and what ``work`` raises.
         """
-        working = asyncio.ensure_future(self.pool.run(work))
+        self.quota.check(caller)  # others of this key may have come while the body did
+        working = self.pool.submit(work)
+        self.quota.count(caller)
         leaving = asyncio.ensure_future(body.left())
         try:
-            both = {working, leaving}
+            both: set[asyncio.Future[Any]] = {working, leaving}
             await asyncio.wait(both, timeout=self.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if leaving.done() and not working.done():
                 raise Disconnected
@@ -153,17 +157,33 @@ async def body_seg_photo(gate: Gate, request: Request) -> Response:
         if caller is not None:
             gate.admit(caller)
         _check_announced(request, api.MAX_BODY)
-        text = await body.read(api.MAX_BODY, take)
-        gate.metrics.received.inc(len(text))
         if caller is None:
-            token = (await asyncio.to_thread(api.parse_form, text)).access_token
-            if not token:
-                raise api.NoCredentialError("send an access_token in the query, or sign the request")
-            gate.admit(gate.access.by_token(token))
+            caller, text = await _read_anonymous(gate, body, take)
+        else:
+            text = await body.read(api.MAX_BODY, take)
+        gate.metrics.received.inc(len(text))
         content_type = request.headers.get("content-type", "")
-        return await gate.work(body, partial(_answer_photo, gate.segment, text, content_type, log_id))
+        return await gate.work(caller, body, partial(_answer_photo, gate.segment, text, content_type, log_id))
 
     return await respond(gate, request, "body_seg_photo", answer)
+
+
+async def _read_anonymous(gate: Gate, body: Body, take: Callable[[int], None]) -> tuple[str, bytes]:
+    """The caller by the ``access_token`` in the form, and the body. Such bodies share a quarter of the memory, so that
+    callers who are nobody cannot take all of it."""
+    with gate.anonymous.account() as take_of_quarter:
+
+        def take_both(count: int) -> None:
+            take_of_quarter(count)
+            take(count)
+
+        text = await body.read(api.MAX_BODY, take_both)
+        token = (await asyncio.to_thread(api.parse_form, text)).access_token
+        if not token:
+            raise api.NoCredentialError("send an access_token in the query, or sign the request")
+        caller = gate.access.by_token(token)
+    gate.admit(caller)
+    return caller, text
 
 
 def _check_announced(request: Request, limit: int) -> None:
@@ -224,7 +244,7 @@ class Logins:
             key = keyring.by_api_key(fields.get("client_id", ""))
             if key is None:
                 return 401, {"error_description": "unknown client id", "error": "invalid_client"}
-            if not await self._pool.run(partial(keyring.check, key, fields.get("client_secret", ""))):
+            if not await self._pool.submit(partial(keyring.check, key, fields.get("client_secret", ""))):
                 return 401, _refusal("invalid_client", "Client authentication failed")
             app_id = key.app_id
         now = int(self._access.clock())

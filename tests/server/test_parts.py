@@ -271,17 +271,17 @@ def test_the_pool_takes_what_fits_and_refuses_the_next() -> None:
     async def scenario() -> None:
         pool = Pool(threads=2, queue=1)
         go = threading.Event()
-        running = [asyncio.ensure_future(pool.run(lambda: go.wait(10))) for _ in range(3)]
+        running = [pool.submit(lambda: go.wait(10)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
-            await pool.run(lambda: True)
+            await pool.submit(lambda: True)
         go.set()
         assert await asyncio.gather(*running) == [True] * 3
         await asyncio.sleep(0.01)
         assert pool.accepted == 0
         pool.close()
         with pytest.raises(UnavailableError):
-            await pool.run(lambda: True)
+            await pool.submit(lambda: True)
 
     asyncio.run(scenario())
 
@@ -290,9 +290,9 @@ def test_a_cancelled_photo_leaves_the_queue_unworked() -> None:
     async def scenario() -> None:
         pool = Pool(threads=1, queue=5)
         go, worked = threading.Event(), []
-        first = asyncio.ensure_future(pool.run(lambda: go.wait(10)))
+        first = pool.submit(lambda: go.wait(10))
         await asyncio.sleep(0.01)
-        second = asyncio.ensure_future(pool.run(lambda: worked.append(2)))
+        second = pool.submit(lambda: worked.append(2))
         await asyncio.sleep(0.01)
         second.cancel()
         await asyncio.sleep(0.01)
@@ -314,7 +314,7 @@ def test_closing_finishes_what_was_accepted() -> None:
             time.sleep(0.02)
             results.append(number)
 
-        waiting = [asyncio.ensure_future(pool.run(lambda n=n: work(n))) for n in range(4)]  # type: ignore[misc]
+        waiting = [pool.submit(lambda n=n: work(n)) for n in range(4)]  # type: ignore[misc]
         await asyncio.sleep(0)
         await asyncio.to_thread(pool.close)
         await asyncio.gather(*waiting)
@@ -328,7 +328,7 @@ def test_work_that_raises_gives_its_place_back() -> None:
         pool = Pool(threads=1, queue=0)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await pool.run(lambda: 1 // 0)
+                await pool.submit(lambda: 1 // 0)
             await asyncio.sleep(0.01)
         pool.close()
 
@@ -381,13 +381,14 @@ def test_a_slow_rate_still_lets_one_through() -> None:
 def test_a_quota_begins_again_with_the_day() -> None:
     day = "2026-11-23"
     quota = DailyQuota(2, lambda: day)
-    quota.spend("a")
-    quota.spend("a")
+    for _ in range(2):
+        quota.check("a")
+        quota.count("a")
     with pytest.raises(DailyQuotaError):
-        quota.spend("a")
-    quota.spend("b")
+        quota.check("a")
+    quota.check("b")
     day = "2026-11-24"
-    quota.spend("a")
+    quota.check("a")
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------

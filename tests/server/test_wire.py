@@ -425,6 +425,24 @@ def test_logs_hold_ids_and_no_secret(live: Live, http: httpx.Client, token: str)
         assert secret not in text
 
 
+def test_keys_may_come_from_the_environment() -> None:
+    pair = {"IDSEG_API_KEY": "key-of-the-environment", "IDSEG_SECRET_KEY": "secret-of-the-environment"}
+    with running(Settings(app=FAKE_APP), pair) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+        fields = {**LOGIN, "client_id": pair["IDSEG_API_KEY"], "client_secret": pair["IDSEG_SECRET_KEY"]}
+        token = login(http, "POST form", fields).json()["access_token"]
+        assert "seg_info" in post(http, token, picture()).json()
+        assert "secret-of-the-environment" not in live.log_text()
+
+
+def test_a_refused_photo_does_not_count_for_the_quota() -> None:
+    settings = Settings(app=FAKE_APP, threads=1, queue=0, daily_quota=3)
+    with running(settings, {SECONDS_VARIABLE: "0.3"}) as live:
+        codes = sorted(answer.json().get("error_code", 0) for answer in burst(live, 4))
+        assert codes == [0, 4, 4, 4]
+        token = live.token()
+        assert [live.call(token, picture()).get("error_code", 0) for _ in range(3)] == [0, 0, 17]
+
+
 def test_no_cors_unless_asked(http: httpx.Client, token: str) -> None:
     headers = {"origin": "https://elsewhere.example"}
     answer = http.post(api.PATH, params={"access_token": token}, data=encoded(picture()), headers=headers)
@@ -540,6 +558,8 @@ def test_bodies_that_would_fill_the_memory_are_refused() -> None:
         token = live.token()
         url = f"{api.PATH}?access_token={token}"
         assert_bare(http.post(url, content=b"image=" + b"A" * 2**21, headers=FORM), 4)
+        assert_bare(http.post(api.PATH, content=b"image=" + b"A" * 2**19, headers=FORM), 4)
+        assert_bare(http.post(api.PATH, content=b"image=" + b"A" * 2**17, headers=FORM), 100)
         assert "seg_info" in post(http, token, picture()).json()
 
 
