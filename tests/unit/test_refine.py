@@ -71,8 +71,8 @@ def test_tiles_hold_every_unsure_pixel_once(height: int, width: int, seed: int) 
 
 
 def test_a_sharp_edge_between_two_tiles_counts_for_both() -> None:
-    alpha = np.zeros((144, 288), np.float32)
-    alpha[:, 144:] = 1.0
+    alpha = np.zeros((96, 192), np.float32)
+    alpha[:, 96:] = 1.0
     assert len(list(unsure_tiles(alpha))) == 2
 
 
@@ -83,7 +83,7 @@ def test_nothing_unsure_nothing_run_and_no_haze_left(gives_green: Refiner, level
     assert refined.min() == refined.max() == expected
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (144, 144), (200, 331), (840, 600), (145, 289)])
+@pytest.mark.parametrize("shape", [(5, 7), (96, 96), (200, 331), (840, 600), (97, 193)])
 def test_paste_back_is_exact(gives_back: Refiner, gives_green: Refiner, shape: tuple[int, int]) -> None:
     alpha = disc(*shape, radius=min(shape) / 3, soft=9)
     picture = np.random.default_rng(5).integers(0, 256, (*shape, 3), dtype=np.uint8)
