@@ -20,22 +20,78 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from idseg import encode, errors
-from idseg.errors import Base64Error, EmptyPhotoError, IdsegError, PhotoFormatError, PhotoSizeError
+from idseg import encode
+from idseg.api_errors import (
+    ERROR_CODES,
+    ERROR_TEXTS,
+    INTERNAL,
+    BodyTimeoutError,
+    BusyError,
+    DailyQuotaError,
+    DataHeaderError,
+    ExpiredTokenError,
+    ForeignSiteError,
+    MethodError,
+    MissingImageError,
+    NoCredentialError,
+    RateError,
+    Reply,
+    RequestError,
+    SignatureError,
+    UnavailableError,
+    UnknownTokenError,
+    error_code,
+    render_error,
+)
+from idseg.errors import Base64Error, EmptyPhotoError, IdsegError, PhotoSizeError
 
 if TYPE_CHECKING:
     from idseg.result import Result
     from idseg.types import Box, Point
 
-Reply: TypeAlias = dict[str, Any]
-"""A JSON object as the API sends it."""
+__all__ = [
+    "ERROR_CODES",
+    "ERROR_TEXTS",
+    "INTERNAL",
+    "MAX_BASE64",
+    "MAX_BODY",
+    "PATH",
+    "TOKEN_PATH",
+    "BodyTimeoutError",
+    "BusyError",
+    "DailyQuotaError",
+    "DataHeaderError",
+    "ExpiredTokenError",
+    "ForeignSiteError",
+    "Form",
+    "MethodError",
+    "MissingImageError",
+    "NoCredentialError",
+    "RateError",
+    "Reply",
+    "Request",
+    "RequestError",
+    "SignatureError",
+    "UnavailableError",
+    "UnknownTokenError",
+    "body_seg_photo",
+    "decode_base64",
+    "decode_image",
+    "dumps",
+    "error_code",
+    "new_log_id",
+    "parse",
+    "parse_form",
+    "render",
+    "render_error",
+]
 
 PATH: Final = "/rest/2.0/image-classify/v1/body_seg_photo"
 TOKEN_PATH: Final = "/oauth/2.0/token"  # noqa: S105 - a path
@@ -45,162 +101,6 @@ MAX_BASE64: Final = 4 * 1024 * 1024
 MAX_BODY: Final = 3 * MAX_BASE64 + 64 * 1024
 """Bytes of a request body: every base64 character may have become three by urlencoding, and other fields may come
 along."""
-
-ERROR_TEXTS: Final[Mapping[int, str]] = {
-    1: "Unknown error",
-    2: "Service temporarily unavailable",
-    3: "Unsupported openapi method",
-    4: "Open api request limit reached",
-    6: "No permission to access data",
-    13: "Get service token failed",
-    14: "IAM Certification failed",
-    15: "app not exsits or create failed",
-    17: "Open api daily request limit reached",
-    18: "Open api qps request limit reached",
-    19: "Open api total request limit reached",
-    100: "Invalid parameter",
-    110: "Access token invalid or no longer valid",
-    111: "Access token expired",
-    216100: "invalid param",
-    216101: "not enough param",
-    216102: "service not support",
-    216103: "param too long",
-    216110: "appid not exist",
-    216200: "empty image",
-    216201: "image format error",
-    216202: "image size error",
-    216203: "image size error",
-    216630: "recognize error",
-    216634: "detect error",
-    282000: "internal error",
-}
-"""The published texts, misspellings included."""
-
-
-class RequestError(IdsegError):
-    """A request that is refused before anybody looks at its photo."""
-
-    reason = "request"
-
-
-class UnavailableError(RequestError):
-    """Models not loaded yet, or the server is shutting down."""
-
-    reason = "unavailable"
-
-
-class MethodError(RequestError):
-    """Another path or method under /rest/2.0/."""
-
-    reason = "method"
-
-
-class BusyError(RequestError):
-    """The queue of accepted requests, or the memory for bodies, is full."""
-
-    reason = "busy"
-
-
-class SignatureError(RequestError):
-    """bce-auth: unknown key, bad signature, or out of its time."""
-
-    reason = "signature"
-
-
-class DailyQuotaError(RequestError):
-    """The key has used up its requests of the day."""
-
-    reason = "daily_quota"
-
-
-class RateError(RequestError):
-    """The key sends faster than it may."""
-
-    reason = "rate"
-
-
-class NoCredentialError(RequestError):
-    """Neither an access_token nor a bce-auth header."""
-
-    reason = "no_credential"
-
-
-class UnknownTokenError(RequestError):
-    """A token that this server did not issue, or whose key is gone."""
-
-    reason = "unknown_token"
-
-
-class ExpiredTokenError(RequestError):
-    """A token of ours that is out of its time."""
-
-    reason = "expired_token"
-
-
-class BodyTimeoutError(RequestError):
-    """The body did not arrive in time."""
-
-    reason = "body_timeout"
-
-
-class MissingImageError(RequestError):
-    """The form has no ``image`` field."""
-
-    reason = "missing_image"
-
-
-class ForeignSiteError(RequestError):
-    """A call for the web page that did not come from it."""
-
-    reason = "foreign_site"
-
-
-class DataHeaderError(PhotoFormatError):
-    """A ``data:image/…;base64,`` header was left on."""
-
-    reason = "data_header"
-
-
-ERROR_CODES: Final[Mapping[type[IdsegError], int]] = {
-    errors.IdsegError: 282000,
-    errors.OptionError: 216100,
-    errors.InputError: 216201,
-    errors.PhotoTypeError: 216100,
-    errors.PhotoReadError: 282000,
-    errors.EmptyPhotoError: 216200,
-    errors.PhotoFormatError: 216201,
-    errors.PhotoDamagedError: 216201,
-    errors.PhotoSizeError: 216202,
-    errors.Base64Error: 216203,
-    errors.PersonError: 216634,
-    errors.NoPersonError: 216634,
-    errors.MultiplePersonsError: 216634,
-    errors.UpsideDownError: 216634,
-    errors.SidewaysError: 216634,
-    errors.ModelError: 2,
-    errors.ModelMissingError: 2,
-    errors.ModelDamagedError: 2,
-    errors.ModelNameError: 2,
-    errors.ProviderError: 282000,
-    errors.DependencyError: 282000,
-    RequestError: 216100,
-    UnavailableError: 2,
-    MethodError: 3,
-    BusyError: 4,
-    SignatureError: 14,
-    DailyQuotaError: 17,
-    RateError: 18,
-    NoCredentialError: 100,
-    UnknownTokenError: 110,
-    ExpiredTokenError: 111,
-    BodyTimeoutError: 216100,
-    MissingImageError: 216101,
-    ForeignSiteError: 6,
-    DataHeaderError: 216201,
-}
-"""The one table from our errors to the API's codes; a test checks that every error has a row."""
-
-INTERNAL: Final = 282000
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,21 +264,6 @@ def _face_location(box: Box, score: float, width: int, height: int) -> Reply:
     left, right = (min(max(math.floor(x + 0.5), 0), width) for x in (box.left, box.right))
     top, bottom = (min(max(math.floor(y + 0.5), 0), height) for y in (box.top, box.bottom))
     return {"score": _score(score), "top": top, "left": left, "width": right - left, "height": bottom - top}
-
-
-def error_code(error: BaseException) -> int:
-    """The API's code of an error; 282000 for what is not ours."""
-    return next((ERROR_CODES[kind] for kind in type(error).__mro__ if kind in ERROR_CODES), INTERNAL)
-
-
-def render_error(error: BaseException, log_id: int) -> Reply:
-    """The reply to an error. Never says more about a fault of ours than that it is one."""
-    code = error_code(error)
-    reply: Reply = {"error_code": code, "error_msg": ERROR_TEXTS[code]}
-    if code < 1000:
-        return reply
-    detail = {"reason": "internal"} if code == INTERNAL or not isinstance(error, IdsegError) else error.to_dict()
-    return {"log_id": log_id, **reply, "error_detail": detail}
 
 
 def dumps(reply: Reply) -> bytes:
