@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from idseg.check import Report
     from idseg.photo.finish import Finished
     from idseg.photo.output import Encoded, Format
-    from idseg.photo.sizes import Band, PhotoSize
+    from idseg.photo.sizes import PhotoSize
     from idseg.pipeline import Segmenter
 
 EXIT_CHECK_FAILED = 8
@@ -180,13 +180,13 @@ class _Job:
 
     def __init__(self, size_names: Sequence[str], out: Path, chosen: dict[str, Any], *, many: bool) -> None:
         from idseg.photo.background import parse_background
-        from idseg.photo.output import SUFFIXES, format_of
+        from idseg.photo.output import SUFFIXES, format_of, parse_kb
         from idseg.photo.sheet import SheetOptions, paper
         from idseg.photo.sizes import find_size
 
         self.sizes = tuple(find_size(name) for name in size_names)
         self.background = None if chosen["background"] is None else parse_background(chosen["background"])
-        self.kb = _kb(chosen["kb"])
+        self.kb = None if chosen["kb"] is None else parse_kb(chosen["kb"])
         single = not many and len(self.sizes) == 1
         self.file = out if single and out.suffix.lower() in SUFFIXES else None
         self.folder = out.parent if self.file else out
@@ -234,21 +234,6 @@ class _Job:
         target = self.folder / f"{path.stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
         write(target, encoded.content)
         return {"file": str(target), "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), **_about(encoded)}
-
-
-def _kb(text: str | None) -> Band | None:
-    from idseg.photo.sizes import Band
-
-    if text is None:
-        return None
-    least, dash, most = text.partition("-")
-    try:
-        band = Band(float(least), float(most)) if dash else Band(0.0, float(least))
-    except ValueError:
-        raise OptionError(f"--kb {text!r} is not MOST or LEAST-MOST, e.g. 240 or 20-80", kb=text) from None
-    if not 0 <= band.low < band.high:
-        raise OptionError(f"--kb {text!r}: the least must be below the most", kb=text)
-    return band
 
 
 def _about(encoded: Encoded) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,22 @@ def format_of(name: str | Path) -> Format:
     if found is None:
         raise OptionError(f"{text!r} is no picture we write; use {', '.join(SUFFIXES)}", format=text)
     return found
+
+
+def parse_kb(text: str) -> Band:
+    """Kilobytes from ``MOST`` or ``LEAST-MOST``: ``240``, ``20-80``.
+
+    Raises:
+        OptionError: neither, or an empty range.
+    """
+    least, dash, most = text.partition("-")
+    try:
+        band = Band(float(least), float(most)) if dash else Band(0.0, float(least))
+    except ValueError:
+        raise OptionError(f"kb {text!r} is not MOST or LEAST-MOST, e.g. 240 or 20-80", kb=text) from None
+    if not 0 <= band.low < band.high < math.inf:
+        raise OptionError(f"kb {text!r}: the least must be below the most", kb=text)
+    return band
 
 
 def encode(
