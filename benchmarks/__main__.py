@@ -54,6 +54,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--onnx", multiple=True, metavar="NAME=FILE:PRESET", help="Another matting net; repeatable."),
         click.option("--threads", default=2, show_default=True, help="Cores and threads that everything is pinned to."),
         click.option("--limit", type=int, metavar="N", help="Pictures of each set, at most."),
+        click.option("--keep-peers", is_flag=True, help="Quality: take peers' figures over from the saved result."),
         click.option("--quick", is_flag=True, help="A try: few runs, two sizes. Not for publishing."),
         click.option(
             "--results",
@@ -77,7 +78,9 @@ def main() -> None:
     """Measure idseg: quality, pose, speed, memory, and whether `idseg compare` finds known differences."""
 
 
-def _measure(name: str, data: Path, files: Files, threads: int, limit: int | None, quick: bool) -> Result:
+def _measure(
+    name: str, data: Path, files: Files, threads: int, limit: int | None, quick: bool, earlier: Result | None
+) -> Result:
     """One benchmark; its libraries load here, after the threads are pinned."""
     if name == "speed":
         from benchmarks import speed
@@ -97,7 +100,7 @@ def _measure(name: str, data: Path, files: Files, threads: int, limit: int | Non
         return known.measure(data, files, threads)
     from benchmarks import quality
 
-    return quality.measure(data, files, threads, limit)
+    return quality.measure(data, files, threads, limit, earlier)
 
 
 def _files(imgly: Path | None, isnet: Path | None, selfie: Path | None, onnx: tuple[str, ...]) -> Files:
@@ -121,7 +124,10 @@ def _command(name: str) -> None:
     ) -> None:
         pin(threads)
         results = chosen.pop("results")
-        result = _measure(name, files=_files(imgly, isnet, selfie, onnx), threads=threads, **chosen)
+        saved = results / "quality.json"
+        earlier = figures.read(saved) if chosen.pop("keep_peers") and saved.exists() else None
+        files = _files(imgly, isnet, selfie, onnx)
+        result = _measure(name, files=files, threads=threads, earlier=earlier, **chosen)
         path = figures.write(result, results)
         click.echo(f"{path}: {len(result.figures)} figures in {result.seconds:.0f} s")
 
@@ -155,7 +161,7 @@ def _as_words(chosen: dict[str, Any]) -> list[str]:
     words: list[str] = []
     for name, value in chosen.items():
         if value is True:
-            words.append(f"--{name}")
+            words.append(f"--{name.replace('_', '-')}")
         elif isinstance(value, tuple):
             words += [word for item in value for word in (f"--{name}", item)]
         elif value not in (None, False):

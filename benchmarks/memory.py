@@ -44,7 +44,8 @@ with Segmenter(Options(threads=int(sys.argv[2]))) as segmenter:
 _REMBG = (
     _PEAK
     + """
-import sys
+import os, sys
+os.environ["U2NET_HOME"] = os.path.dirname(sys.argv[2])
 import numpy, rembg
 from PIL import Image
 session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=sys.argv[2])
@@ -77,7 +78,7 @@ def _figures(photo: Path, on: str, out: Path, files: Files, threads: int) -> Ite
         "idseg, ten photos in a row": _peak_mib(_LIBRARY, photo, threads, 10),
     }
     if files.isnet is not None and _has("rembg"):
-        measured["rembg with ISNet"] = _peak_mib(_REMBG, photo, files.isnet)
+        measured["rembg with ISNet"] = _peak_mib(_REMBG, photo, files.isnet.resolve())
     for name, mib in measured.items():
         yield Figure(name, on, "peak memory", "value", mib, "MiB", 1)
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,8 @@ import numpy.typing as npt
 
 from idseg.matte import load_matte
 from idseg.models import load_manifest
-from idseg.refine import refine_closed_form, unknown_band
+from idseg.pipeline import Options, Segmenter
+from idseg.refine import RefinerName, refine_closed_form, unknown_band
 from idseg.types import Alpha, Rgb
 
 Method: TypeAlias = Callable[[Rgb], Alpha]
@@ -44,6 +46,15 @@ class Peer:
     slow: bool = False
     """Seconds for a picture: measured on a part of a set only."""
 
+    @property
+    def ours(self) -> bool:
+        return is_ours(self.name)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a method is idseg's own: what changes with our commits."""
+    return name.startswith("idseg") and "PyMatting" not in name
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -57,8 +68,9 @@ class Files:
 
 def peers(files: Files, threads: int) -> Iterator[Peer]:
     """Ours first, then every peer whose files and packages are there."""
-    yield Peer("idseg", lambda: _own("net", threads))
-    yield Peer("idseg, coarse net only", lambda: _own("none", threads))
+    yield Peer("idseg", lambda: _own(None, threads))
+    if Options().refine != "none":
+        yield Peer("idseg, coarse net only", lambda: _own("none", threads))
     yield Peer("idseg, coarse net + closed form", lambda: _own("closed-form", threads))
     if (isnet := files.isnet) is not None:
         shared = _Remembered(lambda: _onnx(isnet, "isnet", threads))
@@ -112,10 +124,10 @@ def _onnx(path: Path, preset: str, threads: int) -> Method:
     return load_matte(load_manifest(), str(path), "cpu", threads, preset=preset)
 
 
-def _own(refine: Any, threads: int) -> Method:
-    from idseg.pipeline import Options, Segmenter
-
-    return Segmenter(Options(refine=refine, threads=threads, provider="cpu")).matte
+def _own(refine: RefinerName | None, threads: int) -> Method:
+    """idseg's matte of a picture as it is; None: with its default refiner."""
+    chosen = Options(threads=threads, provider="cpu")
+    return Segmenter(chosen if refine is None else replace(chosen, refine=refine)).matte
 
 
 class _Remembered:
@@ -139,9 +151,10 @@ def _closed_form(coarse: Method) -> Method:
 
 def _rembg(isnet: Path) -> Method:
     """rembg as installed, its ``dis_custom`` session with a local file; no download."""
+    os.environ["U2NET_HOME"] = str(isnet.resolve().parent)  # rembg opens models in this folder only
     import rembg  # type: ignore[import-not-found, unused-ignore]
 
-    session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=str(isnet))
+    session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=str(isnet.resolve()))
 
     def matte(rgb: Rgb) -> Alpha:
         mask = rembg.remove(rgb, session=session, only_mask=True)

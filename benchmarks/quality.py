@@ -2,12 +2,12 @@
 
 SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Labels of ``held-out``
 were made with ISNet and closed form, so no peer that is built on ISNet is judged by them. Methods that take seconds for
-a picture are measured on the first few of ``val`` only, where ours stand beside them again.
+a picture are measured on the first few of ``val`` only, where ours stand beside them again. How long all of them take
+is for speed.py to measure.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
-from benchmarks.peers import Files, Method, Peer, peers
+from benchmarks.peers import Files, Method, Peer, is_ours, peers
 from benchmarks.published import PUBLISHED
 from benchmarks.sets import Sample, find_sets, read_grey
 from idseg.decode import decode
@@ -35,7 +35,7 @@ _COLOUR_PICTURES = 24
 Colours = Callable[[Rgb, Alpha], Rgb]
 
 
-def measure(data: Path, files: Files, threads: int, limit: int | None = None, only: Sequence[str] = ()) -> Result:
+def measure(data: Path, files: Files, threads: int, limit: int | None = None, earlier: Result | None = None) -> Result:
     """Run everything.
 
     Args:
@@ -43,24 +43,30 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, on
         files: the peers' weights.
         threads: of every method.
         limit: pictures of each set, at most.
-        only: names of the methods to run; empty: all.
+        earlier: a run whose figures of peers are taken over: they change with their files only, and take minutes.
     """
-    run = Run("quality", threads, {"limit": limit, "slow_pictures": _SLOW_PICTURES, "only": list(only)})
-    methods = [peer for peer in peers(files, threads) if not only or peer.name in only]
+    run = Run("quality", threads, {"limit": limit, "slow_pictures": _SLOW_PICTURES})
+    if earlier is not None and earlier.settings["limit"] != limit:
+        raise ValueError(f"the earlier run had the limit {earlier.settings['limit']}, this one has {limit}")
+    methods = [peer for peer in peers(files, threads) if earlier is None or peer.ours]
     sets = {name: samples[:limit] for name, samples in find_sets(data).items()}
     for name, samples in sets.items():
         fast = [peer for peer in methods if not peer.slow and _may_judge(name, peer)]
         run.add(*_measure_set(name, samples, fast))
     slow = [peer for peer in methods if peer.slow]
-    if slow and "val" in sets:
+    if (slow or earlier is not None) and "val" in sets:
         few = sets["val"][:_SLOW_PICTURES]
-        ours = [peer for peer in methods if peer.name.startswith("idseg") and not peer.slow]
+        ours = [peer for peer in methods if peer.ours and not peer.slow]
         run.add(*_measure_set(f"val, first {len(few)}", few, [*ours, *slow]))
     if (data / "studio").is_dir() and (data / "backgrounds").is_dir():
         run.add(*_measure_colours(data))
     run.add(
         *(figure for figure in PUBLISHED if figure.on in {*sets, "P3M-500-P", "PPM-100 + AIM-500 people", "AIM-500"})
     )
+    if earlier is not None:
+        kept = [figure for figure in earlier.figures if figure.origin == "measured" and not is_ours(figure.subject)]
+        run.add(*(figure for figure in kept if figure.measure != "foreground error"))
+        run.notes.append(f"figures of peers are those of the run of {earlier.date}, on the same pictures")
     absent = [name for name in ("P3M-500-P", "P3M-500-NP", "PPM-100", "AIM-500") if name not in sets]
     if absent:
         run.notes.append(f"not on this disk, so not measured: {', '.join(absent)}")
@@ -76,25 +82,17 @@ def _measure_set(on: str, samples: Sequence[Sample], methods: Sequence[Peer]) ->
     ready: list[tuple[str, Method]] = [(peer.name, peer.load()) for peer in methods]
     whole: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
     band: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
-    seconds: dict[str, list[float]] = {name: [] for name, _ in ready}
     for sample in samples:
         rgb, truth = sample.rgb(), sample.truth()
         unknown = sample.band(truth)
         for name, method in ready:
-            start = time.perf_counter()
             alpha = method(rgb)
-            seconds[name].append(time.perf_counter() - start)
             whole[name].append(asdict(matte_errors(alpha, truth)))
             if unknown.any():
                 band[name].append(asdict(matte_errors(alpha, truth, unknown)))
     for name, _ in ready:
         yield from _error_figures(name, on, "", whole[name])
         yield from _error_figures(name, on, " in the unknown band", band[name])
-        if (
-            len(seconds[name]) > 1 and "ISNet + " not in name
-        ):  # that one takes ISNet's matte over: its time says nothing
-            times = seconds[name][1:]
-            yield Figure(name, on, "time of a matte", "median", 1e3 * float(np.median(times)), "ms", len(times))
 
 
 def _error_figures(name: str, on: str, where: str, rows: Sequence[dict[str, float]]) -> Iterable[Figure]:
@@ -124,22 +122,16 @@ def _measure_colours(data: Path) -> Iterable[Figure]:
         "the picture's own colours": lambda rgb, alpha: rgb,
     }
     errors: dict[str, list[float]] = {name: [] for name in estimators}
-    seconds: dict[str, list[float]] = {name: [] for name in estimators}
     for rgb, alpha, truth in _colour_composites(data):
         between = (alpha > 0.02) & (alpha < 0.98)
         for name, estimate in estimators.items():
-            start = time.perf_counter()
             colours = estimate(rgb, alpha)
-            seconds[name].append(time.perf_counter() - start)
             off = np.abs(colours.astype(np.float32) - truth).mean(axis=2) * alpha
             errors[name].append(float(off[between].mean()))
     on = "studio composites"
     for name in estimators:
         count = len(errors[name])
         yield Figure(name, on, "foreground error", "mean", float(np.mean(errors[name])), "levels of 255", count)
-        if name != "the picture's own colours":
-            time_ms = 1e3 * float(np.median(seconds[name][1:]))
-            yield Figure(name, on, "time of the foreground", "median", time_ms, "ms", count - 1)
 
 
 def _colour_composites(data: Path) -> Iterable[tuple[Rgb, Alpha, Rgb]]:

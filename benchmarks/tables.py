@@ -116,8 +116,8 @@ def quality_tables(result: Result) -> Iterator[str]:
             published = next((f for f in here if f.subject == subject and f.origin == "published"), None)
             name = subject if published is None else f"*{subject}, published*"
             cells = [_mean_median(result, subject, on, error) for error in _ERRORS]
-            rows.append([name, *cells, number(result.named(subject, on, "time of a matte", "median"))])
-        yield table(["", "MAD", "MSE", "Grad", "SAD", "Conn", "MAD, unknown band", "ms"], rows)
+            rows.append([name, *cells])
+        yield table(["", "MAD", "MSE", "Grad", "SAD", "Conn", "MAD, unknown band"], rows)
         for source in _ordered([figure for figure in here if figure.source], "source"):
             yield f"\nPublished: {source}."
         yield ""
@@ -125,11 +125,8 @@ def quality_tables(result: Result) -> Iterator[str]:
     if colours:
         yield f"**Foreground colours**, {colours[0].count} composites of known colours, the true alpha given"
         yield ""
-        rows = [
-            [f.subject, number(f.value), number(result.named(f.subject, f.on, "time of the foreground", "median"))]
-            for f in colours
-        ]
-        yield table(["", "mean error × alpha where half covered, levels of 255", "ms"], rows)
+        head = ["", "mean error × alpha where half covered, levels of 255"]
+        yield table(head, ([figure.subject, number(figure.value)] for figure in colours))
     yield "\n![MAD by method](results/quality.svg)"
 
 
