@@ -11,6 +11,7 @@ import pytest
 from idseg.encode import jpeg
 from idseg.types import Rgb
 from tests.server.live import Live, running
+from tests.unit.test_api import check
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,14 @@ def token(live: Live) -> str:
 
 @pytest.fixture(scope="session")
 def http(live: Live) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live.url, timeout=30, trust_env=False) as client:
+    """A client that checks every reply of the API against the schema."""
+
+    def checked(answer: httpx.Response) -> None:
+        if answer.url.path.startswith("/rest/2.0/"):
+            answer.read()
+            check(answer.json())
+
+    with httpx.Client(base_url=live.url, timeout=30, trust_env=False, event_hooks={"response": [checked]}) as client:
         yield client
 
 

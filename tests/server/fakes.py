@@ -15,6 +15,7 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
+from idseg.crop import CropOptions
 from idseg.decode import decode
 from idseg.errors import (
     IdsegError,
@@ -119,7 +120,7 @@ class FakeSegmenter:
 
     seconds: float = 0.0
 
-    def __call__(self, photo: bytes) -> Result:
+    def __call__(self, photo: bytes, /, *, window: CropOptions | None = None) -> Result:
         rgb = decode(photo).rgb
         outcome = _OUTCOMES.get(tuple(int(level) for level in rgb[0, 0]))  # type: ignore[arg-type]
         if outcome is not None:

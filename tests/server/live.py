@@ -23,6 +23,7 @@ from typing import Any
 from idseg import api
 from idseg.server.keys import Key, write_keys
 from idseg.server.settings import Settings
+from tests.unit.test_api import check
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_APP = "tests.server.fakes:create_fake_app"
@@ -32,6 +33,7 @@ RUN = """
 import sys
 from idseg.server.run import serve
 from idseg.server.settings import Settings
+from tests.unit.test_api import check
 serve(Settings.from_json(sys.argv[1]))
 """
 
@@ -66,7 +68,9 @@ class Live:
     def call(self, token: str, photo: bytes, timeout_s: float = 30.0) -> Any:
         form = urllib.parse.urlencode({"image": base64.b64encode(photo).decode()}).encode()
         with urllib.request.urlopen(f"{self.url}{api.PATH}?access_token={token}", form, timeout=timeout_s) as reply:  # noqa: S310
-            return json.loads(reply.read())
+            answer = json.loads(reply.read())
+        check(answer)
+        return answer
 
 
 def free_port() -> int:
