@@ -108,7 +108,7 @@ def main() -> None:
 @click.option(
     "--refine",
     type=click.Choice(["net", "closed-form", "none"]),
-    default="none",
+    default="net",
     show_default=True,
     help="How hair is refined.",
 )

@@ -52,7 +52,7 @@ class Options:
     preset: str | None = None
     """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
     ``birefnet``."""
-    refine: RefinerName = "none"
+    refine: RefinerName = "net"
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
     threads: int | None = None
