@@ -56,6 +56,7 @@ def small_config() -> dict[str, object]:
         "workers": 0,
         "shares": {"studio": 0.6, "faker": 0.4},
     }
+    config["coarse-tune"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4}
     config["refine"] |= {
         "crop": 64,
         "crops": 2,
@@ -72,7 +73,7 @@ def small_config() -> dict[str, object]:
 @pytest.mark.slow
 def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) -> None:
     config = small_config()
-    stages = ["coarse", "export-coarse", "refine", "export-refine"]
+    stages = ["coarse", "coarse-tune", "export-coarse", "refine", "export-refine"]
     command.run(config, folder, tmp_path, stages, limit=12)
     for stage in ("coarse", "refine"):
         rows = (tmp_path / f"{stage}.csv").read_text().splitlines()
