@@ -21,13 +21,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from idseg import __version__, api
-from idseg.server import page, tokens, wire
+from idseg.server import page, tokens, v1, wire
 from idseg.server.access import Access
 from idseg.server.keys import Keyring, environment_keys
 from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.memory import trim_when_idle
 from idseg.server.metrics import Metrics
+from idseg.server.photo_api import Segment
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -42,7 +43,7 @@ SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 class Engine:
     """What answers photos: ``segment`` is called from several threads, ``warm`` once before the port opens."""
 
-    segment: wire.Segment
+    segment: Segment
     warm: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
 
@@ -116,6 +117,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         redirect_slashes=False,
     )
     _add_api(app, gate, logins)
+    v1.add(app, gate, settings.cors_origins)
     _add_page(app, gate)
     _add_operations(app, state, gate)
     app.add_exception_handler(HTTPException, _no_route)
@@ -249,6 +251,9 @@ async def _no_route(request: Request, error: Exception) -> Response:
     if path == api.TOKEN_PATH:
         reply = {"error": "invalid_request", "error_description": "use GET or POST"}
         return JSONResponse(reply, 400)
+    if path.startswith(v1.PREFIX):
+        refused = v1.refuse(api.MethodError(f"no such path, or not by {request.method[:10]}"), api.new_log_id())
+        return JSONResponse(json.loads(refused.body), status)
     names = {404: "not_found", 405: "method_not_allowed"}
     return JSONResponse({"error": names.get(status, "http")}, status)
 

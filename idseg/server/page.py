@@ -21,8 +21,9 @@ from starlette.responses import FileResponse, Response
 from idseg import __version__, api
 from idseg.errors import EmptyPhotoError
 from idseg.server.body import Body
-from idseg.server.settings import LOOPBACK
-from idseg.server.wire import Answer, Gate, Segment, respond
+from idseg.server.photo_api import Segment
+from idseg.server.site import refuse_foreign_site
+from idseg.server.wire import Answer, Gate, refuse, respond
 
 STATIC: Final = Path(__file__).with_name("static")
 MAX_FILE: Final = api.MAX_BASE64 // 4 * 3
@@ -68,7 +69,7 @@ async def photo(gate: Gate, request: Request) -> Response:
             raise EmptyPhotoError("no bytes were sent")
         return await gate.work(caller, body, partial(_answer_photo, gate.segment, file, log_id))
 
-    return await respond(gate, request, "page", answer, render_error)
+    return await respond(gate, request, "page", answer, partial(refuse, render_error=render_error))
 
 
 def render_error(error: BaseException, log_id: int) -> api.Reply:
@@ -105,12 +106,7 @@ def _check_site(request: Request, *, needs_loopback: bool) -> None:
     """Raises ForeignSiteError where another site could be behind the call."""
     if request.headers.get(PAGE_HEADER) != __version__:
         raise api.ForeignSiteError("the page is of another version; reload it", needs="reload")
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise api.ForeignSiteError("another site made this call")
-    host = request.headers.get("host", "")
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if needs_loopback and name.lower() not in LOOPBACK:
-        raise api.ForeignSiteError("a server without keys answers its page only as localhost", host=host[:100])
+    refuse_foreign_site(request.headers, needs_loopback=needs_loopback)
 
 
 def settings_for_page(gate: Gate) -> api.Reply:

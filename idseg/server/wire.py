@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -22,11 +22,7 @@ from idseg.server.body import Body, Disconnected
 from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
-
-if TYPE_CHECKING:
-    from idseg.result import Result
-
-Segment: TypeAlias = "Callable[[bytes], Result]"
+from idseg.server.photo_api import Segment
 
 TOKEN_BODY: Final = 64 * 1024
 """Bytes of a token request's form."""
@@ -37,12 +33,14 @@ _JSON: Final = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """JSON bytes, and what the log and the metrics want to know of them."""
+    """Bytes, JSON unless the headers say otherwise, and what the log and the metrics want to know of them."""
 
     body: bytes
     code: int = 0
     reason: str = ""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,21 @@ class Gate:
             leaving.cancel()
 
 
-Render: TypeAlias = "Callable[[BaseException, int], api.Reply]"
+Refuse: TypeAlias = Callable[[BaseException, int], Answer]
 Answering: TypeAlias = Callable[[int, Body, Callable[[int], None]], Awaitable[Answer]]
+
+
+def refuse(
+    error: BaseException, log_id: int, render_error: Callable[[BaseException, int], api.Reply] = api.render_error
+) -> Answer:
+    """The API's answer to an error: HTTP 200."""
+    reply = render_error(error, log_id)
+    return Answer(api.dumps(reply), reply["error_code"], reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """For the log."""
+    return error.reason if isinstance(error, IdsegError) else type(error).__name__
 
 
 async def respond(
@@ -98,13 +109,13 @@ async def respond(
     request: Request,
     endpoint: str,
     answer: Answering,
-    render_error: Render = api.render_error,
+    refuse: Refuse = refuse,
 ) -> Response:
     """Run one endpoint: whatever happens there, the client gets JSON, and the log and the metrics one entry.
 
     Args:
         answer: coroutine function of (log_id, body, take): take as in :meth:`Budget.account`.
-        render_error: error and log_id → reply.
+        refuse: error and log_id → answer.
     """
     log_id, started = api.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
@@ -117,14 +128,9 @@ async def respond(
         gate.metrics.lost.inc()
         log(logging.INFO, "client gone", endpoint=endpoint, log_id=log_id, ms=_ms_since(started))
         return Response(status_code=400)  # nobody reads it
-    except IdsegError as error:
-        caught = error
-        reply = render_error(error, log_id)
-        done = Answer(api.dumps(reply), reply["error_code"], error.reason)
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours must still be the API's JSON
         caught = error
-        reply = render_error(error, log_id)
-        done = Answer(api.dumps(reply), reply["error_code"], type(error).__name__)
+        done = refuse(error, log_id)
     seconds = time.perf_counter() - started
     gate.metrics.observe(endpoint, done.code, seconds, done.stages_ms)
     ours = done.code in (api.INTERNAL, 2)
@@ -139,10 +145,10 @@ async def respond(
         ms=_ms_since(started),
         stages_ms={stage: round(value, 1) for stage, value in done.stages_ms.items()},
     )
-    headers = {"content-type": _JSON, "cache-control": "no-store", "x-log-id": str(log_id)}
+    headers = {"content-type": _JSON, "cache-control": "no-store", "x-log-id": str(log_id), **done.headers}
     if not await body.drain():
         headers["connection"] = "close"
-    return Response(done.body, headers=headers)
+    return Response(done.body, done.status, headers=headers)
 
 
 def _ms_since(started: float) -> float:
@@ -156,7 +162,7 @@ async def body_seg_photo(gate: Gate, request: Request) -> Response:
         caller = gate.access.caller(request)
         if caller is not None:
             gate.admit(caller)
-        _check_announced(request, api.MAX_BODY)
+        check_announced(request, api.MAX_BODY)
         if caller is None:
             caller, text = await _read_anonymous(gate, body, take)
         else:
@@ -186,7 +192,7 @@ async def _read_anonymous(gate: Gate, body: Body, take: Callable[[int], None]) -
     return caller, text
 
 
-def _check_announced(request: Request, limit: int) -> None:
+def check_announced(request: Request, limit: int) -> None:
     """Refuse by Content-Length before anything is read (curl waits for that with Expect: 100-continue)."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:

@@ -275,4 +275,4 @@ def test_keys_are_asked_for_and_not_stored(seen: tuple[dict[str, Any], Path]) ->
 
 def test_the_documentation_is_there_without_a_network(seen: tuple[dict[str, Any], Path]) -> None:
     assert "/rest/2.0/image-classify/v1/body_seg_photo" in seen[0]["operations"]
-    assert len(seen[0]["operations"]) == 6
+    assert len(seen[0]["operations"]) == 11

@@ -1,0 +1,251 @@
+"""Finished ID photos and checks on the wire: photo and query → answer, error → status. Pure: no
+socket, no framework, no clock.
+
+These calls are ours; the cloud has none like them. A photo is the body of its request as it is, everything else is the
+query, and an error is a proper HTTP status with ``{"error": {"reason", "message", facts…}, "log_id"}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from idseg import api, errors
+from idseg.check import Report, check, check_file, refused
+from idseg.compose import parse_color
+from idseg.crop import CropOptions
+from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, PhotoFormatError, PhotoSizeError
+from idseg.photo.finish import Finished, crop_options, finish
+from idseg.photo.output import Encoded, Format
+from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
+from idseg.photo.sizes import PhotoSize, find_sizes
+from idseg.result import Result
+from idseg.server.wanted import (
+    CHECK_FIELDS,
+    PHOTO_FIELDS,
+    SHEET_FIELDS,
+    Wanted,
+    WantedSheet,
+    read_flag,
+    read_query,
+    read_size,
+    read_wanted,
+)
+
+MEDIA_TYPES: Final[Mapping[Format, str]] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "PDF": "application/pdf",
+}
+_SUFFIXES: Final[Mapping[Format, str]] = {
+    "JPEG": "jpg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "TIFF": "tif",
+    "PDF": "pdf",
+}
+
+STATUS: Final[Mapping[type[IdsegError], int]] = {
+    errors.IdsegError: 500,
+    errors.OptionError: 400,
+    errors.InputError: 422,
+    errors.PhotoFormatError: 415,
+    errors.EmptyPhotoError: 400,
+    errors.PersonError: 422,
+    errors.ModelError: 503,
+    api.RequestError: 400,
+    api.UnavailableError: 503,
+    api.MethodError: 405,
+    api.BusyError: 503,
+    api.SignatureError: 401,
+    api.DailyQuotaError: 429,
+    api.RateError: 429,
+    api.NoCredentialError: 401,
+    api.UnknownTokenError: 401,
+    api.ExpiredTokenError: 401,
+    api.BodyTimeoutError: 408,
+    api.ForeignSiteError: 403,
+}
+"""HTTP status of an error: the row of its class, else of the nearest class above it."""
+
+
+class Segment(Protocol):
+    """What answers photos; :class:`idseg.pipeline.Segmenter` is one."""
+
+    def __call__(self, photo: bytes, /, *, window: CropOptions | None = None) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was made, and what is to be told of it."""
+
+    name: str
+    media_type: str
+    content: bytes
+    facts: Mapping[str, Any]
+
+
+# --- photos -----------------------------------------------------------------------------------------------------------
+
+
+def photo(segment: Segment, content: bytes, query: str) -> tuple[api.Reply, Mapping[str, float]]:
+    """All of it in one answer: the finished photo's file, its sheet where one was asked for, and the report.
+
+    Returns:
+        the JSON, and the milliseconds of each stage.
+    """
+    wanted = read_wanted(read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS)))
+    result = segment(_usable(content), window=crop_options(wanted.size))
+    finished = finish(result, wanted.size, wanted.background)
+    made = photo_file(finished, wanted)
+    report = check(result, wanted.size)
+    if made.media_type != MEDIA_TYPES["PDF"]:
+        report = replace(report, rules=(*report.rules, *check_file(made.content, wanted.size)))
+    reply = {
+        "photo": {"file": _in_json(made), **finished.to_dict()},
+        "sheet": None if wanted.sheet is None else _sheet_in_json(sheet_file(finished, wanted.sheet)),
+        "check": report.to_dict(),
+    }
+    return reply, result.timings_ms
+
+
+def only_photo(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+    """The finished photo's file."""
+    wanted = read_wanted(read_query(query, PHOTO_FIELDS))
+    result = segment(_usable(content), window=crop_options(wanted.size))
+    return photo_file(finish(result, wanted.size, wanted.background), wanted), result.timings_ms
+
+
+def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+    """The print sheet's file, by default for 6 inch paper as a PDF."""
+    wanted = read_wanted(read_query(query, ("size", "background", *SHEET_FIELDS)), default_paper="6inch")
+    assert wanted.sheet is not None  # noqa: S101 - it has a default
+    result = segment(_usable(content), window=crop_options(wanted.size))
+    finished = finish(result, wanted.size, wanted.background)
+    return sheet_file(finished, wanted.sheet), result.timings_ms
+
+
+def checked(segment: Segment, content: bytes, query: str) -> tuple[api.Reply, Mapping[str, float]]:
+    """The report of a photo; a photo that does not show exactly one upright person has a report too."""
+    values = read_query(query, CHECK_FIELDS)
+    size, as_it_is = read_size(values), read_flag("finished", values.get("finished", ""))
+    photo_bytes = _usable(content)
+    timings: Mapping[str, float] = {}
+    try:
+        result = segment(photo_bytes, window=crop_options(size))
+    except PersonError as error:
+        report = refused(error, size)
+    else:
+        report, timings = _report(result, size, photo_bytes, as_it_is), result.timings_ms
+    return report.to_dict(), timings
+
+
+def _report(result: Result, size: PhotoSize, content: bytes, as_it_is: bool) -> Report:
+    report = check(result, size, finished=as_it_is)
+    return replace(report, rules=(*report.rules, *check_file(content, size))) if as_it_is else report
+
+
+def _usable(content: bytes) -> bytes:
+    if not content:
+        raise EmptyPhotoError("the body is empty; send the picture's file as it is: curl --data-binary @photo.jpg …")
+    return content
+
+
+def photo_file(finished: Finished, wanted: Wanted) -> File:
+    """The finished photo as the file that was asked for."""
+    encoded = finished.encode(wanted.format, wanted.kb)
+    return _file(finished.size.name, encoded, finished.to_dict())
+
+
+def sheet_file(finished: Finished, wanted: WantedSheet) -> File:
+    """The sheet's file; refuses a photo without a background."""
+    if finished.pixels.shape[2] == 4:
+        raise OptionError("a print sheet needs a background; transparent photos cannot be printed")
+    size = finished.size
+    layout = lay_out([Item(size.width_mm, size.height_mm, wanted.copies)], wanted.paper_mm, wanted.options)
+    encoded = encode_sheet(layout, [finished.pixels], wanted.format, wanted.options)
+    facts = {"paper": wanted.name, "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), "size": size.name}
+    return _file(f"{size.name}-sheet-{wanted.name}", encoded, facts)
+
+
+def _file(stem: str, encoded: Encoded, facts: Mapping[str, Any]) -> File:
+    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-.") else "_" for letter in stem)
+    about = {"format": encoded.format, "quality": encoded.quality, "kb": round(encoded.kb, 1)}
+    name = f"{plain}.{_SUFFIXES[encoded.format]}"
+    return File(name, MEDIA_TYPES[encoded.format], encoded.content, {**about, **facts})
+
+
+def _in_json(file: File) -> api.Reply:
+    about = {name: file.facts[name] for name in ("format", "quality", "kb")}
+    content = base64.b64encode(file.content).decode("ascii")
+    return {"name": file.name, "media_type": file.media_type, **about, "base64": content}
+
+
+def _sheet_in_json(file: File) -> api.Reply:
+    return {"file": _in_json(file), **{name: file.facts[name] for name in ("paper", "paper_mm", "photos")}}
+
+
+# --- sizes, errors, JSON ----------------------------------------------------------------------------------------------
+
+
+def sizes(query: str) -> api.Reply:
+    """The sizes that hold the word ``q``, all without one, and the papers; a page needs no other knowledge."""
+    word = read_query(query, ("q",)).get("q", "")
+    return {
+        "sizes": [_size(size) for size in find_sizes(word)],
+        "papers": {name: list(PAPERS[name]) for name in PAPERS},
+    }
+
+
+def _size(size: PhotoSize) -> api.Reply:
+    colors = [parse_color(color) for color in size.backgrounds]
+    return {**size.to_dict(), "background_hex": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors]}
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an error; 500 for what is not ours."""
+    if isinstance(error, PhotoSizeError) and "max_body_bytes" in error.facts:
+        return 413
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def error_reply(error: BaseException, log_id: int) -> api.Reply:
+    """The JSON of an error. Of a fault of ours it says no more than that it is one."""
+    status = status_of(error)
+    if isinstance(error, IdsegError) and (status < 500 or isinstance(error, api.RequestError)):
+        told: Mapping[str, Any] = error.to_dict()
+    elif status == 503:
+        told = {"reason": "unavailable", "message": "the models are not ready; see the server's log"}
+    else:
+        told = {"reason": "internal", "message": "a fault of the server; see its log"}
+    return {"error": dict(told), "log_id": str(log_id)}
+
+
+def refuse_form(content_type: str) -> None:
+    """Raises PhotoFormatError for a form: the photo's file is the body itself here."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("multipart/") or kind == "application/json":
+        raise PhotoFormatError(
+            f"the body is {kind[:40]}; send the picture's file itself: curl --data-binary @photo.jpg …", found=kind[:40]
+        )
+
+
+def dumps(reply: Any, *, ascii_only: bool = False) -> bytes:
+    """JSON without spaces; what is no number becomes null."""
+    return json.dumps(_finite(reply), ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False).encode(
+        errors="replace"
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

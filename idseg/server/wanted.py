@@ -1,0 +1,172 @@
+"""From a query to what is wanted of a photo, bounded by what one request may cost. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from idseg.errors import OptionError
+from idseg.photo.background import Background, parse_background
+from idseg.photo.output import Format, format_of, parse_kb
+from idseg.photo.sheet import SheetOptions, paper
+from idseg.photo.sizes import Band, PhotoSize, find_size
+
+PHOTO_FIELDS: Final = ("size", "background", "format", "kb")
+SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")
+CHECK_FIELDS: Final = ("size", "finished")
+_TOKEN_FIELDS: Final = frozenset({"access_token", "aipSdk"})
+"""For :mod:`idseg.server.access`, not for us."""
+
+_LONGEST_VALUE: Final = 100
+"""Characters of one value of the query."""
+_MOST_FINISHED_PX: Final = 4_000_000
+"""Pixels of a finished photo: twice the largest document's (1300 x 1600)."""
+_SHAPES: Final = Band(0.4, 2.5)
+"""Width / height of a finished photo; the flattest document's is 1. Flatter ones would cut huge windows out."""
+_LONGEST_PAPER_MM: Final = 420.0
+"""Long side of A3."""
+_MOST_ON_PAPER: Final = 200
+"""Photos on one sheet; an A4 holds 63 of the smallest document's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSheet:
+    """A print sheet that was asked for."""
+
+    name: str
+    paper_mm: tuple[float, float]
+    copies: int | None
+    format: Format
+    options: SheetOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A finished photo that was asked for, with or without a sheet."""
+
+    size: PhotoSize
+    background: Background | None
+    """None: the document's."""
+    format: Format | None
+    kb: Band | None
+    sheet: WantedSheet | None
+
+
+def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
+    """The query's values by name.
+
+    Raises:
+        OptionError: a name that is not allowed or comes twice, a value that is too long.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=30, errors="replace")
+    except ValueError:
+        raise OptionError("the query has more than 30 parameters") from None
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in _TOKEN_FIELDS:
+            continue
+        if name not in allowed:
+            known = ", ".join(allowed)
+            raise OptionError(f"there is no parameter {name[:40]!r}; there are {known}", parameter=name[:40])
+        if name in values:
+            raise OptionError(f"the parameter {name} came twice", parameter=name)
+        if len(value) > _LONGEST_VALUE:
+            raise OptionError(f"{name} is longer than {_LONGEST_VALUE} characters", parameter=name)
+        values[name] = value
+    return values
+
+
+def read_wanted(values: Mapping[str, str], *, default_paper: str = "") -> Wanted:
+    """What a query asks for.
+
+    Args:
+        values: of :func:`read_query`.
+        default_paper: of the sheet where the query names none; empty: no sheet then.
+
+    Raises:
+        OptionError: a value that cannot be made; the message says which.
+    """
+    size = read_size(values)
+    background = None
+    if (text := values.get("background", "")).strip():
+        if text.strip().startswith("@"):  # a file of the server's own disk
+            raise OptionError("a background is a colour or a gradient here, no file", background=text)
+        background = parse_background(text)
+    named_paper = values.get("paper", "") or default_paper
+    if not named_paper and (lost := sorted(set(values).intersection(SHEET_FIELDS) - {"paper"})):
+        raise OptionError(f"{', '.join(lost)} without a paper; add paper=6inch", parameter=lost[0])
+    return Wanted(
+        size=size,
+        background=background,
+        format=format_of(values["format"]) if values.get("format") else None,
+        kb=parse_kb(values["kb"]) if values.get("kb") else None,
+        sheet=_read_sheet(named_paper, values, size) if named_paper else None,
+    )
+
+
+def read_size(values: Mapping[str, str]) -> PhotoSize:
+    """The size of a query, bounded by what one request may cost."""
+    if not values.get("size", "").strip():
+        raise OptionError("the query needs a size: size=cn-1inch, size=us-visa, size=35x45mm", parameter="size")
+    size = find_size(values["size"])
+    pixels = size.px.width * size.px.height
+    if pixels > _MOST_FINISHED_PX:
+        raise OptionError(
+            f"{size.name} has {pixels} pixels; at most {_MOST_FINISHED_PX} are made here", size=size.name, pixels=pixels
+        )
+    if not _SHAPES.holds(size.px.width / size.px.height):
+        raise OptionError(
+            f"{size.name} is {size.px.width / size.px.height:.2f} times as wide as high; {_SHAPES.low} to "
+            f"{_SHAPES.high} is made here",
+            size=size.name,
+        )
+    return size
+
+
+def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> WantedSheet:
+    sides = paper(name)
+    if max(sides) > _LONGEST_PAPER_MM:
+        raise OptionError(f"paper {name!r}: at most {_LONGEST_PAPER_MM:g} mm long here", paper=name)
+    copies = _whole("copies", values["copies"]) if values.get("copies") else None
+    most = sides[0] * sides[1] / (size.width_mm * size.height_mm)
+    if (most if copies is None else copies) > _MOST_ON_PAPER:
+        raise OptionError(f"more than {_MOST_ON_PAPER} photos on a sheet; name fewer copies", most=_MOST_ON_PAPER)
+    plain = SheetOptions()
+    marks = values.get("marks") or plain.marks
+    if marks not in ("corners", "lines", "none"):
+        raise OptionError(f"marks {marks!r}: use corners, lines or none", marks=marks)
+    options = SheetOptions(
+        margin_mm=_millimetres("margin", values.get("margin", ""), plain.margin_mm),
+        gap_mm=_millimetres("gap", values.get("gap", ""), plain.gap_mm),
+        marks=marks,  # type: ignore[arg-type]  # one of the three
+    )
+    return WantedSheet(name, sides, copies, format_of(values.get("sheet_format") or "pdf"), options)
+
+
+def _whole(name: str, text: str) -> int:
+    """A count from 1."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
+        raise OptionError(f"{name} {text!r} is no whole number from 1", parameter=name)
+    return int(text)
+
+
+def _millimetres(name: str, text: str, default: float) -> float:
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise OptionError(f"{name} {text!r} is no number of millimetres", parameter=name)
+    return value
+
+
+def read_flag(name: str, text: str) -> bool:
+    if text not in ("", "0", "1"):
+        raise OptionError(f"{name} {text!r}: write 1 or 0", parameter=name)
+    return text == "1"
