@@ -115,7 +115,7 @@ def check(result: Result, size: PhotoSize, *, finished: bool = False) -> Report:
         *_pose(result),
         *(_framing(measured, head.exact) for measured in placement.rules),
         *_inside(placement),
-        *_shoulders(result),
+        _shoulders(result),
         *_face(result),
         *_pixels(result, placement, finished),
         _background(result, finished),
@@ -238,12 +238,15 @@ def _inside(placement: Placement) -> Iterator[RuleReport]:
     yield _judged("shoulders_inside", RULES["shoulders_inside"], sides)
 
 
-def _shoulders(result: Result) -> Iterator[RuleReport]:
+def _shoulders(result: Result) -> RuleReport:
+    """By the matte's outline; by the pose model's points where the outline does not show both shoulders."""
     parts = result.person.parts
-    if min(parts.left_shoulder.score, parts.right_shoulder.score) < _SHOULDER_SEEN:
-        yield _unknown("shoulders_level", "the shoulders are not seen well enough")
-    else:
-        yield _judged("shoulders_level", RULES["shoulders_level"], result.pose.shoulders.tilt_deg)
+    slope = measures.shoulder_slope_deg(result.alpha, result.window, result.person.face_box)
+    if slope is not None:
+        return _judged("shoulders_level", RULES["shoulders_level"], slope)
+    if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:
+        return _judged("shoulders_level", RULES["shoulders_level"], result.pose.shoulders.tilt_deg)
+    return _unknown("shoulders_level", "the shoulders are not seen well enough")
 
 
 _FACE_RULES = (

@@ -62,7 +62,7 @@ RULES: Mapping[str, Rule] = {
         "Lower the chin or raise the camera.",
     ),
     "shoulders_level": Rule(
-        f"{_ISO} shoulders: square on", "degrees", -5, 5, 3, "Hold the shoulders level.", "Hold the shoulders level."
+        f"{_ISO} shoulders: square on", "degrees", -5, 5, 2, "Hold the shoulders level.", "Hold the shoulders level."
     ),
     "shoulders_inside": Rule(
         f"{_ISO} shoulders",
@@ -91,8 +91,8 @@ RULES: Mapping[str, Rule] = {
     "eyes_clear": Rule(
         f"{_ISO} eye glasses, eye patches: eyes in clear sight",
         "share",
-        high=0.40,
-        doubt=0.32,
+        high=0.44,
+        doubt=0.16,
         too_high="Take hair, dark glasses and thick frames away from the eyes.",
     ),
     "no_glare": Rule(
@@ -143,8 +143,8 @@ RULES: Mapping[str, Rule] = {
     "background_even": Rule(
         f"{_ISO} backgrounds",
         "CIELAB",
-        high=6,
-        doubt=4,
+        high=5,
+        doubt=3,
         too_high="Stand a metre before a plain wall, or let the background be replaced.",
     ),
 }
