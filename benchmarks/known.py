@@ -199,7 +199,10 @@ def _move_places(reply: dict[str, Any], answer: Answer, change: Change) -> None:
         wanted = name
         if change.mirrored and name.startswith(("left_", "right_")):
             wanted = name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")  # type: ignore[assignment]
-        x, y = (int(np.floor((value + off) * change.scale)) for value, off in ((point.x, dx), (point.y, dy)))
+        x, y = (
+            min(max(int(np.floor((value + off) * change.scale)), 0), round(side * change.scale) - 1)
+            for value, off, side in ((point.x, dx, answer.window.width), (point.y, dy, answer.window.height))
+        )
         parts[wanted] = {"x": x, "y": y, "score": point.score}
     reply["pose_info"]["body_parts"] = [{name: parts[name]} for name in parts]
 

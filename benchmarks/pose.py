@@ -12,10 +12,10 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -25,15 +25,18 @@ from benchmarks.figures import HERE, Figure, Result
 from idseg import pose
 from idseg.decode import decode
 from idseg.errors import PersonError
+from idseg.geometry import midpoint
 from idseg.pipeline import Options, Segmenter
 from idseg.types import BodyParts, BodyPose, Box, FacePose, PartName, Person, Point, Pose, Rgb
 
 LABELS = HERE / "labels" / "pose.csv"
+POINT_LABELS = HERE / "labels" / "points.csv"
 TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)
 """Known turns: clearly level, clearly tilted, and between."""
 SCALES = (0.35, 0.6, 1.8)
 _GEOMETRY_PHOTOS = 24
 _REFUSED = "refused"
+_EYES = "of the eyes' distance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def measure(data: Path, threads: int, limit: int | None = None) -> Result:
     with Segmenter(Options(threads=threads)) as segmenter:
         found = [(label, _find(segmenter, decode(data / "photos" / label.photo).rgb)) for label in labels]
         run.add(*labelled_figures(found, run.matrices))
+        run.add(*point_figures(read_points(), {label.photo: person for label, person in found if person is not None}))
         frontal = [
             label
             for label, person in found
@@ -204,6 +208,46 @@ def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
             )
 
 
+def read_points(path: Path = POINT_LABELS) -> dict[str, dict[PartName, tuple[float, float]]]:
+    """Points set by hand: photo → part → (x, y), pixels of the photo."""
+    points: dict[str, dict[PartName, tuple[float, float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            points.setdefault(row["photo"], {})[cast("PartName", row["part"])] = float(row["x"]), float(row["y"])
+    return points
+
+
+def point_figures(
+    points: Mapping[str, Mapping[PartName, tuple[float, float]]], people: Mapping[str, Person]
+) -> Iterator[Figure]:
+    """Distance of idseg's points from a person's, as a share of the eyes' distance; and whether left is left."""
+    apart: dict[str, list[float]] = {}
+    sides = []
+    for photo, wanted in points.items():
+        if photo not in people:
+            continue
+        found = {name: (point.x, point.y) for name, point in people[photo].parts.items()}
+        yardstick = _yardstick(people[photo])
+        for name, xy in wanted.items():
+            apart.setdefault(name, []).append(math.dist(found[name], xy) / yardstick)
+            other = cast("PartName", _other(name))
+            if other != name and other in wanted:
+                sides.append(math.dist(found[name], xy) < math.dist(found[other], xy))
+    for part, shares in apart.items():
+        yield Figure("idseg", "points set by hand", part, "median", float(np.median(shares)), _EYES, len(shares))
+        yield Figure("idseg", "points set by hand", part, "p95", float(np.percentile(shares, 95)), _EYES, len(shares))
+    if sides:
+        yield _share("idseg", "points set by hand", "left is left, right is right", sides)
+
+
+def _yardstick(person: Person) -> float:
+    """The distance between the eyes, or from their middle to the mouth's where that is longer (in a profile)."""
+    parts = person.parts
+    eyes = midpoint(parts.left_eye[:2], parts.right_eye[:2])
+    mouth = midpoint(parts.left_mouth[:2], parts.right_mouth[:2])
+    return max(math.dist(parts.left_eye[:2], parts.right_eye[:2]), math.dist(eyes, mouth), 1.0)
+
+
 def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Figure]:
     """Errors against what geometry says, over frontal photos turned, mirrored and scaled."""
     roll, yaw, tilt, turned_points, kept = [], [], [], [], []
@@ -246,12 +290,12 @@ def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Fi
         ("turned", "roll error", roll, "degrees"),
         ("turned", "yaw change", yaw, "degrees"),
         ("turned", "shoulder tilt error", tilt, "degrees"),
-        ("turned", "point error", turned_points, "of the eyes' distance"),
+        ("turned", "point error", turned_points, _EYES),
         ("mirrored", "yaw error", mirror_yaw, "degrees"),
         ("mirrored", "roll error", mirror_roll, "degrees"),
-        ("mirrored", "point error", mirror_points, "of the eyes' distance"),
+        ("mirrored", "point error", mirror_points, _EYES),
         ("scaled", "yaw change", scale_yaw, "degrees"),
-        ("scaled", "point error", scale_points, "of the eyes' distance"),
+        ("scaled", "point error", scale_points, _EYES),
     ):
         if values:
             yield Figure("idseg", on, name, "median", float(np.median(values)), unit, len(values))
@@ -296,12 +340,12 @@ def _other(name: PartName) -> str:
 
 
 def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
-    """Distance of each point from where the matrix takes it, as a share of the distance between the eyes afterwards."""
-    eyes = math.dist(after.parts.left_eye[:2], after.parts.right_eye[:2])
+    """Distance of each point from where the matrix takes it, as a share of the eyes' distance."""
+    eyes = _yardstick(after)
     shares = []
     for (_, a), (_, b) in zip(before.parts.items(), after.parts.items(), strict=True):
         x, y = matrix @ np.array([a.x, a.y, 1.0])
-        shares.append(math.hypot(b.x - x, b.y - y) / max(eyes, 1.0))
+        shares.append(math.hypot(b.x - x, b.y - y) / eyes)
     return shares
 
 

@@ -21,6 +21,8 @@ THEIRS = (217, 95, 2)
 
 _HEIGHT_PX = 300
 _QUALITY = 80
+_WORTH_SAYING = 0.02
+"""Share of the eyes' distance below which a caption does not name the part that is furthest apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def _caption(measured: Difference) -> str:
         words.append(f"window IoU {measured.window_iou:.3f}")
     if measured.parts:
         name, shift = max(measured.parts.items(), key=lambda item: item[1].share)
-        words.append(f"{name} {shift.share:.0%} of the eyes' distance apart")
+        if shift.share >= _WORTH_SAYING:
+            words.append(f"{name} {shift.share:.0%} of the eyes' distance apart")
     for title, pose in (("facepose", measured.facepose), ("bodypose", measured.bodypose)):
         if pose is not None and pose[0] != pose[1]:
             words.append(f"{title} ours {pose[0]}, theirs {pose[1]}")

@@ -282,6 +282,27 @@ def test_the_labels_are_whole() -> None:
     assert {label.bodypose for label in labels} == {"frontal", "turned", "side", None}
 
 
+def test_points_set_by_hand_are_of_labelled_photos() -> None:
+    points = pose.read_points()
+    assert len(points) >= 16
+    assert points.keys() <= {label.photo for label in pose.read_labels()}
+    assert sum(map(len, points.values())) > 70
+    for parts in points.values():  # left is the picture's
+        assert parts["left_eye"][0] < parts["right_eye"][0]
+
+
+def test_points_are_compared_with_those_set_by_hand(astronaut: Rgb) -> None:
+    seen = person(astronaut)
+    wanted: dict[PartName, tuple[float, float]] = {name: (point.x + 7.4, point.y) for name, point in seen.parts.items()}
+    made = {figure.key: figure.value for figure in pose.point_figures({"x": wanted, "absent": wanted}, {"x": seen})}
+    eyes_to_mouth = 85.5  # the example's: longer than from eye to eye
+    assert made[("idseg", "points set by hand", "nose_tip", "median")] == pytest.approx(7.4 / eyes_to_mouth, rel=0.01)
+    assert made[("idseg", "points set by hand", "left is left, right is right", "share")] == 1.0
+    swapped = {cast("PartName", pose._other(name)): xy for name, xy in wanted.items()}
+    made = {figure.key: figure.value for figure in pose.point_figures({"x": swapped}, {"x": seen})}
+    assert made[("idseg", "points set by hand", "left is left, right is right", "share")] == 0.0
+
+
 def person(rgb: Rgb, head: HeadAngles = HeadAngles(0, 0, 0)) -> Person:  # noqa: B008 - frozen
     return Person(pose.EXAMPLE_BOX, 1.0, pose.EXAMPLE_PARTS, head)
 
