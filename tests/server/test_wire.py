@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -170,13 +171,13 @@ def test_code_2_is_weights_that_do_not_load(http: httpx.Client, token: str, live
 
 def test_code_4_17_and_18_are_limits() -> None:
     tight = Settings(app=FAKE_APP, threads=1, queue=1)
-    with running(tight, {SECONDS_VARIABLE: "0.5"}) as live:
+    with running(tight, {SECONDS_VARIABLE: "2.0"}) as live:
         answers = burst(live, 6)
         assert sorted(answer.json().get("error_code", 0) for answer in answers) == [0, 0, 4, 4, 4, 4]
         assert_bare(next(a for a in answers if "error_code" in a.json()), 4)
-    with running(Settings(app=FAKE_APP, rate_per_s=2.0)) as live:
+    with running(Settings(app=FAKE_APP, rate_per_s=0.1)) as live:
         answers = burst(live, 6)
-        assert sum("seg_info" in answer.json() for answer in answers) == 2
+        assert sum("seg_info" in answer.json() for answer in answers) == 1
         assert_bare(next(a for a in answers if "error_code" in a.json()), 18)
     with running(Settings(app=FAKE_APP, daily_quota=3)) as live:
         answers = burst(live, 6)
@@ -408,7 +409,8 @@ def counted(http: httpx.Client, name: str) -> float:
 
 def test_openapi_describes_the_call(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
-    assert set(paths) == {api.PATH, api.TOKEN_PATH, "/healthz", "/readyz", "/metrics"}
+    own = {"/v1/photo", "/v1/photo/file", "/v1/photo/sheet", "/v1/check", "/v1/sizes"}
+    assert set(paths) == {api.PATH, api.TOKEN_PATH, "/healthz", "/readyz", "/metrics", *own}
     assert paths[api.PATH]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["title"]
 
 
@@ -436,7 +438,7 @@ def test_keys_may_come_from_the_environment() -> None:
 
 def test_a_refused_photo_does_not_count_for_the_quota() -> None:
     settings = Settings(app=FAKE_APP, threads=1, queue=0, daily_quota=3)
-    with running(settings, {SECONDS_VARIABLE: "0.3"}) as live:
+    with running(settings, {SECONDS_VARIABLE: "1.5"}) as live:
         codes = sorted(answer.json().get("error_code", 0) for answer in burst(live, 4))
         assert codes == [0, 4, 4, 4]
         token = live.token()
@@ -473,6 +475,16 @@ def test_bytes_that_are_no_http_are_answered_in_json(live: Live) -> None:
         assert head.startswith(b"HTTP/1.1 400 ")
         assert json.loads(body)["error_detail"]["reason"] == "http"
     assert live.get("/healthz")["status"] == "ok"
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether a condition comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def raw(live: Live, request: bytes, timeout_s: float = 15.0) -> bytes:
@@ -517,7 +529,7 @@ def test_expect_100_continue_is_refused_before_the_body(live: Live, token: str) 
 
 def test_a_client_that_leaves_does_not_keep_its_place() -> None:
     settings = Settings(app=FAKE_APP, threads=1, queue=2)
-    with running(settings, {SECONDS_VARIABLE: "0.4"}) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+    with running(settings, {SECONDS_VARIABLE: "1.5"}) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
         token = live.token()
         body = urlencode(encoded(picture())).encode()
         head = (
@@ -529,27 +541,23 @@ def test_a_client_that_leaves_does_not_keep_its_place() -> None:
             connection = socket.create_connection(("127.0.0.1", live.settings.port))
             connection.sendall(head.encode() + body)
             leavers.append(connection)
-        time.sleep(0.2)
-        assert counted(http, "idseg_photos_accepted") == 3
+        assert eventually(lambda: counted(http, "idseg_photos_accepted") == 3)
         for connection in leavers:
             connection.close()
-        time.sleep(0.5)
-        assert counted(http, "idseg_photos_accepted") == 0
-        assert counted(http, "idseg_clients_gone_total") == 3
+        assert eventually(lambda: counted(http, "idseg_clients_gone_total") == 3)
+        assert eventually(lambda: counted(http, "idseg_photos_accepted") == 0)
         assert "seg_info" in post(http, token, picture()).json()
 
 
 def test_a_photo_that_hangs_is_answered_and_told_to_the_operator() -> None:
     settings = Settings(app=FAKE_APP, threads=2, answer_timeout_s=0.3)
-    with running(settings, {SECONDS_VARIABLE: "1.5"}) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+    with running(settings, {SECONDS_VARIABLE: "4.0"}) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
         started = time.monotonic()
         assert_bare(post(http, live.token(), picture()), 2)
-        assert time.monotonic() - started < 1.2
-        time.sleep(0.1)
-        assert http.get("/healthz").status_code == 503
-        assert http.get("/healthz").json()["status"] == "stuck"
-        time.sleep(1.5)
-        assert http.get("/healthz").status_code == 200
+        assert time.monotonic() - started < 3.0
+        stuck = http.get("/healthz")
+        assert (stuck.status_code, stuck.json()["status"]) == (503, "stuck")
+        assert eventually(lambda: http.get("/healthz").status_code == 200)
 
 
 def test_bodies_that_would_fill_the_memory_are_refused() -> None:
