@@ -16,7 +16,7 @@ const browser = await chromium.launch({
 async function visit(url, options) {
   const context = await browser.newContext({ acceptDownloads: true, locale: "en-US", permissions: ["camera"], ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(40_000);
   page.on("console", (message) => { if (["error", "warning"].includes(message.type())) seen.complaints.push(message.text()); });
   page.on("pageerror", (error) => seen.complaints.push(String(error)));
   page.on("request", (request) => { if (!/^(http:\/\/127\.0\.0\.1:|blob:|data:)/.test(request.url())) seen.foreign.push(request.url()); });
