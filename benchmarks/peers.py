@@ -44,7 +44,7 @@ class Peer:
     name: str
     load: Callable[[], Method]
     slow: bool = False
-    """Seconds for a picture: measured on a part of a set only."""
+    """Seconds for a picture, or another's net again: measured on a part of a set only."""
 
     @property
     def ours(self) -> bool:
@@ -77,7 +77,7 @@ def peers(files: Files, threads: int) -> Iterator[Peer]:
         yield Peer("ISNet", lambda: shared)
         yield Peer("ISNet + closed form", lambda: _closed_form(shared))
         if find_spec("rembg") is not None:
-            yield Peer("rembg with ISNet", lambda: _rembg(isnet))
+            yield Peer("rembg with ISNet", lambda: _rembg(isnet), slow=True)
     for name, (path, preset) in (files.onnx or {}).items():
         yield Peer(name, partial(_onnx, path, preset, threads))
     if (selfie := files.selfie) is not None:

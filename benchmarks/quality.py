@@ -2,7 +2,7 @@
 
 SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Labels of ``held-out``
 were made with ISNet and closed form, so no peer that is built on ISNet is judged by them. Methods that take seconds for
-a picture are measured on the first few of ``val`` only, where ours stand beside them again. How long all of them take
+a picture are measured on the first few of ``val`` only, beside all others once more. How long all of them take
 is for speed.py to measure.
 """
 
@@ -56,8 +56,7 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, ea
     slow = [peer for peer in methods if peer.slow]
     if (slow or earlier is not None) and "val" in sets:
         few = sets["val"][:_SLOW_PICTURES]
-        ours = [peer for peer in methods if peer.ours and not peer.slow]
-        run.add(*_measure_set(f"val, first {len(few)}", few, [*ours, *slow]))
+        run.add(*_measure_set(f"val, first {len(few)}", few, methods))
     if (data / "studio").is_dir() and (data / "backgrounds").is_dir():
         run.add(*_measure_colours(data))
     run.add(

@@ -163,7 +163,9 @@ def peer_figures(files: Files, threads: int, runs: int) -> Iterator[Figure]:
     """Mattes of a 600 x 840 cut, idseg and its peers in turn in one process."""
     rgb = np.ascontiguousarray(cv2.resize(portrait(1.0)[:, 150:864], (600, 840), interpolation=cv2.INTER_AREA))
     ready: list[tuple[str, Method]] = [
-        (peer.name, peer.load()) for peer in peers(files, threads) if not peer.slow and "ISNet + " not in peer.name
+        (peer.name, peer.load())
+        for peer in peers(files, threads)
+        if "PyMatting" not in peer.name and "ISNet + " not in peer.name
     ]
     times: dict[str, list[float]] = {name: [] for name, _ in ready}
     for at in range(runs + 1):
