@@ -55,8 +55,7 @@ Spoiled: TypeAlias = tuple[Rgb, Alpha]
 def rolled(portrait: Portrait) -> Spoiled:
     """Turned by 14 degrees about the face."""
     x, y = portrait.person.face_box.center
-    matrix = cv2.getRotationMatrix2D((x, y), -14, 1.0)
-    return _warped(portrait, matrix)
+    return _warped(portrait, np.asarray(cv2.getRotationMatrix2D((x, y), -14, 1.0), dtype=np.float64))
 
 
 def looking_aside(portrait: Portrait) -> Spoiled:
@@ -73,9 +72,9 @@ def crooked(portrait: Portrait) -> Spoiled:
     """Everything below the chin sheared by 14 degrees."""
     chin = portrait.points[152]
     rows, columns = np.indices(portrait.alpha.shape, dtype=np.float32)
-    share = np.clip((rows - chin[1]) / portrait.unit, 0, 1)
-    shift = share * math.tan(math.radians(14)) * (columns - chin[0])
-    return _sampled(portrait, columns, rows - shift.astype(np.float32))
+    share = np.clip((rows - float(chin[1])) / portrait.unit, 0, 1)
+    shift = share * math.tan(math.radians(14)) * (columns - float(chin[0]))
+    return _sampled(portrait, np.asarray(columns), np.asarray(rows - shift, dtype=np.float32))
 
 
 def without_shoulders(portrait: Portrait) -> Spoiled:
@@ -291,7 +290,7 @@ def _sampled(portrait: Portrait, columns: npt.NDArray[np.float32], rows: npt.NDA
     return np.asarray(rgb, dtype=np.uint8), np.asarray(alpha, dtype=np.float32)
 
 
-def _warped(portrait: Portrait, matrix: npt.NDArray[np.floating]) -> Spoiled:
+def _warped(portrait: Portrait, matrix: npt.NDArray[np.float64]) -> Spoiled:
     size = portrait.rgb.shape[1], portrait.rgb.shape[0]
     rgb = cv2.warpAffine(portrait.rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(portrait.alpha, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

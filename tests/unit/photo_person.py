@@ -77,8 +77,27 @@ def mesh(roll_deg: float = 0.0) -> FaceMesh:
     left = {148: 96, 176: 104, 149: 112, 150: 120, 136: 128, 172: 135, 58: 145, 132: 155, 93: 165, 234: 175}
     for index, angle in {**left, 127: 180, 162: 188, 21: 195, 54: 205, 103: 215, 67: 230, 109: 250}.items():
         _on_oval(points, index, angle)
+    for side, sockets, openings in ((-1, _LEFT_SOCKET, _LEFT_OPENING), (1, _RIGHT_SOCKET, _RIGHT_OPENING)):
+        _around(points, side, sockets, (24, 17))
+        _around(points, side, openings, (13, 5))
     flat = turned(points, roll_deg)
     return FaceMesh(np.column_stack((flat, np.zeros(468))), 1.0)
+
+
+# The eye's rings of MediaPipe's mesh, from the outer corner over the upper lid and back.
+_LEFT_SOCKET = (226, 247, 30, 29, 27, 28, 56, 190, 245, 128, 121, 120, 119, 118, 117, 111, 143)
+_RIGHT_SOCKET = (446, 467, 260, 259, 257, 258, 286, 414, 465, 357, 350, 349, 348, 347, 346, 340, 372)
+_LEFT_OPENING = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
+_RIGHT_OPENING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+
+
+def _around(points: Points, side: int, indices: tuple[int, ...], axes: tuple[float, float]) -> None:
+    """A ring about the middle of one eye, evenly spaced; corners as in ``named`` keep their place."""
+    for step, index in enumerate(indices):
+        if index not in (33, 133, 362, 263):
+            angle = 2 * math.pi * step / len(indices)
+            x = EYES[0] + side * 28 + side * axes[0] * math.cos(angle)
+            points[index] = (x, EYES[1] - axes[1] * math.sin(angle))
 
 
 def _on_oval(points: Points, index: int, angle_deg: float) -> None:
@@ -103,7 +122,7 @@ def draw(roll_deg: float = 0.0) -> tuple[Rgb, Alpha]:
     blob((0, -10), (80, TO_HAIR - 10), HAIR)
     blob((0, 15), (HALF_FACE, TO_CHIN - 15), SKIN)
     for side in (-1, 1):
-        blob((side * 28, 0), (13, 5), (245, 240, 235))
+        blob((side * 28, 0), (13, 5), (200, 196, 192))
         blob((side * 28, -2), (5, 5), (40, 30, 25))
     blob((0, 62), (22, 3), (150, 70, 70))
     alpha = np.asarray(cv2.resize(mask, (600, 800), interpolation=cv2.INTER_AREA), dtype=np.float32) / np.float32(255)
