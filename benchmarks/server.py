@@ -35,7 +35,7 @@ import click
 import numpy as np
 
 from benchmarks.environment import Run
-from benchmarks.figures import RESULTS, Figure, Result, write
+from benchmarks.figures import RESULTS, Figure, Result, Statistic, write
 from benchmarks.speed import portrait
 from idseg import api, encode
 from idseg.client import Client
@@ -43,6 +43,7 @@ from idseg.client import Client
 BACK_OFF_S = 0.25
 """How long a refused client waits."""
 TIMEOUT_S = 120.0
+README = Path(__file__).parent.parent / "idseg" / "server" / "README.md"
 
 
 @dataclass(frozen=True)
@@ -384,6 +385,51 @@ def rate_limited(server: Server, seconds: float, side: int) -> Tally:
     return load(server, callers, seconds)
 
 
+def markdown(result: Result) -> str:
+    """The run as a table, and on what it ran."""
+    columns: tuple[tuple[str, Statistic, str], ...] = (
+        ("throughput", "value", "photos/s"),
+        ("time", "median", "median, s"),
+        ("time", "p95", "p95, s"),
+        ("p99 time", "value", "p99, s"),
+        ("answered", "count", "answered"),
+        ("refused with 4", "count", "refused, 4"),
+        ("refused with 18", "count", "refused, 18"),
+        ("lost", "count", "lost"),
+        ("mixed up", "count", "mixed up"),
+        ("memory", "most", "most memory, MiB"),
+    )
+    parts = list(dict.fromkeys(figure.on for figure in result.figures if figure.measure == "throughput"))
+    rows = [[part, *(_cell(result, part, measure, statistic) for measure, statistic, _ in columns)] for part in parts]
+    lines = ["", *(_line(row) for row in ([" ", *(head for _, _, head in columns)], ["---"] * 11, *rows)), ""]
+    others = [figure for figure in result.figures if figure.on not in parts or figure.measure.startswith("worker")]
+    lines += [f"* {figure.on}, {figure.measure}: {figure.value:g} {figure.unit}" for figure in others]
+    machine, chosen = result.environment, result.settings
+    about = (
+        f"Measured {result.date[:10]} at {result.commit[:10]}{' (changed)' if result.changed else ''} "
+        f"on {machine['machine']}, "
+        f"{machine['threads']} cores, load average {machine['load_average'][0]:g} when it began; {chosen['photo']}, "
+        f"{chosen['seconds']:g} s a part, {chosen['workers']} worker with a queue of {chosen['queue']}."
+    )
+    return "\n".join([about, *lines, "", *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
+
+
+def _cell(result: Result, part: str, measure: str, statistic: Statistic) -> str:
+    value = result.named("server", part, measure, statistic)
+    return "–" if value is None else f"{value:.0f}" if statistic in ("count", "most") else f"{value:.2f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def into_readme(result: Result, readme: Path = README) -> None:
+    """Write the table between its marks."""
+    begin, end = "<!-- begin server -->\n", "\n<!-- end server -->"
+    head, _, rest = readme.read_text(encoding="utf-8").partition(begin)
+    readme.write_text(f"{head}{begin}{markdown(result)}{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
 @click.command(help=__doc__)
 @click.option("--clients", default="1,4,16,64", show_default=True, help="How many at once, one part each.")
 @click.option("--seconds", default=60.0, show_default=True, help="Length of a part.")
@@ -394,6 +440,8 @@ def rate_limited(server: Server, seconds: float, side: int) -> Tally:
 def main(clients: str, seconds: float, workers: int, side: int, soak: int, results: Path) -> None:
     result = measure([int(count) for count in clients.split(",")], seconds, workers, side, soak)
     click.echo(f"written: {write(result, results)}")
+    if results == RESULTS:
+        into_readme(result)
 
 
 if __name__ == "__main__":
