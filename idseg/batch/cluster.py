@@ -15,6 +15,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from idseg.errors import DependencyError, IdsegError, ProviderError
 
 _AT_A_TIME = 20_000
 """Photos in one Ray dataset: some 6 MB of names here. Models are loaded anew for the next one: 1 s in an hour."""
+_CONNECT_S = 10.0
 _IN_A_BLOCK = 16
 """Photos that one call of a worker does: what is lost when it dies, and how often we hear from it."""
 
@@ -121,12 +123,28 @@ def _started(options: LocalOptions, address: str | None) -> Any:
     if not ray.is_initialized():
         ours = address is None and "RAY_ADDRESS" not in os.environ
         cores = {"num_cpus": options.workers * options.threads} if ours and options.workers else {}
+        _check_address(address or os.environ.get("RAY_ADDRESS", ""))
         with _own_signals():
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="error", **cores)
             except ConnectionError as error:
-                raise ProviderError(f"no Ray cluster answers at {address or os.environ.get('RAY_ADDRESS')}") from error
+                place = address or os.environ.get("RAY_ADDRESS")
+                raise ProviderError(
+                    f"cannot join the Ray cluster at {place}: {str(error)[:200]} (Is it running? Does it want a token,"
+                    " RAY_AUTH_TOKEN?)"
+                ) from error
     return ray
+
+
+def _check_address(address: str) -> None:
+    """Raises ProviderError where nobody listens at ``HOST:PORT``: Ray itself would try for minutes, or for ever."""
+    host, _, port = address.rpartition(":")
+    if not host or "://" in address or not port.isdigit():
+        return  # "auto", "local", a Ray client's URL, or none
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise ProviderError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
 
 
 @contextmanager

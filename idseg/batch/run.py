@@ -113,6 +113,8 @@ def run(
     options = BatchOptions() if options is None else options
     sources = [_absolute(source) for source in sources]  # workers may have another working directory
     work = replace(work, out=_absolute(work.out))
+    if os.path.isfile(work.options.matting_model):
+        work = replace(work, options=replace(work.options, matting_model=_absolute(work.options.matting_model)))
     products.check(work.products, work.background)
     inputs.check(sources, work.out)
     state = _state(work.out, options)

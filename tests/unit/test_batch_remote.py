@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from idseg.batch import Item, Trouble, inputs, storage
-from idseg.errors import DependencyError, OptionError, PhotoReadError
+from idseg.batch import Item, Trouble, cluster, inputs, storage
+from idseg.errors import DependencyError, OptionError, PhotoReadError, ProviderError
 from tests.unit import batch_fakes as fakes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +36,16 @@ def test_a_url_without_fsspec_says_what_to_install(monkeypatch: pytest.MonkeyPat
     storage._filesystem.cache_clear()
     with pytest.raises(DependencyError, match=r"pip install 'idseg\[ray\]'"):
         storage.read("s3://bucket/a.jpg", 10)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"  # bound, but nobody listens
+        with pytest.raises(ProviderError, match=f"no Ray cluster answers at {address}"):
+            cluster._check_address(address)
+    for other in ("", "auto", "local", "ray://head:10001"):
+        cluster._check_address(other)
 
 
 def test_what_the_network_fails_is_tried_again_and_what_is_not_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
