@@ -440,3 +440,42 @@ def test_the_portrait_has_the_megapixels_asked_for() -> None:
     assert rgb.shape[0] * rgb.shape[1] == pytest.approx(0.5e6, rel=0.01)
     assert Size(*rgb.shape[1::-1]).width == rgb.shape[0]
     assert portrait_jpeg(0.5).startswith(b"\xff\xd8")
+
+
+@pytest.mark.weights
+def test_every_stage_is_timed_and_counted_once(segmenter: Any) -> None:
+    from benchmarks.speed import OUTSIDE_MATTING, stage_figures
+
+    made = {figure.subject: figure.value for figure in stage_figures(segmenter, 0.5, 1) if figure.statistic == "median"}
+    stages = {name.removeprefix("stage: ") for name in made if name.startswith("stage: ")} - {"API reply (encode)"}
+    assert {"matte", "refine"} <= stages <= {*OUTSIDE_MATTING, "matte", "refine"}
+    outside = sum(made[f"stage: {name}"] for name in stages - {"matte", "refine"})
+    assert made["all but matte and refine"] == pytest.approx(outside, rel=1e-6)
+    assert made["photo to result"] > outside
+
+
+def test_options_reach_the_benchmarks_as_they_were_given() -> None:
+    from benchmarks.__main__ import NAMES, _as_words, _files, main
+
+    assert {*NAMES, "all", "tables"} == set(main.commands)
+    words = _as_words({"data": Path("x"), "quick": True, "keep_peers": False, "limit": None, "onnx": ("a=b:isnet",)})
+    assert words == ["--data", "x", "--quick", "--onnx", "a=b:isnet"]
+    assert _as_words({"keep_peers": True}) == ["--keep-peers"]
+    files = _files(None, None, None, ("mine=nets/a.onnx:modnet",))
+    assert files.onnx == {"mine": (Path("nets/a.onnx"), "modnet")}
+
+
+def test_peers_figures_may_be_kept_for_the_same_pictures_only(tmp_path: Path) -> None:
+    from benchmarks import quality
+
+    run = environment.Run("quality", 2, {"limit": 3})
+    run.add(
+        Figure("ISNet", "val", "MAD", "mean", 0.01, "of 1", 3),
+        Figure("idseg", "val", "MAD", "mean", 0.002, "of 1", 3),
+    )
+    earlier = run.result()
+    with pytest.raises(ValueError, match="limit 3"):
+        quality.measure(tmp_path, peers.Files(), 1, limit=4, earlier=earlier)
+    kept = quality.measure(tmp_path, peers.Files(), 1, limit=3, earlier=earlier)
+    assert [figure.subject for figure in kept.figures if figure.origin == "measured"] == ["ISNet"]
+    assert any(earlier.date in note for note in kept.notes)
