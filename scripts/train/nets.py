@@ -152,7 +152,7 @@ class RefineNet(nn.Module):
     H and W are multiples of 16. A small U-Net that does most of its work below full resolution: the
     input is folded 2x2 into channels, the deepest features see about 200 px of context, and only two
     thin convolutions run at full size. ``forward`` gives unclamped alpha in -.02..1.02, so that the
-    loss still has a slope at 0 and 1 while the clamped alpha reaches both exactly.
+    clamped alpha reaches 0 and 1 exactly.
     """
 
     def __init__(self) -> None:
