@@ -67,5 +67,8 @@ def test_inputs_are_left_alone_and_mirroring_mirrors() -> None:
 
 
 def test_the_default_path_never_imports_pymatting_or_numba() -> None:
-    code = "import sys, idseg.matte, idseg.refine, idseg.foreground; sys.exit('pymatting' in sys.modules or 'numba' in sys.modules)"
+    code = (
+        "import sys, idseg.matte, idseg.refine, idseg.foreground\n"
+        "sys.exit('pymatting' in sys.modules or 'numba' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
