@@ -5,7 +5,7 @@ on one machine, so that a photo that kills or hangs its process costs that proce
 both engines give the same bytes. A Ray worker or a node that dies is Ray's to replace; the photos that it held are done
 again, and their files replaced by equal ones.
 
-IN and OUT must be reachable from all nodes: a shared folder, or URLs.
+All nodes need the same idseg, and must reach IN and OUT: a shared folder, or URLs.
 """
 
 from __future__ import annotations
