@@ -22,8 +22,12 @@ NAMED_COLORS: dict[str, tuple[int, int, int]] = {
     "blue": (67, 142, 219),
     "grey": (192, 192, 192),
     "green": (0, 177, 64),
+    "light-blue": (207, 226, 243),
+    "light-grey": (230, 230, 230),
+    "cream": (255, 253, 208),
 }
-"""White, blue (#438EDB) and red (#D9001B) are what Chinese photo studios use; green is for looking at edges."""
+"""White, blue (#438EDB) and red (#D9001B) are what Chinese photo studios use; green is for looking at edges.
+Light blue, light grey and cream are what passports ask for that refuse white (France, Germany, United Kingdom)."""
 
 _STRIP = 256
 """Rows that are mixed at once: float copies of a whole 12-megapixel picture would take 450 MB."""

@@ -20,10 +20,11 @@ SKIN, HAIR, COAT, WALL = (205, 160, 135), (60, 40, 30), (30, 40, 90), (20, 200, 
 def turned(points: Points, roll_deg: float) -> Points:
     """Points turned clockwise about the eyes' middle."""
     cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
-    around = np.asarray(points, dtype=np.float64) - np.array(EYES)
-    return np.stack((around[:, 0] * cos - around[:, 1] * sin, around[:, 0] * sin + around[:, 1] * cos), 1) + np.array(
-        EYES
-    )
+    around: Points = np.asarray(points, dtype=np.float64) - np.array(EYES)
+    moved: Points = np.empty((len(around), 2))
+    moved[:, 0] = around[:, 0] * cos - around[:, 1] * sin + EYES[0]
+    moved[:, 1] = around[:, 0] * sin + around[:, 1] * cos + EYES[1]
+    return moved
 
 
 def mesh(roll_deg: float = 0.0) -> FaceMesh:
