@@ -381,10 +381,10 @@ MARKS = {name: 30 + 22 * at for at, (name, _) in enumerate(pose.EXAMPLE_PARTS.it
 
 def marked() -> Rgb:
     """A black picture with a disc of another grey at each of the example's points."""
-    picture = np.zeros((620, 620, 3), np.uint8)
+    picture = np.zeros((440, 440, 3), np.uint8)
     for name, point in pose.EXAMPLE_PARTS.items():
-        center = (round(point.x + 130), round(point.y + 20))
-        cv2.circle(picture, center, 11, (MARKS[name],) * 3, -1)
+        center = (round(point.x / 1.4 + 93), round(point.y / 1.4 + 14))
+        cv2.circle(picture, center, 9, (MARKS[name],) * 3, -1)
     return picture
 
 
@@ -404,16 +404,16 @@ def test_geometry_is_right_for_a_finder_without_error() -> None:
 
 
 def test_a_finder_that_lies_off_is_seen() -> None:
-    """Off to the picture's right by 20 px whichever way the photo is turned or mirrored."""
-    assert geometry(Finder(error_px=20.0))[("scaled", "point error")] > 0.05
-    assert geometry(Finder(error_px=20.0))[("turned", "point error")] > geometry(Finder())[("turned", "point error")]
+    """Off to the picture's right by 14 px whichever way the photo is turned or mirrored."""
+    assert geometry(Finder(error_px=14.0))[("scaled", "point error")] > 0.05
+    assert geometry(Finder(error_px=14.0))[("turned", "point error")] > geometry(Finder())[("turned", "point error")]
 
 
 def test_a_turned_picture_is_where_its_matrix_says(astronaut: Rgb) -> None:
     picture = marked()
     before = Finder().find(picture).parts.nose_tip
     after = Finder().find(pose.turned(picture, 12.0)).parts.nose_tip
-    x, y = pose._turn(620, 620, 12.0) @ np.array([before.x, before.y, 1.0])
+    x, y = pose._turn(440, 440, 12.0) @ np.array([before.x, before.y, 1.0])
     assert (after.x, after.y) == pytest.approx((x, y), abs=0.3)
 
 
