@@ -21,6 +21,9 @@ ONLY_IN = {
     "starlette": ["server/"],
     "uvicorn": ["server/"],
     "prometheus_client": ["server/"],
+    "fsspec": ["batch/storage.py"],
+    "pyarrow": ["batch/parquet.py"],
+    "ray": ["batch/cluster.py"],
 }
 LAYERS = ("errors", "types", "geometry", "models", "backends", "formats", "decode", "encode", "detect", "crop", "zoom")
 UPPER = ("pipeline", "result", "cli", "server", "client", "batch", "photo", "check", "compare", "record", "api")
