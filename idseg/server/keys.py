@@ -68,6 +68,12 @@ class Key:
         found = hashlib.scrypt(secret_key.encode("utf-8", "replace")[:1024], salt=self.salt, **_SCRYPT)
         return hmac.compare_digest(found, self.scrypt)
 
+    def token_secret(self, server_secret: bytes) -> bytes:
+        """What this key's tokens are signed with: another secret key, other tokens, so a changed secret ends the old
+        ones. The same after a restart, also for a pair of the environment, whose salt is new each time."""
+        own = self.scrypt if self.signing is None else self.signing.inner + self.signing.outer
+        return hmac.digest(server_secret, own, "sha256")
+
     def to_dict(self) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "api_key": self.api_key,

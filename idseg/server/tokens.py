@@ -1,8 +1,8 @@
 """Access tokens in the cloud's shape, signed instead of stored: ``24.<32 hex>.<ttl>.<exp>.<uid>-<app>``.
 
-The 32 hex digits are an HMAC-SHA-256 (first 128 bits) of the rest under a secret of this server, which lies in the
-state folder with mode 0600. So a token survives a restart, every worker can check it, and a removed key ends all its
-tokens.
+The 32 hex digits are an HMAC-SHA-256 (first 128 bits) of the rest under a secret that is derived from the server's
+(in the state folder, mode 0600) and the key's. So a token survives a restart, every worker can check it, and a key that
+is removed, or gets another secret, ends all its tokens.
 """
 
 from __future__ import annotations
@@ -72,8 +72,20 @@ def issue(secret: bytes, app_id: int, now: int, seconds: int) -> dict[str, Any]:
     }
 
 
-def verify(secret: bytes, token: str, now: int) -> int:
-    """The app id of a good access token.
+def app_of(token: str) -> int:
+    """The app id that a token claims to be for.
+
+    Raises:
+        UnknownTokenError: it has another shape (110).
+    """
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise UnknownTokenError("this is no access token of this server")
+    return int(match.group(5))
+
+
+def verify(secret: bytes, token: str, now: int) -> None:
+    """Check an access token.
 
     Raises:
         UnknownTokenError: not one of ours (110).
@@ -87,4 +99,3 @@ def verify(secret: bytes, token: str, now: int) -> int:
         raise UnknownTokenError("this server did not sign the access token")
     if int(expires) <= now:
         raise ExpiredTokenError("the access token is out of its time", expired=int(expires))
-    return int(app)

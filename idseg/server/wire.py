@@ -244,7 +244,7 @@ class Logins:
         fields = {**_fields(form.decode("latin-1")), **_fields(query_string(request))}
         if fields.get("grant_type") != "client_credentials":
             return 400, _refusal("unsupported_grant_type", "The authorization grant type is not supported")
-        app_id = 0
+        app_id, secret = 0, self._access.secret
         keyring = self._access.keyring
         if keyring is not None:
             key = keyring.by_api_key(fields.get("client_id", ""))
@@ -252,9 +252,9 @@ class Logins:
                 return 401, {"error_description": "unknown client id", "error": "invalid_client"}
             if not await self._pool.submit(partial(keyring.check, key, fields.get("client_secret", ""))):
                 return 401, _refusal("invalid_client", "Client authentication failed")
-            app_id = key.app_id
+            app_id, secret = key.app_id, key.token_secret(secret)
         now = int(self._access.clock())
-        return 200, tokens.issue(self._access.secret, app_id, now, self._access.token_seconds)
+        return 200, tokens.issue(secret, app_id, now, self._access.token_seconds)
 
 
 def _fields(text: str) -> dict[str, str]:

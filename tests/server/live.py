@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from idseg import api
-from idseg.server.keys import Key, write_keys
+from idseg.server.keys import Key, read_keys, write_keys
 from idseg.server.settings import Settings
 from tests.unit.test_api import check
 
@@ -52,6 +52,11 @@ class Live:
 
     def log_text(self) -> str:
         return self.log_path.read_text(encoding="utf-8")
+
+    def token_secret(self) -> bytes:
+        """What the tokens of the tests' key are signed with."""
+        (key,) = read_keys(self.settings.keys_path)
+        return key.token_secret((self.settings.state_path / "token.key").read_bytes())
 
     def get(self, path: str) -> Any:
         context = ssl.create_default_context(cafile=self.settings.tls_cert) if self.settings.tls_cert else None

@@ -61,7 +61,7 @@ def test_a_token_is_kept_and_shared_by_threads(client: Client, live: Live) -> No
 
 @pytest.mark.parametrize("seconds_ago", [0, 100])
 def test_a_lost_or_expired_token_means_a_new_login(client: Client, live: Live, seconds_ago: int) -> None:
-    secret = (live.settings.state_path / "token.key").read_bytes() if seconds_ago else b"another server's secret "
+    secret = live.token_secret() if seconds_ago else b"another server's secret "
     client._token = tokens.issue(secret, 12345678, int(time.time()) - seconds_ago, 50)["access_token"]
     client._token_ends = time.time() + 1e6
     assert "seg_info" in client.body_seg_photo(picture())

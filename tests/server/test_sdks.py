@@ -77,8 +77,7 @@ def test_python_with_a_wrong_key_gets_14(live: Live, api_key: str, secret_key: s
 def test_python_with_an_expired_token_gets_111(live: Live) -> None:
     sdk = PythonSdk(live)
     sdk.call(picture())
-    secret = (live.settings.state_path / "token.key").read_bytes()
-    sdk.token = tokens.issue(secret, 12345678, int(time.time()) - 100, 50)["access_token"]
+    sdk.token = tokens.issue(live.token_secret(), 12345678, int(time.time()) - 100, 50)["access_token"]
     assert sdk.call(picture()) == {"error_code": 111, "error_msg": "Access token expired"}
 
 

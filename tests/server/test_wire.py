@@ -22,6 +22,7 @@ from PIL import Image
 
 from idseg import api
 from idseg.server import tokens
+from idseg.server.keys import Key, write_keys
 from idseg.server.settings import Settings
 from tests.server.fakes import (
     A_BUG,
@@ -47,10 +48,6 @@ def encoded(photo: bytes) -> dict[str, str]:
 
 def post(http: httpx.Client, token: str, photo: bytes) -> httpx.Response:
     return http.post(api.PATH, params={"access_token": token}, data=encoded(photo))
-
-
-def secret_of(live: Live) -> bytes:
-    return (live.settings.state_path / "token.key").read_bytes()
 
 
 # --- the good answer --------------------------------------------------------------------------------------------------
@@ -139,19 +136,36 @@ def test_code_100_is_no_authorization(http: httpx.Client) -> None:
     assert_bare(http.post(api.PATH, data=encoded(picture()), headers={"authorization": "Bearer x"}), 100)
 
 
-def test_code_110_is_an_unknown_token(http: httpx.Client, token: str) -> None:
+def test_code_110_is_an_unknown_token(http: httpx.Client, live: Live, token: str) -> None:
+    unkeyed = tokens.issue((live.settings.state_path / "token.key").read_bytes(), 12345678, int(time.time()), 1000)
     stranger = tokens.issue(b"x" * 32, 12345678, int(time.time()), 2592000)["access_token"]
-    for wrong in ("nonsense", token[:-1], token.replace("24.", "25."), stranger, "24." + "0" * 32 + ".1.1.1-1", "令牌"):
+    for wrong in (
+        "nonsense",
+        token[:-1],
+        token.replace("24.", "25."),
+        stranger,
+        unkeyed["access_token"],
+        "24." + "0" * 32 + ".1.1.1-1",
+        "令牌",
+    ):
         assert_bare(http.post(api.PATH, params={"access_token": wrong}, data=encoded(picture())), 110)
 
 
 def test_code_110_is_a_token_of_a_removed_key(http: httpx.Client, live: Live) -> None:
-    orphan = tokens.issue(secret_of(live), 99999999, int(time.time()), 1000)["access_token"]
+    orphan = tokens.issue(live.token_secret(), 99999999, int(time.time()), 1000)["access_token"]
     assert_bare(http.post(api.PATH, params={"access_token": orphan}, data=encoded(picture())), 110)
 
 
+def test_code_110_is_a_token_of_a_changed_secret(tmp_path: Path) -> None:
+    with running(Settings(app=FAKE_APP), state=tmp_path) as live, httpx.Client(base_url=live.url) as http:
+        token = live.token()
+        assert "seg_info" in post(http, token, picture()).json()
+        write_keys(live.settings.keys_path, [Key.of(API_KEY, "another-secret-of-this-key", app_id=12345678)])
+        assert_bare(post(http, token, picture()), 110)
+
+
 def test_code_111_is_an_expired_token(http: httpx.Client, live: Live) -> None:
-    old = tokens.issue(secret_of(live), 12345678, int(time.time()) - 2592001, 2592000)["access_token"]
+    old = tokens.issue(live.token_secret(), 12345678, int(time.time()) - 2592001, 2592000)["access_token"]
     assert_bare(http.post(api.PATH, params={"access_token": old}, data=encoded(picture())), 111)
 
 
