@@ -35,7 +35,8 @@ from idseg.photo import head as heads
 from idseg.photo import render
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.place import as_it_is
-from idseg.photo.sizes import PhotoSize, find_size
+from idseg.photo.size import PhotoSize
+from idseg.photo.sizes import find_size
 from idseg.pipeline import Options, Segmenter
 from idseg.result import Result
 from idseg.types import Alpha, Rgb, Size, Window

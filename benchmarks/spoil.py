@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from idseg.check.measures import FACE_EYES_PX, eyes_apart_px
+from idseg.check.face import FACE_EYES_PX
+from idseg.check.measures import eyes_apart_px
 from idseg.types import Alpha, Person, Points, Rgb
 
 _EYES = (

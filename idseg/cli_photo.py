@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from idseg.check import Report
     from idseg.photo.finish import Finished
     from idseg.photo.output import Encoded, Format
-    from idseg.photo.sizes import PhotoSize
+    from idseg.photo.size import PhotoSize
     from idseg.pipeline import Segmenter
 
 EXIT_CHECK_FAILED = 8

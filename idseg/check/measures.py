@@ -7,66 +7,22 @@ that one number means the same in every photo.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from idseg.types import Alpha, Box, FaceMesh, Points, Rgb, Window
-
-Mask = npt.NDArray[np.bool_]
-_Floats = npt.NDArray[np.float32]
+from idseg.check.face import LUMA, OVAL, Face, Floats, disc, disc_median, lab, luma, polygon, skin_colors, to_lab
+from idseg.types import Alpha, Box, FaceMesh, Rgb, Window
 
 # Face mesh indices (MediaPipe's canonical face model); "left" is the picture's.
 _EYES = ((33, 133), (362, 263))  # corners, from the picture's left to its right
 _UPPER_LIP, _LOWER_LIP = (81, 13, 311), (178, 14, 402)  # inner edges of the lips
 _MOUTH_CORNERS = (61, 291)
-_OVAL = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152),
-    *(148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
 _LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 50, 280, 151, 199
-_SKIN = (50, 280, 205, 425, 4, 151)  # cheeks, beside the mouth, nose, between the brows
 _LEFT_SOCKET = (226, 247, 30, 29, 27, 28, 56, 190, 245, 128, 121, 120, 119, 118, 117, 111, 143)
 _RIGHT_SOCKET = (446, 467, 260, 259, 257, 258, 286, 414, 465, 357, 350, 349, 348, 347, 346, 340, 372)
 _LEFT_OPENING = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 _RIGHT_OPENING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
-
-FACE_EYES_PX = 90.0
-"""Distance of the eyes in the copy: ICAO's least for a portrait (TR Portrait Quality 1.0, 90 px)."""
-_FACE_SIDE_PX = 288
-"""The copy's side: the whole face at that distance of the eyes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """An upright copy of a face, the same size in every photo."""
-
-    rgb: Rgb
-    points: Points
-    """The mesh (468, 2) in the copy."""
-    scale: float
-    """Copy's pixels per photo pixel; above 1 the photo has fewer than ``FACE_EYES_PX`` between the eyes."""
-
-
-def face_copy(rgb: Rgb, mesh: FaceMesh, roll_deg: float) -> Face:
-    """The face of a photo, upright, with ``FACE_EYES_PX`` between the eyes."""
-    points = mesh.points[:, :2]
-    left, right = points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)
-    scale = FACE_EYES_PX / max(float(np.hypot(*(right - left))), 1.0)
-    cos, sin = scale * math.cos(math.radians(roll_deg)), scale * math.sin(math.radians(roll_deg))
-    turn = np.array([[cos, sin], [-sin, cos]])
-    center = (points[list(_OVAL)].min(axis=0) + points[list(_OVAL)].max(axis=0)) / 2
-    shift = np.array([_FACE_SIDE_PX / 2, _FACE_SIDE_PX / 2]) - turn @ center
-    reduced, factor = _reduced(rgb, scale)
-    matrix = np.column_stack((turn / factor, shift))
-    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV counts from pixel centres
-    copy = cv2.warpAffine(
-        reduced, matrix, (_FACE_SIDE_PX, _FACE_SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return Face(np.asarray(copy, dtype=np.uint8), points @ turn.T + shift, scale)
 
 
 def lids_below(face: Face) -> tuple[float, float]:
@@ -95,7 +51,7 @@ def eyes_apart_px(mesh: FaceMesh) -> float:
 def edge_px(face: Face) -> float:
     """Blur of the sharper eye: standard deviation, in pixels of the copy, of the Gaussian that would make its
     steepest edge out of a step (a step of height h blurred by s rises by h / (s sqrt(2 pi)) a pixel at most)."""
-    grey = _luma(face.rgb)
+    grey = luma(face.rgb)
     rise = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
     widths = []
     for first, second in _EYES:
@@ -119,9 +75,9 @@ def tones(face: Face) -> tuple[float, float, float]:
 
     Burnt out: the brightest channel is 253 or more and the darkest 230 or more. Drowned: the brightest is 12 or less.
     """
-    inside = polygon(face, _OVAL)
+    inside = polygon(face, OVAL)
     pixels = face.rgb[inside].astype(np.int16)
-    low, high = np.percentile(_luma(face.rgb)[inside], (2, 98))
+    low, high = np.percentile(luma(face.rgb)[inside], (2, 98))
     burnt = (pixels.max(axis=1) >= 253) & (pixels.min(axis=1) >= 230)
     drowned = pixels.max(axis=1) <= 12
     return float(high - low), float(burnt.mean()), float(drowned.mean())
@@ -133,14 +89,14 @@ def light_ratio(face: Face) -> float:
     A forehead under a fringe or a chin under a beard is no skin and is left out: its colour is far from both
     cheeks', or it is not smooth.
     """
-    cheeks = np.array([_disc_median(face, index, 0.2) for index in (_LEFT_CHEEK, _RIGHT_CHEEK)])
-    zones = [float(cheek @ _LUMA) for cheek in cheeks]
-    skin = _to_lab(cheeks)
+    cheeks = np.array([disc_median(face, index, 0.2) for index in (_LEFT_CHEEK, _RIGHT_CHEEK)])
+    zones = [float(cheek @ LUMA) for cheek in cheeks]
+    skin = to_lab(cheeks)
     for index, radius in ((_FOREHEAD, 0.16), (_CHIN, 0.10)):
-        median = _disc_median(face, index, radius)
-        apart = np.hypot(*(skin[:, 1:] - _to_lab(median[None])[0, 1:]).T)
+        median = disc_median(face, index, radius)
+        apart = np.hypot(*(skin[:, 1:] - to_lab(median[None])[0, 1:]).T)
         if apart.min() <= _SAME_SKIN_CHROMA and _smooth(face, index, radius):
-            zones.append(float(median @ _LUMA))
+            zones.append(float(median @ LUMA))
     return min(zones) / max(*zones, 1.0)
 
 
@@ -160,13 +116,13 @@ def covered_eyes(face: Face) -> tuple[float, float]:
 
     The opening of the eye itself does not count.
     """
-    lab = _lab(face.rgb)
+    colors = lab(face.rgb)
     shares = []
-    skin = _skin(face)
+    skin = skin_colors(face)
     for socket, opening in ((_LEFT_SOCKET, _LEFT_OPENING), (_RIGHT_SOCKET, _RIGHT_OPENING)):
         opened = cv2.dilate(polygon(face, opening).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
         around = polygon(face, socket) & ~opened
-        apart = np.min([np.linalg.norm(lab[around] - color, axis=1) for color in skin], axis=0)
+        apart = np.min([np.linalg.norm(colors[around] - color, axis=1) for color in skin], axis=0)
         shares.append(float((apart > _NOT_SKIN).mean()) if around.any() else 0.0)
     return shares[0], shares[1]
 
@@ -186,8 +142,8 @@ def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
     free = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
     if free.mean() < 0.03:
         return None
-    lab = _lab(np.asarray(small, dtype=np.uint8))[free]
-    return float(np.sqrt(((lab - np.median(lab, axis=0)) ** 2).sum(axis=1).mean()))
+    colors = lab(np.asarray(small, dtype=np.uint8))[free]
+    return float(np.sqrt(((colors - np.median(colors, axis=0)) ** 2).sum(axis=1).mean()))
 
 
 def shoulder_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | None:
@@ -211,32 +167,21 @@ def shoulder_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | N
     return math.degrees(math.atan(float(np.median(slopes))))
 
 
-def polygon(face: Face, indices: Sequence[int]) -> Mask:
-    """Mask (H, W) of a polygon of mesh points in the copy."""
-    mask = np.zeros(face.rgb.shape[:2], dtype=np.uint8)
-    cv2.fillPoly(mask, [np.rint(face.points[list(indices)]).astype(np.int32)], 1)
-    return mask.astype(np.bool_)
-
-
 _MOUTH_UP = 0.25
 """The mouth above the face box's lower edge, in its heights."""
 _BESIDE = (0.85, 1.25)
 """Where the outline is looked at, in face box widths beside the face's middle."""
 _LEAST_SLOPES = 5
-_LUMA = np.array([0.299, 0.587, 0.114])
-"""Rec. 601 weights of R'G'B'."""
 _NOT_SKIN = 20.0
 """CIELAB distance from all of the face's skin spots from which a pixel is no skin: wrinkles and shade stay below. Of
 15, 20, 25 and 30 the one that told 22 dark glasses from 680 other faces best."""
-_ODD_SPOT = 25.0
-"""CIELAB distance from the spots' median from which a spot is covered; a shaded cheek stays below."""
 _GLARE_PX = 27
 """Largest spot that can be a lamp's: 0.3 of the distance of the eyes."""
 _SAME_SKIN_CHROMA = 12.0
 """Distance in a*, b* within which a zone has the cheeks' colour."""
 
 
-def _eye(face: Face, corners: tuple[int, int]) -> _Floats:
+def _eye(face: Face, corners: tuple[int, int]) -> Floats:
     """Brightness of one eye, its corners level and 48 px apart about the middle of a 64 x 48 picture."""
     first, second = face.points[corners[0]], face.points[corners[1]]
     width = max(float(np.hypot(*(second - first))), 1.0)
@@ -249,10 +194,10 @@ def _eye(face: Face, corners: tuple[int, int]) -> _Floats:
     matrix = np.column_stack((turn, shift))
     matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     eye = cv2.warpAffine(face.rgb, matrix, (64, 48), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(_luma(np.asarray(eye, dtype=np.uint8)), (3, 3), 0), dtype=np.float32)
+    return np.asarray(cv2.GaussianBlur(luma(np.asarray(eye, dtype=np.uint8)), (3, 3), 0), dtype=np.float32)
 
 
-def _dark_middle(eye: _Floats) -> float:
+def _dark_middle(eye: Floats) -> float:
     skin = float(np.percentile(eye[36:46, 8:56], 60))  # below the eye
     darkest = float(np.percentile(eye[8:40, 8:56], 1))
     if skin - darkest < 8:
@@ -263,52 +208,9 @@ def _dark_middle(eye: _Floats) -> float:
     return float((dark.sum(axis=1) @ below) / total / 48) if total > 0 else 0.0
 
 
-def _reduced(rgb: Rgb, scale: float) -> tuple[Rgb, float]:
-    """A copy reduced by an area mean, so that a later step of at most a half skips nothing; and its factor."""
-    if scale > 0.5:
-        return rgb, 1.0
-    factor = scale * 1.5
-    size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), size[0] / rgb.shape[1]
-
-
-def _luma(rgb: Rgb) -> _Floats:
-    return np.asarray(rgb @ _LUMA, dtype=np.float32)
-
-
-def _lab(rgb: Rgb) -> _Floats:
-    """CIELAB (D65) of sRGB, L 0..100."""
-    return np.asarray(cv2.cvtColor(np.asarray(rgb, dtype=np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
-
-
-def _to_lab(colors: npt.NDArray[np.float64]) -> _Floats:
-    row = np.asarray(colors, dtype=np.float32)[None] / 255
-    return np.asarray(cv2.cvtColor(row, cv2.COLOR_RGB2LAB)[0], dtype=np.float32)
-
-
-def _disc(face: Face, index: int, radius: float) -> Mask:
-    """Disc about a mesh point; the radius in distances of the eyes."""
-    mask = np.zeros(face.rgb.shape[:2], dtype=np.uint8)
-    x, y = (round(float(value)) for value in face.points[index])
-    cv2.circle(mask, (x, y), max(1, round(radius * FACE_EYES_PX)), 1, -1)
-    return mask.astype(np.bool_)
-
-
-def _disc_median(face: Face, index: int, radius: float) -> npt.NDArray[np.float64]:
-    pixels = face.rgb[_disc(face, index, radius)]
-    return np.asarray(np.median(pixels, axis=0) if len(pixels) else np.zeros(3), dtype=np.float64)
-
-
-def _skin(face: Face) -> _Floats:
-    """CIELAB colours of the skin spots, without those that something lies over: far from the middle of all."""
-    spots = _to_lab(np.array([_disc_median(face, index, 0.12) for index in _SKIN]))
-    apart = np.linalg.norm(spots - np.median(spots, axis=0), axis=1)
-    return np.asarray(spots[apart <= max(_ODD_SPOT, float(np.median(apart)))], dtype=np.float32)
-
-
 def _smooth(face: Face, index: int, radius: float) -> bool:
     """Whether a zone is one surface: no strands of hair."""
-    values = _luma(face.rgb)[_disc(face, index, radius)]
+    values = luma(face.rgb)[disc(face, index, radius)]
     return bool(values.size and values.std() <= _SMOOTH_STD)
 
 

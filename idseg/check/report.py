@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image
 
 from idseg.check import measures
+from idseg.check.face import face_copy
 from idseg.check.rules import RULES, Rule, Status
 from idseg.errors import PersonError
 from idseg.photo import head as heads
 from idseg.photo.place import Measured, Placement, as_it_is, place
-from idseg.photo.sizes import PhotoSize, RuleName
+from idseg.photo.size import PhotoSize, RuleName
 from idseg.result import Result
 
 _FRAMING_TERMS: Mapping[RuleName, str] = {
@@ -269,7 +270,7 @@ def _face(result: Result) -> Iterator[RuleReport]:
             _unknown(name, "no face mesh: the face is turned away or hidden") for name in (*_FACE_RULES, "resolution")
         )
         return
-    face = measures.face_copy(result.photo, mesh, result.person.head.roll_deg)
+    face = face_copy(result.photo, mesh, result.person.head.roll_deg)
     covered = max(measures.covered_eyes(face))
     clear = _judged("eyes_clear", RULES["eyes_clear"], covered)
     if clear.status == "fail":

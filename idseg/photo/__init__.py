@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from idseg.photo.background import Background, parse_background
 from idseg.photo.finish import Finished, finish
-from idseg.photo.sizes import PhotoSize, find_size, find_sizes, load_sizes
+from idseg.photo.size import PhotoSize
+from idseg.photo.sizes import find_size, find_sizes, load_sizes
 
 __all__ = ["Background", "Finished", "PhotoSize", "find_size", "find_sizes", "finish", "load_sizes", "parse_background"]

@@ -15,7 +15,7 @@ from idseg.photo import render
 from idseg.photo.background import Background, parse_background
 from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Placement, place
-from idseg.photo.sizes import Band, PhotoSize
+from idseg.photo.size import Band, PhotoSize
 from idseg.result import Result
 from idseg.types import Box
 

@@ -16,7 +16,7 @@ from PIL import Image
 from idseg.encode import srgb_profile
 from idseg.errors import OptionError
 from idseg.photo.pdf import PdfImage, PdfPage, write_pdf
-from idseg.photo.sizes import MM_PER_INCH, Band
+from idseg.photo.size import MM_PER_INCH, Band
 
 Format: TypeAlias = Literal["JPEG", "PNG", "WEBP", "TIFF", "PDF"]
 SUFFIXES: dict[str, Format] = {

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.photo.head import Head, Reach
-from idseg.photo.sizes import Band, PhotoSize, RuleName
+from idseg.photo.size import Band, PhotoSize, RuleName
 from idseg.types import Size
 
 _Grid = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from idseg.encode import srgb_profile
 from idseg.errors import OptionError
 from idseg.photo.output import Encoded, Format, encode, jpeg
 from idseg.photo.pdf import Line, PdfImage, PdfPage, write_pdf
-from idseg.photo.sizes import MM_PER_INCH
+from idseg.photo.size import MM_PER_INCH
 from idseg.types import Rgb
 
 _IN = MM_PER_INCH

@@ -22,7 +22,8 @@ from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, 
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
 from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
-from idseg.photo.sizes import PhotoSize, find_sizes
+from idseg.photo.size import PhotoSize
+from idseg.photo.sizes import find_sizes
 from idseg.result import Result
 from idseg.server.wanted import (
     CHECK_FIELDS,

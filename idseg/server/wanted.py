@@ -12,7 +12,8 @@ from idseg.errors import OptionError
 from idseg.photo.background import Background, parse_background
 from idseg.photo.output import Format, format_of, parse_kb
 from idseg.photo.sheet import SheetOptions, paper
-from idseg.photo.sizes import Band, PhotoSize, find_size
+from idseg.photo.size import Band, PhotoSize
+from idseg.photo.sizes import find_size
 
 PHOTO_FIELDS: Final = ("size", "background", "format", "kb")
 SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from idseg.check import measures
-from idseg.check.measures import Face, face_copy
+from idseg.check.face import FACE_EYES_PX, Face, face_copy
 from idseg.types import Box, FaceMesh, Rgb, Window
 from tests.unit import photo_person as drawn
 
@@ -31,7 +31,7 @@ def test_the_copy_is_upright_and_of_one_size() -> None:
         copy = face(roll_deg)
         left, right = copy.points[[33, 133]].mean(axis=0), copy.points[[362, 263]].mean(axis=0)
         assert right[1] == pytest.approx(left[1], abs=1e-6)
-        assert right[0] - left[0] == pytest.approx(measures.FACE_EYES_PX)
+        assert right[0] - left[0] == pytest.approx(FACE_EYES_PX)
 
 
 def test_the_copy_does_not_depend_on_the_photos_size() -> None:

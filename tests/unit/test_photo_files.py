@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from idseg.errors import OptionError
 from idseg.photo.output import Format, best_quality, encode, format_of
 from idseg.photo.pdf import PdfImage, PdfPage, write_pdf
-from idseg.photo.sizes import Band
+from idseg.photo.size import Band
 from idseg.types import Rgb
 
 RASTER: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "TIFF")

@@ -202,7 +202,7 @@ def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
     from idseg import crop
     from idseg.photo.head import measure, reach
     from idseg.photo.place import place
-    from idseg.photo.sizes import PhotoSize
+    from idseg.photo.size import PhotoSize
 
     assert isinstance(size, PhotoSize)
     subject = drawn.result()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from idseg.photo.head import Head, Reach, measure, reach, upright
 from idseg.photo.place import Placement, as_it_is, place
-from idseg.photo.sizes import PhotoSize, find_size, load_sizes
+from idseg.photo.size import PhotoSize
+from idseg.photo.sizes import find_size, load_sizes
 from idseg.types import BodyParts, Box, FaceMesh, HeadAngles, Person, Point, Size, Window
 
 ANATOMICAL = [size for size in load_sizes() if size.framing_is_rule]

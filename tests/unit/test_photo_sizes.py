@@ -7,7 +7,8 @@ import pytest
 from idseg.errors import OptionError
 from idseg.photo.background import parse_background
 from idseg.photo.output import format_of
-from idseg.photo.sizes import Band, PhotoSize, find_size, find_sizes, load_sizes, size_by_number
+from idseg.photo.size import Band, PhotoSize
+from idseg.photo.sizes import find_size, find_sizes, load_sizes, size_by_number
 
 SIZES = load_sizes()
 
