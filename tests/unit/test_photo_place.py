@@ -199,6 +199,20 @@ def test_measure_ignores_a_hand_beside_and_a_single_strand_above() -> None:
     assert measure(person, mesh, alpha, Window(0, 0, 260, 220)).hair_y == pytest.approx(-50, abs=1)
 
 
+@pytest.mark.parametrize("roll_deg", [0.0, 25.0])
+def test_measure_of_a_large_photo_is_that_of_the_small_one(roll_deg: float) -> None:
+    """A face of 1200 px is looked at in every fourth row; its hair is found to a three-hundredth of its width."""
+    person, mesh = _person(roll_deg)
+    rows, columns = np.mgrid[0:220, 0:220] + 0.5
+    turned = upright(np.stack((columns.ravel(), rows.ravel()), axis=1), (100.0, 100.0), roll_deg)
+    alpha = ((np.abs(turned[:, 0]) < 40) & (turned[:, 1] > -55)).reshape(220, 220).astype(np.float32)
+    small = measure(person, mesh, alpha, Window(0, 0, 220, 220))
+    large_mesh = FaceMesh(mesh.points * 15, 1.0)
+    large = measure(person, large_mesh, alpha.repeat(15, 0).repeat(15, 1), Window(0, 0, 3300, 3300))
+    assert large.hair_y / 15 == pytest.approx(small.hair_y, abs=1.0)
+    assert large.face_width == pytest.approx(15 * small.face_width)
+
+
 def test_measure_moves_with_the_window() -> None:
     person, mesh = _person()
     alpha = np.zeros((220, 220), np.float32)
