@@ -9,11 +9,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,58 +19,21 @@ import cv2
 import numpy as np
 
 from benchmarks.environment import Run
-from benchmarks.figures import HERE, Figure, Result
+from benchmarks.figures import Figure, Result
+from benchmarks.pose_labels import EXAMPLE_BOX, EXAMPLE_CLASSES, EXAMPLE_PARTS, Label, read_labels, read_points
 from idseg import pose
 from idseg.decode import decode
 from idseg.errors import PersonError
 from idseg.geometry import midpoint
 from idseg.pipeline import Options, Segmenter
-from idseg.types import BodyParts, BodyPose, Box, FacePose, PartName, Person, Point, Pose, Rgb
+from idseg.types import BodyParts, BodyPose, FacePose, PartName, Person, Point, Pose, Rgb
 
-LABELS = HERE / "labels" / "pose.csv"
-POINT_LABELS = HERE / "labels" / "points.csv"
 TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)
 """Known turns: clearly level, clearly tilted, and between."""
 SCALES = (0.35, 0.6, 1.8)
 _GEOMETRY_PHOTOS = 24
 _REFUSED = "refused"
 _EYES = "of the eyes' distance"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """One line of the labels; a value is ``sure`` without the ``~``."""
-
-    photo: str
-    face: str
-    roll: str
-    body: str
-    tilt: str
-    ears: str
-    shoulders: str
-
-    @property
-    def facepose(self) -> FacePose | None:
-        """The API's class; None for a three-quarter face."""
-        if self.face.startswith("Q"):
-            return None
-        base = FacePose.LEVEL_FRONTAL if self.face.startswith("F") else FacePose.LEVEL_PROFILE
-        return base if self.roll.startswith("0") else FacePose(base + 1)
-
-    @property
-    def bodypose(self) -> str | None:
-        """``"frontal"``, ``"turned"``, ``"side"``; None where it cannot be told."""
-        return {"F": "frontal", "S": "turned", "X": "side"}.get(self.body[0])
-
-    def sure(self, *columns: str) -> bool:
-        """Whether none of these columns is marked as unsure."""
-        return not any(getattr(self, column).endswith("~") for column in columns)
-
-
-def read_labels(path: Path = LABELS) -> list[Label]:
-    """All labels."""
-    with path.open(newline="") as file:
-        return [Label(**row) for row in csv.DictReader(file)]
 
 
 def measure(data: Path, threads: int, limit: int | None = None) -> Result:
@@ -208,15 +169,6 @@ def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
             )
 
 
-def read_points(path: Path = POINT_LABELS) -> dict[str, dict[PartName, tuple[float, float]]]:
-    """Points set by hand: photo → part → (x, y), pixels of the photo."""
-    points: dict[str, dict[PartName, tuple[float, float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            points.setdefault(row["photo"], {})[cast("PartName", row["part"])] = float(row["x"]), float(row["y"])
-    return points
-
-
 def point_figures(
     points: Mapping[str, Mapping[PartName, tuple[float, float]]], people: Mapping[str, Person]
 ) -> Iterator[Figure]:
@@ -347,23 +299,6 @@ def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtyp
         x, y = matrix @ np.array([a.x, a.y, 1.0])
         shares.append(math.hypot(b.x - x, b.y - y) / eyes)
     return shares
-
-
-EXAMPLE_BOX = Box(80, 116, 173, 226)
-EXAMPLE_PARTS = BodyParts(
-    left_ear=Point(80, 202, 0.8760631),
-    right_ear=Point(252, 206, 0.64241165),
-    left_eye=Point(125, 214, 0.95858794),
-    right_eye=Point(199, 216, 0.9648065),
-    nose_tip=Point(160, 265, 0.88654065),
-    left_mouth=Point(135, 300, 0.92905945),
-    right_mouth=Point(189, 301, 0.96665746),
-    right_shoulder=Point(344, 432, 0.25711855),
-    left_shoulder=Point(10, 431, 0.4777191),
-    neck=Point(173, 369, 0.7303297),
-)
-"""The example of the API's page, in its cut's frame."""
-EXAMPLE_CLASSES = (FacePose.LEVEL_FRONTAL, BodyPose.LEVEL_TURNED)
 
 
 def example_figures() -> Iterator[Figure]:

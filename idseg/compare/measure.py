@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from idseg.compare import align
+from idseg.compare.mattes import mask_iou, matte_blur, matte_shift, moved
 from idseg.compare.read import Answer, Outcome, Refusal
 from idseg.geometry import iou, midpoint
 from idseg.metrics import MatteErrors, matte_errors
@@ -23,13 +23,7 @@ from idseg.types import Alpha, Box, PartName, Point, Rgb, Size, Window
 Frame: TypeAlias = Literal["cut", "photo"]
 """Which picture a reply's face box and points are measured in. The API does not say; its example fits the cut."""
 
-_MATTE_SEARCH_PX = 12
-"""How far apart the two mattes are looked for, px."""
-_SIGMAS_PX = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
-_ENOUGH_BETTER = 0.9
-"""A blur counts only where it takes the squared difference below this share: two mattes always differ a little."""
 _UNSURE = (0.02, 0.98)
-_OPAQUE = 0.5
 LEAST_SCORE = 0.85
 """Correlation below which a registered cut counts as not found: another photo, a mirrored or turned one."""
 
@@ -184,70 +178,9 @@ def _matte(
         errors_band=matte_errors(b, a, band) if band.any() else None,
         iou=mask_iou(a, b),
         shift=shift,
-        blur_px=matte_blur(a, _moved(b, -shift[0], -shift[1])),
+        blur_px=matte_blur(a, moved(b, -shift[0], -shift[1])),
         pixels=a.size,
     )
-
-
-def mask_iou(a: Alpha, b: Alpha) -> float:
-    """Intersection over union of the pixels above 0.5; 1 where both are empty."""
-    one, other = a >= _OPAQUE, b >= _OPAQUE
-    union = int((one | other).sum())
-    return float((one & other).sum()) / union if union else 1.0
-
-
-def matte_shift(a: Alpha, b: Alpha) -> tuple[float, float]:
-    """(dx, dy) by which ``b`` lies further right and down than ``a``: where their edges correlate best.
-
-    Edges and not areas: where one matte has lost an arm, the rest of the outline still tells the shift. (0, 0) where a
-    matte is too small or plain to tell.
-    """
-    reach = min(_MATTE_SEARCH_PX, min(a.shape) // 4)
-    inner = _edges_of(a)[reach : a.shape[0] - reach, reach : a.shape[1] - reach]
-    if reach < 1 or float(inner.std()) < 1e-3:
-        return 0.0, 0.0
-    match = -cv2.matchTemplate(_edges_of(b), np.ascontiguousarray(inner), cv2.TM_CCOEFF_NORMED).astype(np.float64)
-    y, x = np.unravel_index(int(np.argmin(match)), match.shape)
-    dx, dy = float(x - reach), float(y - reach)
-    if 0 < x < match.shape[1] - 1 and 0 < y < match.shape[0] - 1:
-        dx += _valley(match[y, x - 1 : x + 2])
-        dy += _valley(match[y - 1 : y + 2, x])
-    return dx, dy
-
-
-def matte_blur(a: Alpha, b: Alpha) -> float:
-    """Sigma (px) of the Gaussian that takes the sharper matte to the softer one; > 0 where ``b`` is the softer."""
-    least, best = _ENOUGH_BETTER * _squared(a, b), 0.0
-    for sigma in _SIGMAS_PX:
-        for signed, sharp, soft in ((sigma, a, b), (-sigma, b, a)):
-            cost = _squared(cv2.GaussianBlur(sharp, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), soft)
-            if cost < least:
-                least, best = cost, signed
-    return best
-
-
-def _edges_of(alpha: Alpha) -> npt.NDArray[np.float32]:
-    """Strength of the matte's edges (H, W)."""
-    across, down = cv2.Sobel(alpha, cv2.CV_32F, 1, 0), cv2.Sobel(alpha, cv2.CV_32F, 0, 1)
-    return np.asarray(np.hypot(across, down), np.float32)
-
-
-def _squared(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic]) -> float:
-    return float(np.square(np.subtract(a, b, dtype=np.float64)).mean())
-
-
-def _valley(values: npt.NDArray[np.float64]) -> float:
-    """Vertex of the parabola through three values, as an offset from the middle one."""
-    bend = values[0] - 2 * values[1] + values[2]
-    return float(np.clip(0.5 * (values[0] - values[2]) / bend, -0.5, 0.5)) if bend > 0 else 0.0
-
-
-def _moved(alpha: Alpha, dx: float, dy: float) -> Alpha:
-    """A matte shifted by whole pixels (the rest of a shift is what it is), its edge repeated."""
-    matrix = np.array([[1.0, 0.0, round(dx)], [0.0, 1.0, round(dy)]])
-    size = Size(alpha.shape[1], alpha.shape[0])
-    moved = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return moved.astype(np.float32, copy=False)
 
 
 def _alpha(scoremap: npt.NDArray[np.uint8]) -> Alpha:

@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from benchmarks import environment, figures, peers, pose, tables, trend
+from benchmarks import environment, figures, peers, pose, pose_labels, tables, trend
 from benchmarks.figures import Figure, Result
 from benchmarks.published import PUBLISHED
 from benchmarks.sets import find_sets
@@ -267,7 +267,7 @@ def test_peers_without_files_are_left_out() -> None:
 
 
 def test_the_labels_are_whole() -> None:
-    labels = pose.read_labels()
+    labels = pose_labels.read_labels()
     assert len(labels) >= 120
     assert len({label.photo for label in labels}) == len(labels)
     for label in labels:
@@ -283,9 +283,9 @@ def test_the_labels_are_whole() -> None:
 
 
 def test_points_set_by_hand_are_of_labelled_photos() -> None:
-    points = pose.read_points()
+    points = pose_labels.read_points()
     assert len(points) >= 16
-    assert points.keys() <= {label.photo for label in pose.read_labels()}
+    assert points.keys() <= {label.photo for label in pose_labels.read_labels()}
     assert sum(map(len, points.values())) > 70
     for parts in points.values():  # left is the picture's
         assert parts["left_eye"][0] < parts["right_eye"][0]
@@ -304,17 +304,17 @@ def test_points_are_compared_with_those_set_by_hand(astronaut: Rgb) -> None:
 
 
 def person(rgb: Rgb, head: HeadAngles = HeadAngles(0, 0, 0)) -> Person:  # noqa: B008 - frozen
-    return Person(pose.EXAMPLE_BOX, 1.0, pose.EXAMPLE_PARTS, head)
+    return Person(pose_labels.EXAMPLE_BOX, 1.0, pose_labels.EXAMPLE_PARTS, head)
 
 
 def test_the_pages_example_is_right() -> None:
     assert [figure.value for figure in pose.example_figures()] == [1.0, 1.0]
-    assert pose.EXAMPLE_CLASSES == (1, 2)
+    assert pose_labels.EXAMPLE_CLASSES == (1, 2)
 
 
-def label(**values: str) -> pose.Label:
+def label(**values: str) -> pose_labels.Label:
     defaults = {"photo": "x", "face": "F", "roll": "0", "body": "F", "tilt": "0", "ears": "lr", "shoulders": "lr"}
-    return pose.Label(**{**defaults, **values})
+    return pose_labels.Label(**{**defaults, **values})
 
 
 def test_classes_are_counted_where_they_belong(astronaut: Rgb) -> None:
@@ -373,16 +373,16 @@ class Finder:
             points = {cast("PartName", pose._other(name)): point for name, point in points.items()}
         left, right = points["left_eye"], points["right_eye"]
         roll = float(np.degrees(np.arctan2(right.y - left.y, right.x - left.x)))
-        return Person(pose.EXAMPLE_BOX, 1.0, BodyParts(**points), HeadAngles(0.0, 0.0, roll))
+        return Person(pose_labels.EXAMPLE_BOX, 1.0, BodyParts(**points), HeadAngles(0.0, 0.0, roll))
 
 
-MARKS = {name: 30 + 22 * at for at, (name, _) in enumerate(pose.EXAMPLE_PARTS.items())}
+MARKS = {name: 30 + 22 * at for at, (name, _) in enumerate(pose_labels.EXAMPLE_PARTS.items())}
 
 
 def marked() -> Rgb:
     """A black picture with a disc of another grey at each of the example's points."""
     picture = np.zeros((440, 440, 3), np.uint8)
-    for name, point in pose.EXAMPLE_PARTS.items():
+    for name, point in pose_labels.EXAMPLE_PARTS.items():
         center = (round(point.x / 1.4 + 93), round(point.y / 1.4 + 14))
         cv2.circle(picture, center, 9, (MARKS[name],) * 3, -1)
     return picture

@@ -15,7 +15,8 @@ from benchmarks import known
 from benchmarks.known import Change, changed_reply
 from idseg import api
 from idseg.compare import Answer, Comparison, Refusal, compare, measure, parse, saved_responder, summarise, to_json
-from idseg.compare.measure import difference, mask_iou, matte_blur, matte_shift
+from idseg.compare.mattes import mask_iou, matte_blur, matte_shift
+from idseg.compare.measure import difference
 from idseg.compare.read import Outcome
 from idseg.compare.report import html
 from idseg.errors import OptionError
