@@ -36,7 +36,7 @@ Exit codes: 0 all answered · 2 wrong option · 3 a photo cannot be used · 4 no
 """
 
 _LAZY: dict[str, tuple[str, str]] = {
-    "batch": ("idseg.cli_batch:batch", "Cut out many photos: folders, globs, manifests; resumable, on all cores or on Ray."),
+    "batch": ("idseg.cli_batch:batch", "Cut out many photos: folders, globs, manifests; resumable, or on Ray."),
     "compare": ("idseg.cli_compare:compare", "Compare saved replies of the API with our answers; one HTML report."),
     "record": ("idseg.cli_compare:record", "Ask a service of the API about photos and save its replies."),
     "photo": ("idseg.cli_photo:photo", "Make finished ID photos: placed by a document's rules, and print sheets."),
