@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,10 +18,10 @@ from PIL import Image
 from idseg import __version__
 from idseg.server import page
 from idseg.server.settings import Settings
+from tests.server.browser import walk, workplace
 from tests.server.fakes import TWO_PEOPLE, fake_result, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
 
-HERE = Path(__file__).parent
 STATIC = page.STATIC
 MINE = {"x-idseg-page": __version__}
 
@@ -156,31 +155,13 @@ def test_every_refusal_has_words(open_live: Live) -> None:
 
 @pytest.fixture(scope="module")
 def seen(open_live: Live, live: Live, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """What a person sees: one walk through the page in headless Chromium, and the folder of downloads and screenshots.
-
-    ``IDSEG_PAGE_FOLDER`` keeps that folder.
-    """
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None or shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("chromium, node and npm are needed for the browser test")
-    folder = Path(os.environ.get("IDSEG_PAGE_FOLDER") or tmp_path_factory.mktemp("page"))
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", "playwright-core@1"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=90, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm took longer than 90 s")
-    if done.returncode:
-        pytest.skip(f"npm could not install playwright-core: {done.stderr.decode()[-200:]}")
-    shutil.copy(HERE / "page.mjs", folder)
+    """What a person sees: one walk through the page, and the folder of downloads and screenshots."""
+    folder = workplace(tmp_path_factory)
     (folder / "photo.png").write_bytes(photo_file())
     (folder / "two.png").write_bytes(picture(TWO_PEOPLE, (320, 400)))
     (folder / "large.png").write_bytes(picture((200, 180, 160), (4300, 900)))
     (folder / "photo.gif").write_bytes(picture(kind="GIF"))
-    walk = ["node", "page.mjs", chromium, open_live.url, live.url, API_KEY, SECRET_KEY, str(folder)]
-    done = subprocess.run(walk, cwd=folder, capture_output=True, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    result = walk("page.mjs", folder, open_live.url, live.url, API_KEY, SECRET_KEY)
     return result, folder
 
 

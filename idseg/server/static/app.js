@@ -4,6 +4,7 @@ import { TEXT, firstLanguage } from "./text.js";
 import { bytesOf, colorOf, draw, fitting, onBackground, pixelsOf, pngOf } from "./picture.js";
 import { drawOver } from "./drawing.js";
 import { openCamera } from "./camera.js";
+import * as idPhoto from "./photo.js";
 
 const $ = (id) => document.getElementById(id);
 const SECTIONS = ["login", "start", "working", "problem", "result"];
@@ -31,6 +32,7 @@ function speak() {
   $("note").textContent = state.scaled ? text.scaled(state.scaled.from, state.scaled.to) : "";
   if (state.problem) showProblem();
   if (state.result) showResult();
+  idPhoto.speak(state.language);
 }
 
 function setTheme(theme) {
@@ -60,6 +62,12 @@ async function signIn(event) {
   $("main").focus();
 }
 
+function post(path, photo, signal) {
+  const headers = { "x-idseg-page": state.server.version, "content-type": "application/octet-stream" };
+  if (state.token) headers.authorization = `Bearer ${state.token}`;
+  return fetch(path, { method: "POST", headers, body: photo, signal });
+}
+
 async function send(file) {
   forget();
   state.photoUrl = URL.createObjectURL(file);
@@ -67,11 +75,9 @@ async function send(file) {
   show("working");
   const { blob, scaled } = await fitting(file, state.server.max_file_bytes);
   state.scaled = scaled;
-  const headers = { "x-idseg-page": state.server.version, "content-type": "application/octet-stream" };
-  if (state.token) headers.authorization = `Bearer ${state.token}`;
   let reply;
   try {
-    const answer = await fetch("/page/photo", { method: "POST", headers, body: blob });
+    const answer = await post("/page/photo", blob);
     reply = await answer.json();
   } catch {
     reply = { error_code: "–", error_detail: { reason: "network" } };
@@ -108,9 +114,11 @@ async function receive(reply, sent) {
   show("result");
   speak();
   $("result").focus();
+  idPhoto.begin(sent);
 }
 
 function forget() {
+  idPhoto.forget();
   if (state.photoUrl) URL.revokeObjectURL(state.photoUrl);
   for (const url of Object.values(state.result?.urls ?? {})) URL.revokeObjectURL(url);
   Object.assign(state, { photoUrl: "", problem: null, result: null, scaled: null });
@@ -282,6 +290,7 @@ document.addEventListener("paste", (event) => {
   if (file && ["start", "problem", "result"].includes(state.section)) send(file);
 });
 
+idPhoto.setUp(post, save);
 setTheme(localStorage.getItem("idseg-theme") ?? "system");
 speak();
 state.server = await fetch("/page/settings").then((answer) => answer.json()).catch(() => null);
