@@ -68,10 +68,10 @@ def main(data: Path, results: Path, limit: int, refine: str, found: bool, pictur
             run.add(*_alarm_figures("found", _judge_found(segmenter, data / "photos")))
         else:
             _measure(run, segmenter, data / "photos", limit, pictures)
-    run.notes.append(
-        "`good` was picked by eye from AI-made portraits: alarms there are false as far as an eye can tell. The limits of "
-        "the rules were set while looking at photos of the same folders; `found` was among them."
-    )
+    run.notes += [
+        "`good` was picked by eye from AI-made portraits: alarms there are false as far as an eye can tell.",
+        "The limits of the rules were set while looking at photos of the same folders; `found` was among them.",
+    ]
     result = run.result()
     click.echo(figures.write(result, results))
     click.echo(_table(result))
