@@ -139,16 +139,10 @@ def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
         )
     level = [(label, person) for label, person in found if label.tilt == "0"]
     if level:
-        shoulders = [abs(_classes(person).shoulders.tilt_deg) for _, person in level]
-        yield Figure(
-            "idseg",
-            "labelled, sure level shoulders",
-            "|shoulder tilt|",
-            "p95",
-            float(np.percentile(shoulders, 95)),
-            "degrees",
-            len(level),
-        )
+        tilts = [abs(_classes(person).shoulders.tilt_deg) for _, person in level]
+        on = "labelled, sure level shoulders"
+        yield Figure("idseg", on, "|shoulder tilt|", "median", float(np.median(tilts)), "degrees", len(level))
+        yield Figure("idseg", on, "|shoulder tilt|", "p95", float(np.percentile(tilts, 95)), "degrees", len(level))
     for part, column in (("ear", "ears"), ("shoulder", "shoulders")):
         scores = [
             (getattr(person.parts, f"{side}_{part}").score, side[0] in getattr(label, column))
