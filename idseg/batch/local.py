@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -138,7 +138,8 @@ class Pool:
         context = get_context("spawn")  # fork copies locks that ONNX Runtime's and MediaPipe's threads hold
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._work), name="idseg-batch", daemon=True)
-        process.start()
+        with _sigint_held_back():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -232,6 +233,19 @@ def _work(pipe: connection.Connection[Any, Any], work: Work) -> None:
     except (EOFError, OSError):
         pass  # the parent has no more photos for us, or is gone
     os._exit(0)  # MediaPipe's close can hang after a graph that failed
+
+
+@contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """What is started meanwhile never gets Ctrl-C, not even before it can say that it does not want it."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_signals_to_the_parent() -> None:
