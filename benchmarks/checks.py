@@ -57,12 +57,12 @@ _Counts = dict[str, Counter[str]]
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=figures.RESULTS, show_default=True)
 @click.option("--limit", type=int, default=1000, help="Good photos, at most.")
 @click.option("--refine", default="net", show_default=True, help="How hair is refined in the placement table.")
-@click.option("--found", is_flag=True, help="Only the photos that break a rule by nature; writes checks-found.json.")
+@click.option("--found", is_flag=True, help="Only the photos that break a rule by nature; writes checksfound.json.")
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="Where to keep the finished photos.")
 def main(data: Path, results: Path, limit: int, refine: str, found: bool, pictures: Path | None) -> None:
     """Measure and write ``results/checks.json``."""
     pin(2)
-    run = Run("checks-found" if found else "checks", 2, {"limit": limit, "refine": refine, "sizes": list(_SIZES)})
+    run = Run("checksfound" if found else "checks", 2, {"limit": limit, "refine": refine, "sizes": list(_SIZES)})
     with Segmenter(Options(refine=refine)) as segmenter:  # type: ignore[arg-type]
         if found:
             run.add(*_alarm_figures("found", _judge_found(segmenter, data / "photos")))
