@@ -151,7 +151,7 @@ function query(more = {}) {
 function ask() {
   clearTimeout(state.timer);
   state.asking?.abort();
-  state.asking = new AbortController();
+  Object.assign(state, { asking: new AbortController(), problem: null });
   const { signal } = state.asking;
   $("id-photo").setAttribute("aria-busy", "true");
   $("id-status").textContent = words().working;
@@ -225,17 +225,18 @@ function show() {
   if (!reply) return;
   const { format, kb } = reply.photo.file;
   $("id-save").textContent = words().save(format, kb < 10 ? kb : Math.round(kb));
-  $("id-about").textContent = [lacks(reply.photo), words().unretouched].filter(Boolean).join(" ");
+  $("id-about").textContent = [...lacks(reply.photo), words().unretouched].join(words().between);
   preview();
   checks();
 }
 
 function lacks(photo) {
-  return [Object.keys(photo.lacks_mm).length ? words().warnings.lacks : "", photo.scaled > 1.05 ? words().warnings.enlarged : ""].filter(Boolean).join(" ");
+  return [Object.keys(photo.lacks_mm).length && words().warnings.lacks, photo.scaled > 1.05 && words().warnings.enlarged].filter(Boolean);
 }
 
 function complain({ reason, message, persons }) {
   const [title, why, todo] = reason === "option" ? [words().option[0], message, words().option[1]] : (TEXT[state.language].problems[reason] ?? TEXT[state.language].problems.internal);
+  $("id-retry").hidden = reason === "option"; // the same would be refused again
   const lines = [made("strong", { textContent: title }), why.replace("{persons}", persons ?? ""), todo];
   $("id-problem-text").replaceChildren(...lines.map((line) => made("span", {}, line)));
 }
