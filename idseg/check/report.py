@@ -240,14 +240,17 @@ def _inside(placement: Placement) -> Iterator[RuleReport]:
 
 
 def _shoulders(result: Result) -> RuleReport:
-    """By the matte's outline; by the pose model's points where the outline does not show both shoulders."""
-    parts = result.person.parts
+    """By the matte's outline. Where it does not show both shoulders the pose model's points can only find fault: they
+    lie level too often to be believed when they do."""
     slope = measures.shoulder_slope_deg(result.alpha, result.window, result.person.face_box)
     if slope is not None:
         return _judged("shoulders_level", RULES["shoulders_level"], slope)
+    parts = result.person.parts
     if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:
-        return _judged("shoulders_level", RULES["shoulders_level"], result.pose.shoulders.tilt_deg)
-    return _unknown("shoulders_level", "the shoulders are not seen well enough")
+        report = _judged("shoulders_level", RULES["shoulders_level"], result.pose.shoulders.tilt_deg)
+        if report.status != "pass":
+            return report
+    return _unknown("shoulders_level", "both shoulders are not seen well enough")
 
 
 _FACE_RULES = (

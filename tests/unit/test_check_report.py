@@ -19,7 +19,7 @@ from idseg.photo.background import parse_background
 from idseg.photo.finish import finish
 from idseg.photo.sizes import find_size
 from idseg.result import Result
-from idseg.types import HeadAngles, Window
+from idseg.types import HeadAngles, Point, Window
 from tests.unit import photo_person as drawn
 
 SIZE = find_size("icao")
@@ -100,6 +100,20 @@ def test_no_mesh_means_unknown_not_pass() -> None:
     report = check(changed(person=dataclasses.replace(good().person, mesh=None)), SIZE)
     for rule in ("eyes_open", "mouth_closed", "eyes_clear", "sharp", "even_light", "resolution", "head_height"):
         assert status(report, rule) == "unknown"
+
+
+def test_shoulders_that_are_not_seen_are_not_called_level() -> None:
+    """The drawing is cut at the chin's sides: no outline, and the points alone are not believed when they lie level."""
+    report = check(drawn.result(cut=Window(200, 0, 200, 800)), SIZE)
+    assert status(report, "shoulders_level") == "unknown"
+    parts = good().person.parts
+    low = dataclasses.replace(parts, right_shoulder=Point(470, 560, 0.95))
+    person = dataclasses.replace(good().person, parts=low)
+    shoulders = dataclasses.replace(good().pose.shoulders, tilt_deg=15.0)
+    pose = dataclasses.replace(good().pose, shoulders=shoulders)
+    cut = drawn.result(cut=Window(200, 0, 200, 800))
+    crooked = dataclasses.replace(cut, person=person, pose=pose)
+    assert status(check(crooked, SIZE), "shoulders_level") == "fail"
 
 
 def test_covered_eyes_are_not_called_open() -> None:
