@@ -221,7 +221,7 @@ def load(server: Server, callers: Sequence[Caller], seconds: float) -> Tally:
         with lock:
             total.add(mine)
 
-    threads = [threading.Thread(target=work, args=(caller,)) for caller in callers]
+    threads = [threading.Thread(target=work, args=(caller,), daemon=True) for caller in callers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -316,11 +316,13 @@ def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
         nonlocal done, mixed_up
         while done < requests:
             tally = caller.run(time.perf_counter() + 0.001)
+            if tally.lost and server.process.poll() is not None:
+                return  # nobody is there any more
             with lock:
                 done += len(tally.times_s)
                 mixed_up += tally.mixed_up
 
-    threads = [threading.Thread(target=work, args=(caller,)) for caller in callers]
+    threads = [threading.Thread(target=work, args=(caller,), daemon=True) for caller in callers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
