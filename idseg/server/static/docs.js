@@ -24,7 +24,8 @@ function table(rows) {
 }
 
 function fields(operation) {
-  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, typeOf(one.schema), one.required ? "required" : ""]);
+  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, one.description ?? typeOf(one.schema), one.required ? "required" : ""]);
+  if (operation.requestBody?.description) rows.push(["body", "", operation.requestBody.description, "required"]);
   for (const [kind, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
     for (const [name, one] of Object.entries(schema.properties ?? {})) {
       rows.push([name, kind, one.description ?? typeOf(one), schema.required?.includes(name) ? "required" : ""]);
@@ -57,6 +58,7 @@ document.getElementById("example").textContent = [
   `TOKEN=$(curl -s '${location.origin}/oauth/2.0/token?grant_type=client_credentials&client_id=API_KEY&client_secret=SECRET_KEY' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
   `base64 -w0 selfie.jpg > selfie.b64`,
   `curl -s '${location.origin}/rest/2.0/image-classify/v1/body_seg_photo?access_token='$TOKEN --data-urlencode image@selfie.b64`,
+  `curl -s --data-binary @selfie.jpg '${location.origin}/v1/photo/file?size=us-visa&access_token='$TOKEN -o visa.jpg`,
 ].join("\n");
 document.getElementById("operations").append(
   ...Object.entries(document_.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => show(path, method, operation))),
