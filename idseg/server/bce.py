@@ -81,7 +81,10 @@ def _check_time(credential: Credential, now: float) -> None:
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise SignatureError("the query has more than 100 parameters") from None
     return [(name, value) for name, value in pairs if name.lower() != "authorization"]
 
 

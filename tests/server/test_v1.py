@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import io
 import json
 import socket
@@ -34,7 +36,7 @@ from tests.server.fakes import (
     FakeSegmenter,
     picture,
 )
-from tests.server.live import FAKE_APP, Live, running
+from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
 
 SEGMENT = FakeSegmenter()
 PHOTO = picture(size=(400, 500))
@@ -358,6 +360,24 @@ def test_with_keys_a_token_is_needed(live: Live, token: str) -> None:
     assert post(live, path, headers={"authorization": f"Bearer {token}"}).status_code == 200
     assert httpx.get(live.url + "/v1/sizes", trust_env=False).status_code == 200
     assert token not in live.log_text()
+
+
+def signed(query: str) -> dict[str, str]:
+    """Headers of a bce-auth-v1 signature over the host and the date."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    scope = f"bce-auth-v1/{API_KEY}/{stamp}/1800"
+    pairs = "&".join(sorted(query.split("&")))
+    text = f"POST\n/v1/check\n{pairs}\nhost:localhost\nx-bce-date:{stamp.replace(':', '%3A')}"
+    signing_key = hmac.new(SECRET_KEY.encode(), scope.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {"authorization": f"{scope}/host;x-bce-date/{signature}", "x-bce-date": stamp, "host": "localhost"}
+
+
+def test_a_signature_holds_for_its_own_query(live: Live) -> None:
+    assert post(live, CHECK, headers=signed("size=cn-1inch")).status_code == 200
+    assert error_of(post(live, CHECK, headers=signed("size=cn-2inch"))) == (401, "signature")
+    many = "&".join(["x=1"] * 101)
+    assert error_of(post(live, f"/v1/check?{many}", headers=signed(many))) == (401, "signature")
 
 
 def burst(live: Live, count: int) -> list[httpx.Response]:
