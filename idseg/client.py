@@ -99,17 +99,25 @@ class ApiError(ClientError):
 class AuthorizationError(ApiError):
     """The keys or the token do not let this through."""
 
+    reason: ClassVar[str] = "api_authorization"
+
 
 class LimitError(ApiError):
     """Too many, too fast, or too many today."""
+
+    reason: ClassVar[str] = "api_limit"
 
 
 class ServiceError(ApiError):
     """The service is at fault, or not there."""
 
+    reason: ClassVar[str] = "api_service"
+
 
 class PhotoError(ApiError):
     """This photo, or how it was sent."""
+
+    reason: ClassVar[str] = "api_photo"
 
 
 _KINDS: Final[dict[int, type[ApiError]]] = {
