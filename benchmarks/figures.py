@@ -16,7 +16,7 @@ RESULTS = HERE / "results"
 SCHEMA = HERE / "results.schema.json"
 FORMAT = 1
 
-Statistic: TypeAlias = Literal["mean", "median", "p95", "most", "share", "count", "value"]
+Statistic: TypeAlias = Literal["mean", "median", "p95", "least", "most", "share", "count", "value"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ The text stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,10 +37,23 @@ def update(results: Mapping[str, Result], readme: Path = README) -> None:
         plot_speed(results["speed"], RESULTS / "speed.svg")
     if "quality" in results:
         plot_quality(results["quality"], RESULTS / "quality.svg")
-    readme.write_text(filled(readme.read_text(), results, trend.read()))
+    readme.write_text(filled(readme.read_text(), results, trend.read(), read_matting()))
 
 
-def filled(text: str, results: Mapping[str, Result], lines: Sequence[trend.Row]) -> str:
+def read_matting(path: Path = RESULTS / "matting.json") -> Mapping[str, Any] | None:
+    """The result of matting.py, which has a format of its own; None where there is none."""
+    if not path.exists():
+        return None
+    found: Mapping[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def filled(
+    text: str,
+    results: Mapping[str, Result],
+    lines: Sequence[trend.Row],
+    matting: Mapping[str, Any] | None = None,
+) -> str:
     """The README with every block made anew; a block whose benchmark has no result says so."""
     makers = {
         "quality": quality_tables,
@@ -53,6 +67,8 @@ def filled(text: str, results: Mapping[str, Result], lines: Sequence[trend.Row])
         name = found.group(1)
         if name == "trend":
             body = trend_table(lines)
+        elif name == "matting" and matting is not None:
+            body = "\n".join(matting_tables(matting))
         elif name in results:
             body = "\n".join([_about(results[name]), "", *makers[name](results[name]), *_notes(results[name])])
         else:
@@ -100,6 +116,35 @@ def number(value: float | None) -> str:
 def _ordered(figures: Iterable[Figure], key: str) -> list[str]:
     """The different values of a field, in the order of their first figure."""
     return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))
+
+
+def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
+    """What ``python -m benchmarks.matting`` measured: the nets on ``val`` and on the held-out photos, and times."""
+    place, val = found["environment"], found["val"]
+    load = number(place["load_average"][0])
+    yield f"*{place['date']}; {place['machine']}, {place['threads']} threads, load {load} before.*\n"
+    yield f"**val**, {val['pictures']} pictures: mean (median)\n"
+    names = {"mad": "MAD", "mse": "MSE", "grad": "Grad", "sad": "SAD", "conn": "Conn"}
+    rows = [
+        [name, *(f"{number(method['mean'][key])} ({number(method['median'][key])})" for key in names)]
+        for name, method in val["methods"].items()
+    ]
+    yield table(["", *names.values()], rows)
+    yield "\n**held-out**: mean MAD to the label\n"
+    methods = found["held_out"]
+    groups = list(next(iter(methods.values()))["groups"])
+    first = next(iter(methods.values()))["groups"]
+    yield table(
+        ["", "photos", *methods],
+        (
+            [
+                group.replace("_", " "),
+                str(first[group]["photos"]),
+                *(number(m["groups"][group]["mean"]) for m in methods.values()),
+            ]
+            for group in groups
+        ),
+    )
 
 
 def quality_tables(result: Result) -> Iterator[str]:
@@ -175,27 +220,37 @@ def speed_tables(result: Result) -> Iterator[str]:
     """Stages by size, cold starts, photos a second, peers."""
     sizes = [f"{size:g} MP" for size in result.settings["sizes_mp"]]
     stages = [figure for figure in result.figures if figure.on in sizes and figure.measure == "time"]
-    yield "**Warm, ms: median (95 %)**\n"
+    yield "**Warm, ms: median (95 %), least**\n"
     subjects = _ordered(stages, "subject")
     rows = [[subject, *(_median_p95(result, subject, size) for size in sizes)] for subject in subjects]
     cuts = [f"{result.named('cut', size, 'size', 'value') or 0:.2f}" for size in sizes]
-    yield table(["", *sizes], [*rows, ["size of the cut, MP", *cuts]])
+    cpu = [number(result.named("photo to result", size, "CPU time, all threads", "median")) for size in sizes]
+    yield table(
+        ["", *sizes], [*rows, ["photo to result, CPU time of all threads", *cpu], ["size of the cut, MP", *cuts]]
+    )
     yield "\n![Time by megapixels](results/speed.svg)\n"
     yield "**New processes, ms**\n"
     cold = _ordered([figure for figure in result.figures if figure.on == "cold start"], "subject")
-    yield table(["", "median (95 %)"], ([subject, _median_p95(result, subject, "cold start")] for subject in cold))
+    cpu_of = {s: number(result.named(s, "cold start", "CPU time, all threads", "median")) for s in cold}
+    yield table(
+        ["", "median (95 %), least", "CPU time"],
+        ([subject, _median_p95(result, subject, "cold start"), cpu_of[subject]] for subject in cold),
+    )
     yield "\n**Photos a second, 1 MP**\n"
     flow = [figure for figure in result.figures if figure.measure == "throughput"]
     yield table(["", "photos/s"], ([figure.subject, number(figure.value)] for figure in flow))
     on = "matte of 600x840"
     yield "\n**Mattes of a 600 × 840 cut, all in one process in turn, ms**\n"
     methods = _ordered([figure for figure in result.figures if figure.on == on], "subject")
-    yield table(["", "median (95 %)"], ([subject, _median_p95(result, subject, on)] for subject in methods))
+    yield table(["", "median (95 %), least"], ([subject, _median_p95(result, subject, on)] for subject in methods))
 
 
 def _median_p95(result: Result, subject: str, on: str) -> str:
     median = result.named(subject, on, "time", "median")
-    return "–" if median is None else f"{number(median)} ({number(result.named(subject, on, 'time', 'p95'))})"
+    if median is None:
+        return "–"
+    p95, least = (number(result.named(subject, on, "time", statistic)) for statistic in ("p95", "least"))
+    return f"{number(median)} ({p95}), {least}"
 
 
 def memory_table(result: Result) -> Iterator[str]:
