@@ -16,6 +16,8 @@ from benchmarks.figures import HERE, RESULTS, Figure, Result
 
 README = HERE / "README.md"
 _ERRORS = ("MAD", "MSE", "Grad", "SAD", "Conn", "MAD in the unknown band")
+_QUIET = 0.7
+"""Load for each core up to which a machine counts as quiet."""
 _TREND_LENGTH = 6
 """Commits in the trend table."""
 _HEADLINES = (
@@ -84,7 +86,18 @@ def _about(result: Result) -> str:
     return (
         f"*{result.date}, commit {trend.short(result)}; {place['machine']}, {place['threads']} threads of "
         f"{place['cores']} cores, load {place['load_average'][0]} before; Python {place['python']}, {versions}; "
-        f"{result.seconds:.0f} s.*"
+        f"{result.seconds:.0f} s.*{_busy(place)}"
+    )
+
+
+def _busy(place: Mapping[str, Any]) -> str:
+    """A warning where other programs had the machine."""
+    load, cores = place["load_average"][0], place["cores"]
+    if load <= _QUIET * cores:
+        return ""
+    return (
+        f"\n\n**A busy machine: {number(load)} programs wanted its {cores} cores. Times by the clock are several times those "
+        "of a quiet one; CPU times and sizes are not.**"
     )
 
 
