@@ -76,3 +76,10 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
     assert "old" not in text
     assert "| 4 clients | 1.50 | 0.20 | 0.30 | 0.30 | 3 | 7 | 0 | 0 | 0 | 1 |" in text
     assert "* soak, memory at the end: 5 MiB" in text
+
+
+def test_the_readme_is_made_from_the_saved_run(tmp_path: Path) -> None:
+    copy = tmp_path / "README.md"
+    copy.write_text(server.README.read_text(encoding="utf-8"), encoding="utf-8")
+    server.into_readme(figures.read(figures.RESULTS / "server.json"), copy)
+    assert copy.read_text(encoding="utf-8") == server.README.read_text(encoding="utf-8")
