@@ -96,8 +96,8 @@ def _busy(place: Mapping[str, Any]) -> str:
     if load <= _QUIET * cores:
         return ""
     return (
-        f"\n\n**A busy machine: {number(load)} programs wanted its {cores} cores. Times by the clock are several times those "
-        "of a quiet one; CPU times and sizes are not.**"
+        f"\n\n**A busy machine: {number(load)} programs wanted its {cores} cores. Times by the clock are several times "
+        "those of a quiet one; CPU times and sizes are not.**"
     )
 
 
