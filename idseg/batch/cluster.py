@@ -126,7 +126,8 @@ def _started(options: LocalOptions, address: str | None) -> Any:
         _check_address(address or os.environ.get("RAY_ADDRESS", ""))
         with _own_signals():
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="error", **cores)
+                # "local": without it Ray joins whatever cluster was last started on this machine
+                ray.init(address="local" if ours else address, log_to_driver=False, logging_level="error", **cores)
             except ConnectionError as error:
                 place = address or os.environ.get("RAY_ADDRESS")
                 raise ProviderError(
