@@ -1,9 +1,8 @@
 """How good the mattes and the foreground colours are, ours beside peers', on every set that is on the disk.
 
-SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Labels of ``held-out``
-were made with ISNet and closed form, so no peer that is built on ISNet is judged by them. Methods that take seconds for
-a picture are measured on the first few of ``val`` only, beside all others once more. How long all of them take
-is for speed.py to measure.
+SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Methods that take
+seconds for a picture are measured on the first few of ``val`` only, beside all others once more. How long all of them
+take is for speed.py to measure; the held-out photos are matting.py's.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ _UNITS = {"sad": "thousand px", "mad": "of 1", "mse": "of 1", "grad": "thousand"
 _NAMES = {"sad": "SAD", "mad": "MAD", "mse": "MSE", "grad": "Grad", "conn": "Conn"}
 _SLOW_PICTURES = 6
 """Pictures for methods that take seconds each."""
-_LABELLED_BY_ISNET = ("held-out",)
 _COLOUR_PICTURES = 24
 
 Colours = Callable[[Rgb, Alpha], Rgb]
@@ -51,7 +49,7 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, ea
     methods = [peer for peer in peers(files, threads) if earlier is None or peer.ours]
     sets = {name: samples[:limit] for name, samples in find_sets(data).items()}
     for name, samples in sets.items():
-        fast = [peer for peer in methods if not peer.slow and _may_judge(name, peer)]
+        fast = [peer for peer in methods if not peer.slow]
         run.add(*_measure_set(name, samples, fast))
     slow = [peer for peer in methods if peer.slow]
     if (slow or earlier is not None) and "val" in sets:
@@ -64,16 +62,12 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, ea
     )
     if earlier is not None:
         kept = [figure for figure in earlier.figures if figure.origin == "measured" and not is_ours(figure.subject)]
-        run.add(*(figure for figure in kept if figure.measure != "foreground error"))
+        run.add(*(figure for figure in kept if figure.on.split(",")[0] in sets))
         run.notes.append(f"figures of peers are those of the run of {earlier.date}, on the same pictures")
     absent = [name for name in ("P3M-500-P", "P3M-500-NP", "PPM-100", "AIM-500") if name not in sets]
     if absent:
         run.notes.append(f"not on this disk, so not measured: {', '.join(absent)}")
     return run.result()
-
-
-def _may_judge(on: str, peer: Peer) -> bool:
-    return on not in _LABELLED_BY_ISNET or "ISNet" not in peer.name
 
 
 def _measure_set(on: str, samples: Sequence[Sample], methods: Sequence[Peer]) -> Iterable[Figure]:

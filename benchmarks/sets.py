@@ -4,7 +4,6 @@
 set      folder under --data                     layout
 ======== ======================================= ==============================================================
 val      ``val/``                                NAME.jpg + NAME.png, composites whose alpha is exact
-held-out ``photos/{faker,sfhq,facechain}/``      NAME.jpg + NAME.png; labels made with ISNet and closed form
 P3M      ``P3M-10k/validation/P3M-500-{P,NP}/``  ``blurred_image|original_image``, ``mask``, ``trimap`` (also
                                                  ``validation1`` and ``validation2``, as in its authors' code)
 PPM-100  ``PPM-100/``                            ``image``, ``matte`` (PaddleSeg's copy: ``val/fg``, ``val/alpha``)
@@ -24,7 +23,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.matting import held_out
 from idseg.decode import DecodeLimits, decode
 from idseg.types import Alpha, Rgb
 
@@ -82,12 +80,6 @@ def find_sets(data: Path) -> dict[str, list[Sample]]:
     """All sets that lie under ``data``, by name; a set without pictures is left out."""
     found = {
         "val": _beside(data / "val"),
-        "held-out": [
-            sample
-            for kind in ("faker", "sfhq", "facechain")
-            for sample in _beside(data / "photos" / kind)
-            if held_out(sample.name)
-        ],
         "P3M-500-P": _first(
             _folders(data / place, "blurred_image", "mask")
             for place in ("P3M-10k/validation/P3M-500-P", "P3M-10k/validation1", "P3M-500-P")

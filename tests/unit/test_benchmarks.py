@@ -466,7 +466,7 @@ def test_options_reach_the_benchmarks_as_they_were_given() -> None:
     assert files.onnx == {"mine": (Path("nets/a.onnx"), "modnet")}
 
 
-def test_peers_figures_may_be_kept_for_the_same_pictures_only(tmp_path: Path) -> None:
+def test_peers_figures_may_be_kept_for_the_same_pictures_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import quality
 
     run = environment.Run("quality", 2, {"limit": 3})
@@ -477,6 +477,11 @@ def test_peers_figures_may_be_kept_for_the_same_pictures_only(tmp_path: Path) ->
     earlier = run.result()
     with pytest.raises(ValueError, match="limit 3"):
         quality.measure(tmp_path, peers.Files(), 1, limit=4, earlier=earlier)
+    monkeypatch.setattr(quality, "peers", lambda files, threads: iter(()))
+    assert not [
+        f for f in quality.measure(tmp_path, peers.Files(), 1, limit=3, earlier=earlier).figures if f.count == 3
+    ]
+    monkeypatch.setattr(quality, "find_sets", lambda data: {"val": []})
     kept = quality.measure(tmp_path, peers.Files(), 1, limit=3, earlier=earlier)
     assert [figure.subject for figure in kept.figures if figure.origin == "measured"] == ["ISNet"]
     assert any(earlier.date in note for note in kept.notes)
