@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from idseg.types import Box, HeadAngles, Points, Size
+from idseg.types import Box, HeadAngles, Points
 
 
 def iou(a: Box, b: Box) -> float:
@@ -32,19 +32,6 @@ def wrap_deg(angle: float) -> float:
 def midpoint(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
     """The point half way between two."""
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
-
-
-def turn_points(points: Points, quarter_turns: int, size: Size) -> Points:
-    """Where points of a picture of ``size`` lie after ``quarter_turns`` clockwise quarter turns of the picture.
-
-    Only the first two columns change; ``quarter_turns`` may be any integer.
-    """
-    turned = np.array(points, dtype=np.float64)
-    width, height = size
-    for _ in range(quarter_turns % 4):
-        turned[..., 0], turned[..., 1] = height - turned[..., 1], turned[..., 0].copy()
-        width, height = height, width
-    return turned
 
 
 def head_angles(right: Points, down: Points) -> HeadAngles:

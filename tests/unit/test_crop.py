@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.pose_labels import EXAMPLE_BOX as FACE_BOX
+from benchmarks.pose_labels import EXAMPLE_PARTS as PARTS
 from idseg.crop import CropOptions, Head, head_extent, inside, paste, take, window
 from idseg.errors import OptionError
 from idseg.types import Box, Size, Window
-
-from .example import FACE_BOX, PARTS
 
 PHOTO = Size(2000, 3000)
 WINDOWS = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), st.integers(1, 50), st.integers(1, 50))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idseg.geometry import head_angles, iou, slope_deg, turn_points, wrap_deg
-from idseg.types import Box, Points, Size
+from idseg.geometry import head_angles, iou, slope_deg, wrap_deg
+from idseg.types import Box, Points
 
 ANGLE = st.floats(-60, 60)
 
@@ -64,15 +64,6 @@ def test_mirroring_negates_yaw_and_roll(yaw: float, pitch: float, roll: float) -
 def test_iou(a: Box, b: Box, expected: float) -> None:
     assert iou(a, b) == pytest.approx(expected)
     assert iou(b, a) == pytest.approx(expected)
-
-
-@given(turns=st.integers(-8, 8))
-def test_turned_points_follow_the_pixels(turns: int) -> None:
-    picture = np.arange(5 * 7).reshape(5, 7)
-    row, column = 3, 1
-    turned = np.rot90(picture, -turns)
-    x, y = turn_points(np.array([[column + 0.5, row + 0.5]]), turns, Size(7, 5))[0]
-    assert turned[int(y), int(x)] == picture[row, column]
 
 
 @given(angle=st.floats(-1e4, 1e4))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from benchmarks.pose_labels import EXAMPLE_BOX as FACE_BOX
+from benchmarks.pose_labels import EXAMPLE_PARTS as PARTS
 from idseg.pose import RULES, bodypose, classify, head_from_parts, shoulder_angles
 from idseg.types import BodyParts, BodyPose, Box, FacePose, HeadAngles, Point, ShoulderAngles
-
-from .example import FACE_BOX, PARTS
 
 
 def turned(parts: BodyParts, deg: float) -> BodyParts:
