@@ -1,4 +1,4 @@
-"""python -m scripts.train --config scripts/train/configs/NAME.toml [--stage coarse refine export eval]"""
+"""python -m scripts.train --config scripts/train/configs/NAME.toml [--stage coarse coarse-tune ...]"""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -16,7 +16,10 @@ import torch
 from scripts.train import coarse, export, publish, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-STAGES = ("coarse", "coarse-tune", "export-coarse", "refine", "export-refine", "publish")
+COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine")
+REFINE_STAGES = ("refine", "refine-fine")
+"""Each goes on from the averaged weights of the one before; a config may leave out all but the first."""
+STAGES = (*COARSE_STAGES, "export-coarse", *REFINE_STAGES, "export-refine", "publish")
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -39,27 +42,41 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
     exclude = set(config["exclude"])
     coarse_file, refine_file = runs / "portrait-coarse.onnx", runs / "portrait-refine.onnx"
     for stage in stages:
-        if stage == "coarse":
-            coarse.train(coarse.CoarseConfig(**config["coarse"]), root, runs, exclude, limit)
-        elif stage == "coarse-tune":
-            tune = coarse.CoarseConfig(**config["coarse-tune"])
-            coarse.train(tune, root, runs, exclude, limit, name=stage, start=runs / "coarse.pt")
+        if stage in COARSE_STAGES and stage in config:
+            start = before(config, COARSE_STAGES, stage, runs)
+            table = coarse.CoarseConfig(**config[stage])
+            coarse.train(table, root, runs, exclude, limit, name=stage, start=start)
+        elif stage in REFINE_STAGES and stage in config:
+            start = before(config, REFINE_STAGES, stage, runs)
+            finer = refine.RefineConfig(**config[stage])
+            refine.train(finer, root, runs, coarse_file, exclude, limit, name=stage, start=start)
         elif stage == "export-coarse":
-            coarse_net = PublishedCoarse(coarse.averaged_net(runs / "coarse-tune.pt"))
-            width, height = config["coarse-tune"]["shapes"][0]
+            last = present(config, COARSE_STAGES)[-1]
+            coarse_net = PublishedCoarse(coarse.averaged_net(runs / f"{last}.pt"))
+            width, height = config[last]["shapes"][0]
             example = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
             report(coarse_file, export.export(coarse_net, example, coarse_file, name="rgb", note=config["name"]))
-        elif stage == "refine":
-            refine.train(refine.RefineConfig(**config["refine"]), root, runs, coarse_file, exclude, limit)
         elif stage == "export-refine":
-            refine_net = PublishedRefine(refine.averaged_net(runs / "refine.pt"))
+            last = present(config, REFINE_STAGES)[-1]
+            refine_net = PublishedRefine(refine.averaged_net(runs / f"{last}.pt"))
             example = torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))
             report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
         elif stage == "publish":
             files = [path for path in (coarse_file, refine_file) if path.exists()]
-            width, height = config["coarse-tune"]["shapes"][0]
+            width, height = config[present(config, COARSE_STAGES)[-1]]["shapes"][0]
             source = f"trained here: scripts/train/configs/{config['name']}.toml"
             publish.publish(runs, MODELS, {f.stem: export.facts(f) for f in files}, source, (width, height))
+
+
+def present(config: dict[str, Any], stages: tuple[str, ...]) -> list[str]:
+    """The stages that the config has."""
+    return [stage for stage in stages if stage in config]
+
+
+def before(config: dict[str, Any], stages: tuple[str, ...], stage: str, runs: Path) -> Path | None:
+    """The checkpoint of the stage before; None for the first."""
+    index = present(config, stages).index(stage)
+    return runs / f"{present(config, stages)[index - 1]}.pt" if index else None
 
 
 def report(path: Path, difference: float) -> None:

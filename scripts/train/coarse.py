@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from scripts.train import data, loop, losses
-from scripts.train.nets import CoarseNet
+from scripts.train.nets import CoarseNet, fold_batchnorm
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,13 @@ class CoarseConfig:
     seed: int
     workers: int
     shares: dict[str, float]
+    photo_share: float = 0.65  # how often a labelled photo keeps its own backdrop
+    strand_share: float = 0.0  # how often hair is drawn
+    strength: float = 1.0  # of the changes of light and colour
+    gradient: float = 0.0  # weight of the loss on alpha's differences
+    fold: bool = False  # put the batch norms into the convolutions first
+    frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
+    check_pictures: int = 40  # of each set, every five minutes
 
 
 def imagenet_weights() -> Path:
@@ -66,9 +72,10 @@ def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
     return np.asarray(np.clip(back, 0.0, 1.0), np.float32)
 
 
-def check(net: CoarseNet, root: Path, area: int, limit: int, exclude: set[str]) -> dict[str, float]:
+def check(
+    net: CoarseNet, root: Path, area: int, limit: int, exclude: set[str], long_side: int = 480
+) -> dict[str, float]:
     """MAD on the first ``limit`` pictures of val and of the held-out photos of each set."""
-    net.eval()
     results: dict[str, float] = {}
     for name, folder in (("val", "val"), *((s, f"photos/{s}") for s in ("faker", "sfhq"))):
         paths = [
@@ -78,12 +85,11 @@ def check(net: CoarseNet, root: Path, area: int, limit: int, exclude: set[str]) 
         ][:limit]
         errors = []
         for path in paths:
-            rgb = data.shrink(data.read_rgb(path.with_suffix(".jpg")), 480)
-            alpha = data.shrink(data.read_alpha(path), 480).astype(np.float32) / 255.0
+            rgb = data.shrink(data.read_rgb(path.with_suffix(".jpg")), long_side)
+            alpha = data.shrink(data.read_alpha(path), long_side).astype(np.float32) / 255.0
             errors.append(float(np.abs(predict(net, rgb, area) - alpha).mean()))
         if errors:
             results[f"mad_{name}"] = float(np.mean(errors))
-    net.train()
     return results
 
 
@@ -91,6 +97,8 @@ def averaged_net(checkpoint: Path) -> CoarseNet:
     """The averaged weights of a checkpoint, ready to predict."""
     net = CoarseNet()
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if not any("running_mean" in key for key in state["average"]):
+        fold_batchnorm(net)
     net.load_state_dict(state["average"])
     net.eval()
     return net
@@ -106,7 +114,7 @@ def train(
     name: str = "coarse",
     start: Path | None = None,
 ) -> list[dict[str, float]]:
-    """Train or go on from ``runs/NAME.pt``; returns the log, also written to NAME.csv.
+    """Train, or go on from ``runs/NAME.pt``; returns the log.
 
     ``start``: a checkpoint whose averaged weights are the start, in place of ImageNet's.
     """
@@ -116,82 +124,59 @@ def train(
         net.encoder.load_imagenet(imagenet_weights())
     else:
         net = averaged_net(start)
+    if config.fold:
+        fold_batchnorm(net)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop.keep_depthwise_float32(net)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": net.encoder.parameters(), "peak": config.encoder_rate},
-            {
-                "params": [p for n, p in net.named_parameters() if not n.startswith("encoder.")],
-                "peak": config.rate,
-            },
-        ],
-        lr=config.rate,
-        weight_decay=config.weight_decay,
-    )
-    average = loop.Average(net, config.average)
-    progress = loop.Progress()
-    checkpoint = runs / f"{name}.pt"
-    if checkpoint.exists():
-        progress = loop.load_checkpoint(checkpoint, net, average, optimizer)
-        print(f"going on from step {progress.step}", flush=True)
+    if config.frozen:
+        for module in (net.encoder._conv_stem, *net.encoder._blocks[: config.frozen]):
+            module.requires_grad_(False)
+    net.train()
     people = data.load_people(root, sorted(config.shares), exclude, config.long_side, limit)
     backgrounds = data.load_backgrounds(root, config.long_side, limit)
     print(f"{len(people)} people, {len(backgrounds)} backgrounds", flush=True)
     pool = data.make_pool(people, backgrounds, config.shares)
     shapes = [(width, height) for width, height in config.shapes]
-    area = shapes[0][0] * shapes[0][1]
-    stream = data.CoarseBatches(pool, shapes, config.batch, config.seed + progress.step)
-    loader = DataLoader(
-        stream, batch_size=None, num_workers=config.workers, prefetch_factor=4 if config.workers else None
-    )
     mean = torch.from_numpy(data.MEAN).view(1, 3, 1, 1)
     std = torch.from_numpy(data.STD).view(1, 3, 1, 1)
-    net.train()
-    clock, running, counted = loop.Clock(), 0.0, 0
-    last_save = last_check = progress.elapsed_s
-    for rgb, alpha, weight in loader:
-        fraction = progress.fraction(config.steps, config.minutes)
-        if fraction >= 1.0:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * loop.learning_rate(fraction)
+
+    def batches(step: int) -> data.CoarseBatches:
+        return data.CoarseBatches(
+            pool,
+            shapes,
+            config.batch,
+            config.seed + step,
+            photo_share=config.photo_share,
+            strand_share=config.strand_share,
+            strength=config.strength,
+        )
+
+    def loss_of(batch: data.Batch) -> torch.Tensor:
+        rgb, alpha, weight = batch
         picture = (rgb.permute(0, 3, 1, 2).float() - mean) / std
-        picture = picture.contiguous(memory_format=torch.channels_last)
-        target = alpha[:, None].float() / 255.0
-        trusted = weight[:, None].float() / 255.0
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = net(picture)
-        loss = losses.coarse_loss(logits.float(), target, trusted)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        progress.step += 1
-        average.update(net, progress.step)
-        progress.elapsed_s += clock.lap()
-        running += float(loss.detach())
-        counted += 1
-        if counted == 50 or (limit is not None and counted == 2):
-            row = {
-                "step": float(progress.step),
-                "minutes": progress.elapsed_s / 60.0,
-                "loss": running / counted,
-                "rate": loop.learning_rate(fraction),
-            }
-            if progress.elapsed_s - last_check > 300.0:
-                state = {name: value.clone() for name, value in net.state_dict().items()}
-                net.load_state_dict(average.state)
-                row |= check(net, root, area, 40, exclude)
-                net.load_state_dict(state)
-                last_check = progress.elapsed_s
-            progress.log.append(row)
-            print({name: round(value, 5) for name, value in row.items()}, flush=True)
-            running, counted = 0.0, 0
-        if progress.elapsed_s - last_save > 120.0:
-            loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-            loop.write_log(runs / f"{name}.csv", progress.log)
-            last_save = progress.elapsed_s
-    loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-    loop.write_log(runs / f"{name}.csv", progress.log)
-    return progress.log
+            logits = net(picture.contiguous(memory_format=torch.channels_last))
+        target, trusted = alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0
+        return losses.coarse_loss(logits.float(), target, trusted, config.gradient)
+
+    area = shapes[0][0] * shapes[0][1]
+    return loop.fit(
+        net,
+        [
+            {
+                "params": [p for p in net.encoder.parameters() if p.requires_grad],
+                "peak": config.encoder_rate,
+            },
+            {
+                "params": [p for n, p in net.named_parameters() if not n.startswith("encoder.")],
+                "peak": config.rate,
+            },
+        ],
+        config,
+        runs / f"{name}.pt",
+        weight_decay=config.weight_decay,
+        batches=batches,
+        loss_of=loss_of,
+        check=lambda: check(net, root, area, config.check_pictures, exclude, config.long_side),
+        log_every=50 if limit is None else 2,
+    )

@@ -336,7 +336,7 @@ def clothes_colour(foreground: U8, alpha: U8) -> NDArray[np.float64]:
     return np.asarray(foreground[quarter:][inside].mean(axis=0), np.float64)
 
 
-def backdrop(pool: Pool, foreground: U8, alpha: U8, rng: np.random.Generator) -> U8:
+def backdrop(pool: Pool, foreground: U8, alpha: U8, rng: np.random.Generator, strength: float = 1.0) -> U8:
     """A backdrop for a person who already stands in the frame."""
     height, width = alpha.shape
     if rng.random() < 0.38:
@@ -352,7 +352,7 @@ def backdrop(pool: Pool, foreground: U8, alpha: U8, rng: np.random.Generator) ->
     else:
         picture = pool.backgrounds[int(rng.integers(0, len(pool.backgrounds)))]
         scene = random_crop(picture, width, height, rng, (1.0, 2.5))
-        scene = tone(scene, rng, 1.0)
+        scene = tone(scene, rng, strength)
         if rng.random() < 0.45:
             sigma = rng.uniform(0.6, 0.025 * width)
             scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), sigma), np.uint8)
@@ -396,10 +396,12 @@ def compose(
     *,
     photo_share: float,
     strand_share: float,
+    strength: float = 1.0,
 ) -> tuple[U8, U8, U8]:
     """One training picture of ``size`` (width, height): RGB, alpha and weight, all uint8.
 
     ``photo_share``: how often a labelled photo keeps its own backdrop. ``strand_share``: how often hair is drawn.
+    ``strength``: of the changes of light and colour.
     """
     width, height = size
     full = np.full((height, width), 255, np.uint8)
@@ -410,7 +412,7 @@ def compose(
         weight = full
         if person.weight is not None:
             weight = warp(person.weight, matrix, size, cv2.BORDER_REFLECT_101)
-        return spoil(tone(rgb, rng, 0.8), rng), alpha, weight
+        return spoil(tone(rgb, rng, 0.8 * strength), rng), alpha, weight
     wide = rng.random() < (0.35 if person.photo is not None else 0.12)
     matrix = place_person(person, width, height, rng, wide)
     colours = person.foreground
@@ -420,7 +422,7 @@ def compose(
         if bright and rng.random() < 0.6:
             colour = np.full(3, colour[0])
         colours = recolour_clothes(colours, person.shoulders, colour, rng)
-    foreground = tone(warp(colours, matrix, size, cv2.BORDER_REPLICATE), rng, 1.0)
+    foreground = tone(warp(colours, matrix, size, cv2.BORDER_REPLICATE), rng, strength)
     alpha = warp(person.alpha, matrix, size, cv2.BORDER_CONSTANT)
     if rng.random() < strand_share:
         foreground, alpha = add_strands(foreground, alpha, rng)
@@ -428,14 +430,14 @@ def compose(
     if person.weight is not None:
         unsure = warp(255 - person.weight, matrix, size, cv2.BORDER_CONSTANT)
         weight = np.asarray(255 - unsure, np.uint8)
-    scene = backdrop(pool, foreground, alpha, rng)
+    scene = backdrop(pool, foreground, alpha, rng, strength)
     if rng.random() < 0.07:
         scene = add_bystander(scene, pool, rng)
     if rng.random() < 0.25:  # light wraps around the person: a common illumination
         tint = scene.reshape(-1, 3).mean(axis=0) / max(float(scene.mean()), 1.0)
         foreground = np.clip(foreground * (0.6 + 0.4 * tint), 0, 255).astype(np.uint8)
     rgb = blend(foreground, alpha, scene)
-    return spoil(tone(rgb, rng, 0.4), rng), alpha, weight
+    return spoil(tone(rgb, rng, 0.4 * strength), rng), alpha, weight
 
 
 def normalise(rgb: U8) -> F32:
@@ -449,8 +451,19 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 class CoarseBatches(IterableDataset[Batch]):
     """Endless batches (rgb, alpha, weight) of one shape each; the shapes take turns by chance."""
 
-    def __init__(self, pool: Pool, shapes: list[tuple[int, int]], batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        shapes: list[tuple[int, int]],
+        batch: int,
+        seed: int,
+        *,
+        photo_share: float,
+        strand_share: float,
+        strength: float,
+    ) -> None:
         self.pool, self.shapes, self.batch, self.seed = pool, shapes, batch, seed
+        self.photo_share, self.strand_share, self.strength = photo_share, strand_share, strength
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
@@ -467,8 +480,9 @@ class CoarseBatches(IterableDataset[Batch]):
                     draw_person(self.pool, rng),
                     (width, height),
                     rng,
-                    photo_share=0.65,
-                    strand_share=0.0,
+                    photo_share=self.photo_share,
+                    strand_share=self.strand_share,
+                    strength=self.strength,
                 )
                 for _ in range(self.batch)
             ]

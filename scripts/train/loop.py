@@ -1,4 +1,4 @@
-"""What both trainings share: schedule, averaged weights, checkpoints, the log."""
+"""What all trainings share: the loop itself, schedule, averaged weights, checkpoints, the log."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 
 class Float32Depthwise(nn.Conv2d):
@@ -100,6 +102,105 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
     average.state = state["average"]
     optimizer.load_state_dict(state["optimizer"])
     return Progress(state["step"], state["elapsed_s"], state["log"])
+
+
+class Schedule(Protocol):
+    """What the loop reads of a stage's table."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def minutes(self) -> float: ...
+    @property
+    def average(self) -> float: ...
+    @property
+    def workers(self) -> int: ...
+
+
+CHECK_S = 300.0
+SAVE_S = 120.0
+
+
+def fit(
+    net: nn.Module,
+    groups: list[dict[str, Any]],
+    schedule: Schedule,
+    checkpoint: Path,
+    *,
+    weight_decay: float,
+    batches: Callable[[int], IterableDataset[Any]],
+    loss_of: Callable[[Any], Tensor],
+    check: Callable[[], dict[str, float]],
+    log_every: int,
+) -> list[dict[str, float]]:
+    """Train ``net`` in place, or go on from the checkpoint; returns the log, also written beside it as CSV.
+
+    Args:
+        net: in training mode, its layers as they shall be trained.
+        groups: parameter groups with their ``peak`` learning rates.
+        schedule: the stage's table.
+        checkpoint: written every two minutes and at the end.
+        weight_decay: of AdamW.
+        batches: endless batches, from the step at which the training stands.
+        loss_of: of one batch.
+        check: figures to log every five minutes; called while ``net`` holds the averaged weights.
+        log_every: steps of one row of the log.
+    """
+    optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], weight_decay=weight_decay)
+    average = Average(net, schedule.average)
+    progress = Progress()
+    if checkpoint.exists():
+        progress = load_checkpoint(checkpoint, net, average, optimizer)
+        print(f"going on from step {progress.step}", flush=True)
+    loader = DataLoader(
+        batches(progress.step),
+        batch_size=None,
+        num_workers=schedule.workers,
+        prefetch_factor=4 if schedule.workers else None,
+    )
+    clock, running, counted = Clock(), 0.0, 0
+    last_save = last_check = progress.elapsed_s
+    for batch in loader:
+        fraction = progress.fraction(schedule.steps, schedule.minutes)
+        if fraction >= 1.0:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * learning_rate(fraction)
+        loss = loss_of(batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        progress.step += 1
+        average.update(net, progress.step)
+        progress.elapsed_s += clock.lap()
+        running += float(loss.detach())
+        counted += 1
+        if counted == log_every:
+            row = {
+                "step": float(progress.step),
+                "minutes": progress.elapsed_s / 60.0,
+                "loss": running / counted,
+                "rate": learning_rate(fraction),
+            }
+            if progress.elapsed_s - last_check > CHECK_S:
+                state = {name: value.clone() for name, value in net.state_dict().items()}
+                net.load_state_dict(average.state)
+                net.eval()
+                row |= check()
+                net.train()
+                net.load_state_dict(state)
+                last_check = progress.elapsed_s
+            progress.log.append(row)
+            print({name: round(value, 5) for name, value in row.items()}, flush=True)
+            running, counted = 0.0, 0
+        if progress.elapsed_s - last_save > SAVE_S:
+            save_checkpoint(checkpoint, net, average, optimizer, progress)
+            write_log(checkpoint.with_suffix(".csv"), progress.log)
+            last_save = progress.elapsed_s
+    save_checkpoint(checkpoint, net, average, optimizer, progress)
+    write_log(checkpoint.with_suffix(".csv"), progress.log)
+    return progress.log
 
 
 def write_log(path: Path, log: list[dict[str, float]]) -> None:

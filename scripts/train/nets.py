@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 # (repeats, kernel, stride, expansion, channels in, channels out) of EfficientNet-B0 and Lite0.
 # https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/efficientnet_builder.py
@@ -144,6 +145,23 @@ class CoarseNet(nn.Module):
             y = block(torch.cat((y, skip), dim=1))
         logits: Tensor = self.shuffle(self.head(y))
         return logits
+
+
+def fold_batchnorm(net: nn.Module) -> nn.Module:
+    """Put every batch norm into the convolution before it, in place; the net gives the same outputs as in eval mode.
+
+    A net that is nearly done trains on like this: no statistics of small batches, and a third less to compute.
+    """
+    net.eval()
+    for parent in list(net.modules()):
+        before: tuple[str, nn.Conv2d] | None = None
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                assert before is not None  # every batch norm of ours follows a convolution of the same parent
+                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
+                setattr(parent, name, nn.Identity())
+            before = (name, child) if isinstance(child, nn.Conv2d) else None
+    return net
 
 
 class RefineNet(nn.Module):

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from scripts.train import data, loop, losses
 from scripts.train.coarse import network_size
@@ -37,6 +37,10 @@ class RefineConfig:
     seed: int
     workers: int
     shares: dict[str, float]
+    photo_share: float = 0.05  # how often a labelled photo keeps its own backdrop
+    strand_share: float = 0.5  # how often hair is drawn
+    strength: float = 1.0  # of the changes of light and colour
+    disturbed: float = 1.0  # share of the pictures whose coarse matte may be disturbed
 
 
 def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: float) -> NDArray[np.float32]:
@@ -91,7 +95,9 @@ class RefineBatches(IterableDataset[data.Batch]):
             for _ in range(self.config.pictures):
                 rgb, alpha, weight = self.picture(rng)
                 area = self.config.coarse_area * np.exp(rng.normal(0.0, 0.25))
-                coarse = disturb(coarse_alpha(session, rgb, area), rng)
+                coarse = coarse_alpha(session, rgb, area)
+                if rng.random() < self.config.disturbed:
+                    coarse = disturb(coarse, rng)
                 packed = np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8)))
                 for left, top in corners(alpha, coarse, side, self.config.crops, rng):
                     window = np.s_[top : top + side, left : left + side]
@@ -110,8 +116,15 @@ class RefineBatches(IterableDataset[data.Batch]):
         width = person.alpha.shape[1] * rng.uniform(0.75, 1.2)
         height = width * rng.uniform(1.0, 1.4)
         size = (max(int(width), self.config.crop), max(int(height), self.config.crop))
-        rgb, alpha, weight = data.compose(self.pool, person, size, rng, photo_share=0.05, strand_share=0.5)
-        return rgb, alpha, weight
+        return data.compose(
+            self.pool,
+            person,
+            size,
+            rng,
+            photo_share=self.config.photo_share,
+            strand_share=self.config.strand_share,
+            strength=self.config.strength,
+        )
 
 
 def corners(
@@ -167,7 +180,6 @@ def averaged_net(checkpoint: Path) -> RefineNet:
 
 def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> dict[str, float]:
     """MAD and MSE of coarse + refiner on ``limit`` pictures of val."""
-    net.eval()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(str(coarse), options, providers=["CPUExecutionProvider"])
@@ -183,7 +195,6 @@ def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> di
         first.append(np.abs(alpha[:height, :width] - truth).mean())
         mads.append(np.abs(found - truth).mean())
         squares.append(np.square(found - truth).mean())
-    net.train()
     return {
         "mad_coarse": float(np.mean(first)),
         "mad_val": float(np.mean(mads)),
@@ -192,70 +203,42 @@ def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> di
 
 
 def train(
-    config: RefineConfig, root: Path, runs: Path, coarse: Path, exclude: set[str], limit: int | None
+    config: RefineConfig,
+    root: Path,
+    runs: Path,
+    coarse: Path,
+    exclude: set[str],
+    limit: int | None,
+    *,
+    name: str = "refine",
+    start: Path | None = None,
 ) -> list[dict[str, float]]:
-    """Train on the outputs of the coarse ONNX file, or go on from ``runs/refine.pt``; returns the log."""
+    """Train on the outputs of the coarse ONNX file, or go on from ``runs/NAME.pt``; returns the log.
+
+    ``start``: a checkpoint whose averaged weights are the start.
+    """
     torch.manual_seed(config.seed)
-    net = RefineNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.weight_decay)
-    average = loop.Average(net, config.average)
-    progress = loop.Progress()
-    checkpoint = runs / "refine.pt"
-    if checkpoint.exists():
-        progress = loop.load_checkpoint(checkpoint, net, average, optimizer)
-        print(f"going on from step {progress.step}", flush=True)
+    net = RefineNet() if start is None else averaged_net(start)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.train()
     people = data.load_people(root, sorted(config.shares), exclude, None, limit)
     pool = data.make_pool(people, data.load_backgrounds(root, None, limit), config.shares)
     print(f"{len(pool.people)} people, {len(pool.backgrounds)} backgrounds", flush=True)
-    stream = RefineBatches(pool, coarse, config, config.seed + progress.step)
-    loader = DataLoader(
-        stream,
-        batch_size=None,
-        num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
-    )
-    net.train()
-    clock, running, counted = loop.Clock(), 0.0, 0
-    last_save = last_check = progress.elapsed_s
-    for packed, alpha, weight in loader:
-        fraction = progress.fraction(config.steps, config.minutes)
-        if fraction >= 1.0:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate * loop.learning_rate(fraction)
-        picture = tensor_input(packed).contiguous(memory_format=torch.channels_last)
+
+    def loss_of(batch: data.Batch) -> torch.Tensor:
+        packed, alpha, weight = batch
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = net(picture)
-        loss = refine_loss(found.float(), alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        progress.step += 1
-        average.update(net, progress.step)
-        progress.elapsed_s += clock.lap()
-        running += float(loss.detach())
-        counted += 1
-        if counted == 50 or (limit is not None and counted == 2):
-            row = {
-                "step": float(progress.step),
-                "minutes": progress.elapsed_s / 60.0,
-                "loss": running / counted,
-                "rate": loop.learning_rate(fraction),
-            }
-            if progress.elapsed_s - last_check > 300.0:
-                state = {name: value.clone() for name, value in net.state_dict().items()}
-                net.load_state_dict(average.state)
-                row |= check(net, coarse, root, config.coarse_area, 30)
-                net.load_state_dict(state)
-                last_check = progress.elapsed_s
-            progress.log.append(row)
-            print({name: round(value, 5) for name, value in row.items()}, flush=True)
-            running, counted = 0.0, 0
-        if progress.elapsed_s - last_save > 120.0:
-            loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-            loop.write_log(runs / "refine.csv", progress.log)
-            last_save = progress.elapsed_s
-    loop.save_checkpoint(checkpoint, net, average, optimizer, progress)
-    loop.write_log(runs / "refine.csv", progress.log)
-    return progress.log
+            found = net(tensor_input(packed).contiguous(memory_format=torch.channels_last))
+        return refine_loss(found.float(), alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0)
+
+    return loop.fit(
+        net,
+        [{"params": list(net.parameters()), "peak": config.rate}],
+        config,
+        runs / f"{name}.pt",
+        weight_decay=config.weight_decay,
+        batches=lambda step: RefineBatches(pool, coarse, config, config.seed + step),
+        loss_of=loss_of,
+        check=lambda: check(net, coarse, root, config.coarse_area, 30),
+        log_every=50 if limit is None else 2,
+    )

@@ -17,9 +17,9 @@ import cv2  # noqa: E402
 
 from scripts.train import __main__ as command  # noqa: E402
 from scripts.train import data, export, loop, losses, refine, strands  # noqa: E402
-from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet  # noqa: E402
+from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet, fold_batchnorm  # noqa: E402
 
-CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-1.toml"
+CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-2.toml"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def small_config() -> dict[str, Any]:
         "shares": {"studio": 0.6, "faker": 0.4},
     }
     config["coarse-tune"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4}
+    config["coarse-fine"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4, "rate": 3e-4, "encoder_rate": 1e-4}
     config["refine"] |= {
         "crop": 64,
         "crops": 2,
@@ -69,13 +70,14 @@ def small_config() -> dict[str, Any]:
         "workers": 0,
         "shares": {"studio": 0.6, "faker": 0.4},
     }
+    config["refine-fine"] |= config["refine"] | {"steps": 4, "rate": 1e-3}
     return config
 
 
 @pytest.mark.slow
 def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) -> None:
     config = small_config()
-    stages = ["coarse", "coarse-tune", "export-coarse", "refine", "export-refine"]
+    stages = [stage for stage in command.STAGES if stage != "publish"]
     command.run(config, folder, tmp_path, stages, limit=12)
     for stage in ("coarse", "refine"):
         rows = (tmp_path / f"{stage}.csv").read_text().splitlines()
@@ -84,6 +86,8 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
         if stage == "coarse":  # the refiner's samples differ too much for so short a log to fall
             assert np.mean(logged[-4:]) < 0.9 * np.mean(logged[:2])
         assert (tmp_path / f"portrait-{stage}.onnx").stat().st_size < 8_000_000
+    for stage in ("coarse-tune", "coarse-fine", "refine-fine"):
+        assert len((tmp_path / f"{stage}.csv").read_text().splitlines()) == 3
     trained = refine.averaged_net(tmp_path / "refine.pt")
     torch.manual_seed(config["refine"]["seed"])
     people = data.load_people(folder, ["studio"], set(), None, None)
@@ -106,6 +110,23 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
     command.run(config, folder, tmp_path, ["coarse"], limit=12)
     first = (tmp_path / "coarse.csv").read_text().splitlines()[1:]
     assert [float(row.split(",")[0]) for row in first][-2:] == [24.0, 26.0]
+
+
+def test_folded_batch_norms_change_nothing() -> None:
+    torch.manual_seed(0)
+    net = CoarseNet()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics and scales other than those at the start
+            torch.nn.init.normal_(module.running_mean, 0.0, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0.0, 0.1)
+    picture = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before = net.eval()(picture)
+        after = fold_batchnorm(net)(picture)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
+    assert float((before - after).abs().max()) < 1e-4 * float(before.abs().max())
 
 
 def test_onnx_equals_torch_at_sizes_it_was_not_traced_at(tmp_path: Path) -> None:
