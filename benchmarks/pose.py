@@ -1,6 +1,7 @@
 """How right facepose, bodypose, angles and points are.
 
-* ``labelled``: the photos of labels/pose.csv, classes against a person's eye.
+* ``labelled``: the photos of labels/pose.csv, classes against a person's eye. The rules were calibrated on these.
+* ``second set``: the same for labels/pose_second.csv, on which nothing was calibrated.
 * ``turned``, ``mirrored``, ``scaled``: frontal ones of them, changed by known amounts. There the truth is geometry: a
   photo turned by t degrees adds t to the roll and leaves yaw alone; a mirrored one swaps left and right and the sign of
   yaw and roll; a scaled one changes no angle and scales every point.
@@ -20,7 +21,15 @@ import numpy as np
 
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
-from benchmarks.pose_labels import EXAMPLE_BOX, EXAMPLE_CLASSES, EXAMPLE_PARTS, Label, read_labels, read_points
+from benchmarks.pose_labels import (
+    EXAMPLE_BOX,
+    EXAMPLE_CLASSES,
+    EXAMPLE_PARTS,
+    SECOND_LABELS,
+    Label,
+    read_labels,
+    read_points,
+)
 from idseg import pose
 from idseg.decode import decode
 from idseg.errors import PersonError
@@ -31,6 +40,7 @@ from idseg.types import BodyParts, BodyPose, FacePose, PartName, Person, Point, 
 TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)
 """Known turns: clearly level, clearly tilted, and between."""
 SCALES = (0.35, 0.6, 1.8)
+LABELLED, SECOND_SET = "labelled", "second set"
 _GEOMETRY_PHOTOS = 24
 _REFUSED = "refused"
 _EYES = "of the eyes' distance"
@@ -40,13 +50,21 @@ def measure(data: Path, threads: int, limit: int | None = None) -> Result:
     """Run everything; ``data`` holds ``photos/``."""
     run = Run("pose", threads, {"limit": limit, "turns_deg": list(TURNS_DEG), "scales": list(SCALES)})
     run.add(*example_figures())
-    labels = [label for label in read_labels() if (data / "photos" / label.photo).exists()][:limit]
+    labels, second = (
+        [label for label in some if (data / "photos" / label.photo).exists()][:limit]
+        for some in (read_labels(), read_labels(SECOND_LABELS))
+    )
     if not labels:
         run.notes.append("the labelled photos are not on this disk: only the published example was measured")
         return run.result()
     with Segmenter(Options(threads=threads)) as segmenter:
-        found = [(label, _find(segmenter, decode(data / "photos" / label.photo).rgb)) for label in labels]
+        found, found_second = (
+            [(label, _find(segmenter, decode(data / "photos" / label.photo).rgb)) for label in some]
+            for some in (labels, second)
+        )
         run.add(*labelled_figures(found, run.matrices))
+        if found_second:
+            run.add(*labelled_figures(found_second, run.matrices, SECOND_SET))
         run.add(*point_figures(read_points(), {label.photo: person for label, person in found if person is not None}))
         frontal = [
             label
@@ -70,9 +88,11 @@ def _classes(person: Person) -> Pose:
     return pose.classify(person.parts, person.face_box, person.head)
 
 
-def labelled_figures(found: Sequence[tuple[Label, Person | None]], matrices: dict[str, Any]) -> Iterator[Figure]:
-    """Classes against the labels; fills in the confusion matrices."""
-    yield _share("idseg", "labelled", "answered", [person is not None for _, person in found])
+def labelled_figures(
+    found: Sequence[tuple[Label, Person | None]], matrices: dict[str, Any], on: str = LABELLED
+) -> Iterator[Figure]:
+    """Classes against the labels of one set; fills in the confusion matrices."""
+    yield _share("idseg", on, "answered", [person is not None for _, person in found])
     face_rows, body_rows = [], []
     for label, person in found:
         classes = None if person is None else _classes(person)
@@ -83,19 +103,22 @@ def labelled_figures(found: Sequence[tuple[Label, Person | None]], matrices: dic
             got = _REFUSED if classes is None else _turn_name(classes.bodypose)
             body_rows.append((wanted_body, got, label.sure("body")))
     judged = [row for row in face_rows if row[0].isdigit()]
-    yield from _agreement("facepose", judged)
-    yield from _agreement("bodypose, turn only", body_rows)
+    yield from _agreement("facepose", judged, on)
+    yield from _agreement("bodypose, turn only", body_rows, on)
     face_columns = [str(int(value)) for value in FacePose] + [_REFUSED]
-    matrices["facepose, all labels"] = _matrix(
+    prefix = "" if on == LABELLED else f"{on}: "
+    matrices[f"{prefix}facepose, all labels"] = _matrix(
         face_rows, ["1", "2", "3", "4", "three-quarter, level", "three-quarter, tilted"], face_columns
     )
-    matrices["facepose, sure labels"] = _matrix([row for row in judged if row[2]], ["1", "2", "3", "4"], face_columns)
+    matrices[f"{prefix}facepose, sure labels"] = _matrix(
+        [row for row in judged if row[2]], ["1", "2", "3", "4"], face_columns
+    )
     turns = ["frontal", "turned", "side"]
-    matrices["bodypose, all labels"] = _matrix(body_rows, turns, [*turns, "unknown", _REFUSED])
-    matrices["bodypose, sure labels"] = _matrix(
+    matrices[f"{prefix}bodypose, all labels"] = _matrix(body_rows, turns, [*turns, "unknown", _REFUSED])
+    matrices[f"{prefix}bodypose, sure labels"] = _matrix(
         [row for row in body_rows if row[2]], turns, [*turns, "unknown", _REFUSED]
     )
-    yield from _angle_figures([(label, person) for label, person in found if person is not None])
+    yield from _angle_figures([(label, person) for label, person in found if person is not None], on)
 
 
 def _three_quarter(label: Label) -> str:
@@ -108,9 +131,9 @@ def _turn_name(bodypose: BodyPose) -> str:
     return ("frontal", "turned", "side")[(int(bodypose) - 1) % 3]
 
 
-def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]]) -> Iterator[Figure]:
+def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]], labelled: str) -> Iterator[Figure]:
     """Share right, and its mean over the classes (each class counts the same)."""
-    for on, some in (("labelled, sure", [row for row in rows if row[2]]), ("labelled, all", list(rows))):
+    for on, some in ((f"{labelled}, sure", [row for row in rows if row[2]]), (f"{labelled}, all", list(rows))):
         if not some:
             continue
         yield _share("idseg", on, measure_name, [want == got for want, got, _ in some])
@@ -119,13 +142,13 @@ def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]]) -> Iter
         yield Figure("idseg", on, f"{measure_name}, mean of the classes", "share", balanced, "of 1", len(some))
 
 
-def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
+def _angle_figures(found: Sequence[tuple[Label, Person]], labelled: str) -> Iterator[Figure]:
     """Does the sign of yaw and roll agree with the eye, and do scores know what is hidden?"""
     turned = [(label, person) for label, person in found if label.face[0] in "QP"]
     if turned:
         yield _share(
             "idseg",
-            "labelled, all",
+            f"{labelled}, all",
             "sign of yaw",
             [(person.head.yaw_deg > 0) == ("R" in label.face) for label, person in turned],
         )
@@ -133,14 +156,14 @@ def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
     if tilted:
         yield _share(
             "idseg",
-            "labelled, sure",
+            f"{labelled}, sure",
             "sign of roll",
             [(person.head.roll_deg > 0) == (label.roll == "+") for label, person in tilted],
         )
     level = [(label, person) for label, person in found if label.tilt == "0"]
     if level:
         tilts = [abs(_classes(person).shoulders.tilt_deg) for _, person in level]
-        on = "labelled, sure level shoulders"
+        on = f"{labelled}, sure level shoulders"
         yield Figure("idseg", on, "|shoulder tilt|", "median", float(np.median(tilts)), "degrees", len(level))
         yield Figure("idseg", on, "|shoulder tilt|", "p95", float(np.percentile(tilts, 95)), "degrees", len(level))
     for part, column in (("ear", "ears"), ("shoulder", "shoulders")):
@@ -154,7 +177,7 @@ def _angle_figures(found: Sequence[tuple[Label, Person]]) -> Iterator[Figure]:
             above = float(np.mean([(a > b) + 0.5 * (a == b) for a in seen for b in hidden]))
             yield Figure(
                 "idseg",
-                "labelled, all",
+                f"{labelled}, all",
                 f"a visible {part} scores above a hidden one",
                 "share",
                 above,

@@ -11,6 +11,8 @@ from benchmarks.figures import HERE
 from idseg.types import BodyParts, BodyPose, Box, FacePose, PartName, Point
 
 LABELS = HERE / "labels" / "pose.csv"
+SECOND_LABELS = HERE / "labels" / "pose_second.csv"
+"""Photos on which no threshold was chosen."""
 POINT_LABELS = HERE / "labels" / "points.csv"
 
 
@@ -45,7 +47,7 @@ class Label:
 
 
 def read_labels(path: Path = LABELS) -> list[Label]:
-    """All labels."""
+    """All labels of one file."""
     with path.open(newline="") as file:
         return [Label(**row) for row in csv.DictReader(file)]
 

@@ -25,6 +25,8 @@ _HEADLINES = (
     ("quality", "idseg", "val", "Grad", "mean", "matte Grad on val, thousand"),
     ("pose", "idseg", "labelled, sure", "facepose", "share", "facepose right, sure labels"),
     ("pose", "idseg", "labelled, sure", "bodypose, turn only", "share", "bodypose right, sure labels"),
+    ("pose", "idseg", "second set, sure", "facepose", "share", "facepose right, second set, sure labels"),
+    ("pose", "idseg", "second set, sure", "bodypose, turn only", "share", "bodypose right, second set, sure labels"),
     ("speed", "photo to result", "1 MP", "time", "median", "photo to result at 1 MP, ms"),
     ("speed", "all but matte and refine", "1 MP", "time", "median", "all but matte and refine at 1 MP, ms"),
     ("speed", "idseg --help", "cold start", "time", "median", "idseg --help, ms"),

@@ -267,8 +267,9 @@ def test_peers_without_files_are_left_out() -> None:
 # --- pose ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_labels_are_whole() -> None:
-    labels = pose_labels.read_labels()
+@pytest.mark.parametrize("path", [pose_labels.LABELS, pose_labels.SECOND_LABELS])
+def test_the_labels_are_whole(path: Path) -> None:
+    labels = pose_labels.read_labels(path)
     assert len(labels) >= 120
     assert len({label.photo for label in labels}) == len(labels)
     for label in labels:
@@ -279,8 +280,14 @@ def test_the_labels_are_whole() -> None:
         assert label.ears in ("l", "r", "lr", "-"), label
         assert label.shoulders in ("l", "r", "lr", "-"), label
     kinds = {label.facepose for label in labels}
-    assert kinds == {*FacePose} - {FacePose.UNKNOWN} | {None}
+    absent = set() if path == pose_labels.LABELS else {FacePose.TILTED_PROFILE}  # no such photo was left
+    assert kinds == {*FacePose} - {FacePose.UNKNOWN} - absent | {None}
     assert {label.bodypose for label in labels} == {"frontal", "turned", "side", None}
+
+
+def test_the_second_set_has_no_photo_of_the_first() -> None:
+    first, second = pose_labels.read_labels(), pose_labels.read_labels(pose_labels.SECOND_LABELS)
+    assert not {label.photo for label in first} & {label.photo for label in second}
 
 
 def test_points_set_by_hand_are_of_labelled_photos() -> None:
@@ -343,6 +350,21 @@ def test_classes_are_counted_where_they_belong(astronaut: Rgb) -> None:
     assert counts[("2", "refused")] == 1
     assert counts[("three-quarter, level", "3")] == 1
     assert sum(counts.values()) == 5
+
+
+def test_the_second_set_is_reported_apart(astronaut: Rgb) -> None:
+    matrices: dict[str, Any] = {}
+    made = [
+        *pose.labelled_figures([(label(), person(astronaut))], matrices),
+        *pose.labelled_figures([(label(face="PR"), person(astronaut))], matrices, pose.SECOND_SET),
+    ]
+    assert len({figure.key for figure in made}) == len(made)
+    values = {figure.key: figure.value for figure in made}
+    assert values[("idseg", "labelled, sure", "facepose", "share")] == 1.0
+    assert values[("idseg", "second set, sure", "facepose", "share")] == 0.0
+    assert matrices["facepose, all labels"]["counts"][0] == [1]
+    assert matrices["second set: facepose, all labels"]["counts"][2] == [1]
+    assert len(matrices) == 8
 
 
 def test_exchanged_sides_are_seen_by_the_sign_of_yaw(astronaut: Rgb) -> None:
