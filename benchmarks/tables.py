@@ -295,8 +295,10 @@ def known_table(result: Result) -> Iterator[str]:
 
 
 def trend_table(lines: Sequence[trend.Row]) -> str:
-    """The headline figures at the last few commits that were measured."""
-    commits = list(dict.fromkeys((row[0]) for row in sorted(lines, key=lambda row: row[1])))[-_TREND_LENGTH:]
+    """The headline figures at the last few commits at which one of them was measured."""
+    keys = {headline[:5] for headline in _HEADLINES}
+    shown = sorted((row for row in lines if row[3:8] in keys), key=lambda row: row[1])
+    commits = list(dict.fromkeys(row[0] for row in shown))[-_TREND_LENGTH:]
     if not commits:
         return "Nothing measured yet."
     values = {(row[0], *row[3:8]): row[8] for row in lines}

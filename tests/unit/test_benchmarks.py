@@ -117,6 +117,17 @@ def test_the_trend_keeps_other_commits_and_replaces_the_same(tmp_path: Path) -> 
     assert values[("b" * 12, "median")] == pytest.approx(123.4)
 
 
+def test_a_commit_without_a_headline_takes_no_column() -> None:
+    lines = [
+        ("a" * 12, "2026-01-01", "m", "pose", "idseg", "labelled, sure", "facepose", "share", "0.75", "of 1", "4"),
+        ("b" * 12, "2026-01-02", "m", "server", "idseg", "8 clients", "time", "median", "9", "ms", "4"),
+    ]
+    made = tables.trend_table(lines)
+    assert "a" * 12 in made
+    assert "b" * 12 not in made
+    assert tables.trend_table(lines[1:]) == "Nothing measured yet."
+
+
 def test_a_foreign_trend_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "trend.csv"
     path.write_text("commit,other\na,b\n")
