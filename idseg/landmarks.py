@@ -43,6 +43,10 @@ _OUTSIDE = 0.2
 _GUESS = 0.01
 """Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, a face of which only
 the detector's six points are known. No class rests on it."""
+_UPRIGHT_DEG = 65.0
+"""Body roll of upright portraits: see :func:`body_roll_deg`."""
+_YAWS_APART_DEG = 50.0
+"""Yaws of mesh and pose differ by up to this on one head: the pose model's is about 33 degrees more on turned heads."""
 _SIDE_BREADTH = 0.95
 """Shoulder width / face width below which the body stands sideways and hides its far shoulder."""
 _BEHIND = 0.3
@@ -144,6 +148,16 @@ def body_roll_deg(pose: PosePoints) -> float:
     return slope_deg((nose[1], -nose[0]), (middle[1], -middle[0]))
 
 
+def upright(pose: PosePoints) -> bool:
+    """Whether the body stands as on a portrait: what a closer look finds is less sure, and a body on its side wrong."""
+    return abs(body_roll_deg(pose)) <= _UPRIGHT_DEG
+
+
+def agree(mesh: FaceMesh, pose: PosePoints | None) -> bool:
+    """Whether mesh and pose see the head turned alike, as far as they can: a mesh that slid off a profile does not."""
+    return pose is None or abs(mesh_angles(mesh).yaw_deg - pose_angles(pose).yaw_deg) <= _YAWS_APART_DEG
+
+
 def hidden_ear_score(yaw_deg: float) -> tuple[float, float]:
     """How much of the (left, right) ear the head leaves in sight at this yaw, 0..1 each."""
     return _in_sight(yaw_deg, _EAR_HIDDEN_YAW_DEG), _in_sight(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
@@ -164,7 +178,7 @@ _FacePoints = dict[str, Point]
 
 
 def _mesh_points(mesh: FaceMesh, face: FaceDetection, head: HeadAngles) -> _FacePoints:
-    points, score = mesh.points, min(mesh.score, 1.0)
+    points, score = mesh.points, min(max(mesh.score, face.score), 1.0)
     left_ear_at, right_ear_at = _mean(points, _LEFT_EAR), _mean(points, _RIGHT_EAR)
     outward = _EAR_OUT * (right_ear_at - left_ear_at)
     left_ear, right_ear = hidden_ear_score(head.yaw_deg)

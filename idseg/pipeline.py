@@ -171,6 +171,10 @@ class Segmenter:
             body = zoom.look_pose(rgb, face, finder.pose)
             if body is not None:
                 detect.refuse_turned_body(landmarks.body_roll_deg(body), self.options.detect)
+            if mesh is None:
+                mesh = zoom.look_closer_mesh(rgb, face, finder.mesh, lambda seen: landmarks.agree(seen, body))
+            elif body is None:
+                body = zoom.look_closer_pose(rgb, face, finder.pose, landmarks.upright)
             size = Size(rgb.shape[1], rgb.shape[0])
             return landmarks.person(face, mesh, body, size, self.options.landmarks)
 

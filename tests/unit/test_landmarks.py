@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from idseg.landmarks import body_roll_deg, hidden_ear_score, mesh_angles, person
+from idseg.landmarks import agree, body_roll_deg, hidden_ear_score, mesh_angles, person, upright
 from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Size
 
 PHOTO = Size(400, 600)
@@ -126,3 +126,16 @@ def test_body_roll(deg: float) -> None:
     turned = upright.points.copy()
     turned[:, :2] = upright.points[:, :2] @ np.array([[cos, sin], [-sin, cos]])
     assert body_roll_deg(replace(upright, points=turned)) == pytest.approx(deg)
+
+
+def test_only_a_standing_body_is_upright() -> None:
+    standing = body()
+    lying = replace(standing, points=standing.points[:, [1, 0, 2]] * np.array((-1.0, 1.0, 1.0)))
+    assert upright(standing)
+    assert not upright(lying)
+
+
+@pytest.mark.parametrize(("yaw", "agrees"), [(0.0, True), (45.0, True), (-70.0, False)])
+def test_a_mesh_must_look_where_the_body_looks(yaw: float, agrees: bool) -> None:
+    assert agree(mesh(yaw), body()) is agrees
+    assert agree(mesh(yaw), None)
