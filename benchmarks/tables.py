@@ -65,6 +65,9 @@ def filled(
         "speed": speed_tables,
         "memory": memory_table,
         "known": known_table,
+        "checks": checks_tables,
+        "checksfound": found_table,
+        "batch": batch_table,
     }
 
     def block(found: re.Match[str]) -> str:
@@ -105,7 +108,7 @@ def _busy(place: Mapping[str, Any]) -> str:
 
 def _notes(result: Result) -> Iterator[str]:
     for note in result.notes:
-        yield f"\nNote: {note}."
+        yield f"\nNote: {note.rstrip('.')}."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -292,6 +295,61 @@ def known_table(result: Result) -> Iterator[str]:
     )
     yield f"The saved replies' mattes are {result.settings['matte']}'s.\n"
     yield table(["", "", "found", "of"], rows)
+
+
+def checks_tables(result: Result) -> Iterator[str]:
+    """False alarms on good photos and true ones on photos made to fail, rule by rule; then placement."""
+    rules = _ordered((figure for figure in result.figures if figure.on in ("good", "made to fail")), "subject")
+
+    def share(rule: str, on: str, status: str) -> str:
+        value = result.named(rule, on, status, "share")
+        return "–" if value is None else f"{value:.0%}"
+
+    rows = [
+        (
+            rule,
+            share(rule, "good", "fail"),
+            share(rule, "good", "unknown"),
+            share(rule, "made to fail", "fail"),
+            share(rule, "made to fail", "unknown"),
+            share(rule, "made to fail", "refused"),
+        )
+        for rule in rules
+    ]
+    head = ("rule", "good: fails (false alarm)", "good: unknown", "spoilt: fails (right)", "unknown", "refused")
+    yield table(head, rows)
+    placed = [figure for figure in result.figures if figure.on == "finished files"]
+    yield "\n**Finished files, measured again**\n"
+    yield table(
+        ("what", "measure", "value", "of"),
+        (
+            (figure.subject, figure.measure, f"{figure.value:.2%}", str(figure.count))
+            if figure.statistic == "share"
+            else (figure.subject, f"{figure.measure}, {figure.statistic}", f"{figure.value:.2%}", str(figure.count))
+            for figure in placed
+        ),
+    )
+
+
+def found_table(result: Result) -> Iterator[str]:
+    """Photos that break a rule by nature."""
+    rules = _ordered(result.figures, "subject")
+    count = {figure.subject: figure.count for figure in result.figures}
+    rows = [
+        (rule, *(f"{result.named(rule, 'found', status, 'share') or 0.0:.0%}" for status in statuses), str(count[rule]))
+        for statuses in [("fail", "unknown", "pass", "refused")]
+        for rule in rules
+    ]
+    yield table(("rule", "fails (right)", "unknown", "passes", "refused", "of"), rows)
+
+
+def batch_table(result: Result) -> Iterator[str]:
+    """One line for each figure."""
+    rows = [
+        (figure.subject, f"{figure.measure}, {figure.statistic}", f"{number(figure.value)} {figure.unit}".strip())
+        for figure in result.figures
+    ]
+    yield table(("what", "measure", "value"), rows)
 
 
 def trend_table(lines: Sequence[trend.Row]) -> str:
