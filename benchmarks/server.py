@@ -35,7 +35,7 @@ import click
 import numpy as np
 
 from benchmarks.environment import Run
-from benchmarks.figures import RESULTS, Figure, Result, Statistic, write
+from benchmarks.figures import RESULTS, Figure, Result, Statistic, read, write
 from benchmarks.speed import portrait
 from idseg import api, encode
 from idseg.client import Client
@@ -339,15 +339,23 @@ def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
     return rows
 
 
-def measure(clients: Sequence[int], seconds: float, workers: int, side: int, soak: int) -> Result:
-    """All parts; returns the run."""
+def soak(requests: int, side: int) -> Result:
+    """Many requests in a row, as a run of its own."""
+    settings = {"requests": requests, "photo": f"{side} x {side} px JPEG", "workers": 1}
+    run = Run("serversoak", len(os.sched_getaffinity(0)), settings)
+    with serving() as server:
+        run.add(*measure_soak(server, requests, side))
+    return run.result()
+
+
+def measure(clients: Sequence[int], seconds: float, workers: int, side: int) -> Result:
+    """All parts but the soak; returns the run."""
     settings = {
         "clients": list(clients),
         "seconds": seconds,
         "workers": workers,
         "photo": f"{side} x {side} px JPEG",
         "back_off_s": BACK_OFF_S,
-        "soak": soak,
         "queue": 16,
     }
     run = Run("server", len(os.sched_getaffinity(0)), settings)
@@ -357,8 +365,6 @@ def measure(clients: Sequence[int], seconds: float, workers: int, side: int, soa
             rows = figures_of(f"{count} clients", load(server, callers[:count], seconds))
             show(rows)
             run.add(*rows)
-        if soak:
-            run.add(*measure_soak(server, soak, side))
     with serving("--rate", "1") as server:
         rows = figures_of("4 clients, rate 1/s", rate_limited(server, seconds / 3, side))
         show(rows)
@@ -387,8 +393,8 @@ def rate_limited(server: Server, seconds: float, side: int) -> Tally:
     return load(server, callers, seconds)
 
 
-def markdown(result: Result) -> str:
-    """The run as a table, and on what it ran."""
+def markdown(result: Result, soaked: Result | None = None) -> str:
+    """The run as a table, and on what it ran; then the soak's figures."""
     columns: tuple[tuple[str, Statistic, str], ...] = (
         ("throughput", "value", "photos/s"),
         ("time", "median", "median, s"),
@@ -406,6 +412,9 @@ def markdown(result: Result) -> str:
     lines = ["", *(_line(row) for row in ([" ", *(head for _, _, head in columns)], ["---"] * 11, *rows)), ""]
     others = [figure for figure in result.figures if figure.on not in parts or figure.measure.startswith("worker")]
     lines += [f"* {figure.on}, {figure.measure}: {figure.value:g} {figure.unit}" for figure in others]
+    if soaked is not None:
+        figures = [f"{figure.measure} {figure.value:g} {figure.unit}" for figure in soaked.figures]
+        lines.append(f"* {soaked.figures[0].on} by 4 clients ({soaked.date[:10]}): {', '.join(figures)}")
     machine, chosen = result.environment, result.settings
     about = (
         f"Measured {result.date[:10]} at {result.commit[:10]}{' (changed)' if result.changed else ''} "
@@ -425,11 +434,11 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def into_readme(result: Result, readme: Path = README) -> None:
+def into_readme(result: Result, soaked: Result | None = None, readme: Path = README) -> None:
     """Write the table between its marks."""
     begin, end = "<!-- begin server -->\n", "\n<!-- end server -->"
     head, _, rest = readme.read_text(encoding="utf-8").partition(begin)
-    readme.write_text(f"{head}{begin}{markdown(result)}{end}{rest.partition(end)[2]}", encoding="utf-8")
+    readme.write_text(f"{head}{begin}{markdown(result, soaked)}{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 @click.command(help=__doc__)
@@ -437,13 +446,23 @@ def into_readme(result: Result, readme: Path = README) -> None:
 @click.option("--seconds", default=60.0, show_default=True, help="Length of a part.")
 @click.option("--workers", default=1, show_default=True, help="Worker processes of the load parts.")
 @click.option("--side", default=1000, show_default=True, help="Side of the square photo, px.")
-@click.option("--soak", default=5000, show_default=True, help="Requests in a row with the memory watched; 0 for none.")
+@click.option("--soak", "requests", default=5000, show_default=True, help="Requests in a row, memory watched; 0: none.")
+@click.option("--only", type=click.Choice(["load", "soak"]), help="One of the two; the other's saved result stays.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
-def main(clients: str, seconds: float, workers: int, side: int, soak: int, results: Path) -> None:
-    result = measure([int(count) for count in clients.split(",")], seconds, workers, side, soak)
-    click.echo(f"written: {write(result, results)}")
+def main(clients: str, seconds: float, workers: int, side: int, requests: int, only: str | None, results: Path) -> None:
+    if only != "soak":
+        loaded = measure([int(count) for count in clients.split(",")], seconds, workers, side)
+        click.echo(f"written: {write(loaded, results)}")
+    if only != "load" and requests:
+        click.echo(f"written: {write(soak(requests, side), results)}")
     if results == RESULTS:
-        into_readme(result)
+        into_readme(*saved(results))
+
+
+def saved(results: Path = RESULTS) -> tuple[Result, Result | None]:
+    """The load's result, and the soak's where there is one."""
+    second = results / "serversoak.json"
+    return read(results / "server.json"), read(second) if second.exists() else None
 
 
 if __name__ == "__main__":

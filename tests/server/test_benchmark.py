@@ -69,7 +69,7 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- begin server -->\nold\n<!-- end server -->\nb\n")
     for _ in range(2):
-        server.into_readme(made_up(), readme)
+        server.into_readme(made_up(), readme=readme)
     text = readme.read_text()
     assert text.startswith("a\n<!-- begin server -->\nMeasured 20")
     assert text.endswith("<!-- end server -->\nb\n")
@@ -81,5 +81,5 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
 def test_the_readme_is_made_from_the_saved_run(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
     copy.write_text(server.README.read_text(encoding="utf-8"), encoding="utf-8")
-    server.into_readme(figures.read(figures.RESULTS / "server.json"), copy)
+    server.into_readme(*server.saved(), readme=copy)
     assert copy.read_text(encoding="utf-8") == server.README.read_text(encoding="utf-8")
