@@ -41,6 +41,7 @@ class RefineConfig:
     strand_share: float = 0.5  # how often hair is drawn
     strength: float = 1.0  # of the changes of light and colour
     disturbed: float = 1.0  # share of the pictures whose coarse matte may be disturbed
+    kept: int = 0  # pictures kept to be cut from again; one of them is new in each batch. 0: all are new
 
 
 def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: float) -> NDArray[np.float32]:
@@ -76,6 +77,15 @@ def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     return np.clip(alpha, 0.0, 1.0).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A picture to cut crops from."""
+
+    packed: data.U8  # (H, W, 4): RGB and coarse alpha
+    alpha: data.U8
+    weight: data.U8
+
+
 class RefineBatches(IterableDataset[data.Batch]):
     """Endless batches (rgb and coarse alpha as 4 channels, alpha, weight), all uint8."""
 
@@ -90,25 +100,45 @@ class RefineBatches(IterableDataset[data.Batch]):
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(self.coarse), options, providers=["CPUExecutionProvider"])
         side = self.config.crop
+        kept: list[Prepared] = []
         while True:
             inputs, targets, weights = [], [], []
-            for _ in range(self.config.pictures):
-                rgb, alpha, weight = self.picture(rng)
-                area = self.config.coarse_area * np.exp(rng.normal(0.0, 0.25))
-                coarse = coarse_alpha(session, rgb, area)
-                if rng.random() < self.config.disturbed:
-                    coarse = disturb(coarse, rng)
-                packed = np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8)))
-                for left, top in corners(alpha, coarse, side, self.config.crops, rng):
+            for prepared in self.pictures(session, kept, rng):
+                for left, top in corners(prepared.alpha, prepared.packed[..., 3], side, self.config.crops, rng):
                     window = np.s_[top : top + side, left : left + side]
-                    inputs.append(packed[window])
-                    targets.append(alpha[window])
-                    weights.append(weight[window])
+                    inputs.append(prepared.packed[window])
+                    targets.append(prepared.alpha[window])
+                    weights.append(prepared.weight[window])
             yield (
                 torch.from_numpy(np.stack(inputs)),
                 torch.from_numpy(np.stack(targets)),
                 torch.from_numpy(np.stack(weights)),
             )
+
+    def pictures(
+        self, session: onnxruntime.InferenceSession, kept: list[Prepared], rng: np.random.Generator
+    ) -> list[Prepared]:
+        """The pictures of one batch; where pictures are kept, one new one and some of the others."""
+        if not self.config.kept:
+            return [self.prepare(session, rng) for _ in range(self.config.pictures)]
+        new = self.prepare(session, rng)
+        while len(kept) < self.config.pictures - 1:
+            kept.append(self.prepare(session, rng))
+        chosen = rng.choice(len(kept), self.config.pictures - 1, replace=False)
+        batch = [new, *(kept[index] for index in chosen)]
+        if len(kept) < self.config.kept:
+            kept.append(new)
+        else:
+            kept[int(rng.integers(0, len(kept)))] = new
+        return batch
+
+    def prepare(self, session: onnxruntime.InferenceSession, rng: np.random.Generator) -> Prepared:
+        """A composed picture with its coarse matte, which may be disturbed."""
+        rgb, alpha, weight = self.picture(rng)
+        coarse = coarse_alpha(session, rgb, self.config.coarse_area * np.exp(rng.normal(0.0, 0.25)))
+        if rng.random() < self.config.disturbed:
+            coarse = disturb(coarse, rng)
+        return Prepared(np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8))), alpha, weight)
 
     def picture(self, rng: np.random.Generator) -> tuple[data.U8, data.U8, data.U8]:
         """A composed picture whose persons have about the size in px that they have in the source."""
@@ -127,12 +157,10 @@ class RefineBatches(IterableDataset[data.Batch]):
         )
 
 
-def corners(
-    alpha: data.U8, coarse: NDArray[np.float32], side: int, count: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
+def corners(alpha: data.U8, coarse: data.U8, side: int, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Left top corners of crops: four in five hold a pixel where the truth or the coarse matte is between."""
     height, width = alpha.shape
-    between = ((alpha > 5) & (alpha < 250)) | (np.abs(coarse - alpha / 255.0) > 0.2)
+    between = ((alpha > 5) & (alpha < 250)) | (cv2.absdiff(coarse, alpha) > 50)
     rows, columns = np.nonzero(between)
     found = []
     for _ in range(count):
