@@ -15,6 +15,8 @@ from benchmarks import trend
 from benchmarks.figures import HERE, RESULTS, Figure, Result
 
 README = HERE / "README.md"
+CARD = HERE.parent / "models" / "MODEL_CARD.md"
+"""The nets' card shows the same table of mattes."""
 _ERRORS = ("MAD", "MSE", "Grad", "SAD", "Conn", "MAD in the unknown band")
 _QUIET = 0.7
 """Load for each core up to which a machine counts as quiet."""
@@ -42,6 +44,7 @@ def update(results: Mapping[str, Result], readme: Path = README) -> None:
     if "quality" in results:
         plot_quality(results["quality"], RESULTS / "quality.svg")
     readme.write_text(filled(readme.read_text(), results, trend.read(), read_matting()))
+    CARD.write_text(filled(CARD.read_text(), {}, (), read_matting()))
 
 
 def read_matting(path: Path = RESULTS / "matting.json") -> Mapping[str, Any] | None:
@@ -141,14 +144,18 @@ def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
     place, val = found["environment"], found["val"]
     load = number(place["load_average"][0])
     yield f"*{place['date']}; {place['machine']}, {place['threads']} threads, load {load} before.*\n"
-    yield f"**val**, {val['pictures']} pictures: mean (median)\n"
-    names = {"mad": "MAD", "mse": "MSE", "grad": "Grad", "sad": "SAD", "conn": "Conn"}
+    yield f"**val**, {val['pictures']} pictures: mean (median); s: the median picture\n"
+    names = {"mad": "MAD", "mse": "MSE", "grad": "Grad", "sad": "SAD", "conn": "Conn", "seconds": "s"}
     rows = [
-        [name, *(f"{number(method['mean'][key])} ({number(method['median'][key])})" for key in names)]
+        [
+            name,
+            *(f"{number(method['mean'][key])} ({number(method['median'][key])})" for key in names if key != "seconds"),
+            number(method["median"]["seconds"]),
+        ]
         for name, method in val["methods"].items()
     ]
     yield table(["", *names.values()], rows)
-    yield "\n**held-out**: mean MAD to the label\n"
+    yield "\n**held-out**: MAD to the label, mean (median)\n"
     methods = found["held_out"]
     groups = list(next(iter(methods.values()))["groups"])
     first = next(iter(methods.values()))["groups"]
@@ -158,10 +165,30 @@ def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
             [
                 group.replace("_", " "),
                 str(first[group]["photos"]),
-                *(number(m["groups"][group]["mean"]) for m in methods.values()),
+                *(
+                    f"{number(m['groups'][group]['mean'])} ({number(m['groups'][group]['median'])})"
+                    for m in methods.values()
+                ),
             ]
             for group in groups
         ),
+    )
+    speed, memory = dict(found["speed"]), found["memory_mib"]
+    slower = speed.pop("ISNet is slower by", None)
+    yield f"\n**Time** for a cut of 600x840, {place['threads']} threads, ms\n"
+    yield table(
+        ["", "median", "fastest"],
+        ([name, *(number(1000 * row[key]) for key in ("median_s", "fastest_s"))] for name, row in speed.items()),
+    )
+    if slower is not None:
+        yield f"\nISNet alone takes {number(slower)} times as long as all of ours."
+    size = sum(found["files_bytes"].values()) / 1e6
+    peak, imports = number(memory["peak"]), number(memory["imports"])
+    yield f"\nPeak memory {peak} MiB ({imports} after the imports); files {size:.1f} MB."
+    yield "\n**Foreground colours**: mean error in half-covered pixels times alpha, 0..255\n"
+    yield table(
+        ["", "error", "ms"],
+        ([name, number(row["error"]), number(1000 * row["median_s"])] for name, row in found["foreground"].items()),
     )
 
 

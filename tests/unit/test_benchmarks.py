@@ -143,6 +143,8 @@ def test_the_readme_is_made_from_the_results() -> None:
     text = tables.README.read_text()
     made = tables.filled(text, figures.read_all(), trend.read(), tables.read_matting())
     assert made == text, "run: python -m benchmarks tables"
+    card = tables.CARD.read_text()
+    assert tables.filled(card, {}, (), tables.read_matting()) == card, "run: python -m benchmarks tables"
 
 
 def test_blocks_are_replaced_and_the_rest_is_not() -> None:
