@@ -16,7 +16,7 @@ import torch
 from scripts.train import coarse, export, publish, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine")
+COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp")
 REFINE_STAGES = ("refine", "refine-fine")
 """Each goes on from the averaged weights of the one before; a config may leave out all but the first."""
 STAGES = (*COARSE_STAGES, "export-coarse", *REFINE_STAGES, "export-refine", "publish")

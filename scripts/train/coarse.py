@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from idseg.matte import MatteForm, into_frame, resize, unit
+from idseg.types import Size
 from scripts.train import data, loop, losses
-from scripts.train.nets import CoarseNet, fold_batchnorm
+from scripts.train.nets import CoarseNet, fold_batchnorm, published_alpha
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class CoarseConfig:
     strand_share: float = 0.0  # how often hair is drawn
     strength: float = 1.0  # of the changes of light and colour
     gradient: float = 0.0  # weight of the loss on alpha's differences
+    as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
     fold: bool = False  # put the batch norms into the convolutions first
     frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
     check_pictures: int = 40  # of each set, every five minutes
@@ -51,25 +53,19 @@ def imagenet_weights() -> Path:
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 
-def network_size(width: int, height: int, area: int) -> tuple[int, int]:
-    """Multiples of 32 with about ``area`` px and the picture's aspect (between 1:3 and 3:1)."""
-    aspect = min(max(width / height, 1 / 3), 3.0)
-    return (
-        max(round((area * aspect) ** 0.5 / 32), 1) * 32,
-        max(round((area / aspect) ** 0.5 / 32), 1) * 32,
-    )
-
-
 def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
-    """Alpha at the picture's own size from the torch net: resize, run, resize back."""
-    height, width = rgb.shape[:2]
-    size = network_size(width, height, area)
-    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """Alpha at the picture's own size from the torch net, seen as the product shows it."""
+    framed, inner = into_frame(rgb, form(area))
     with torch.no_grad():
-        logits = net(torch.from_numpy(data.normalise(small))[None])
-    alpha = torch.sigmoid(logits)[0, 0].numpy()
-    back = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.clip(back, 0.0, 1.0), np.float32)
+        alpha = published_alpha(net(torch.from_numpy(data.normalise(framed))[None]))[0, 0].numpy()
+    inside = alpha[inner.top : inner.bottom, inner.left : inner.right]
+    return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
+
+
+def form(area: float) -> MatteForm:
+    """The published form, at another area."""
+    side = round(area**0.5)
+    return MatteForm(Size(side, side), "area", 32, (0.0,) * 3, (1.0,) * 3, "none")
 
 
 def check(
@@ -149,6 +145,7 @@ def train(
             photo_share=config.photo_share,
             strand_share=config.strand_share,
             strength=config.strength,
+            as_it_is=config.as_it_is,
         )
 
     def loss_of(batch: data.Batch) -> torch.Tensor:

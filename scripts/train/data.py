@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -202,6 +202,30 @@ def place_person(person: Person, width: int, height: int, rng: np.random.Generat
     return result
 
 
+def shrunk(person: Person, width: int, rng: np.random.Generator) -> Person:
+    """The person's picture averaged over areas down to about the frame's width, if it is wider."""
+    height, source_width = person.alpha.shape
+    factor = width * rng.uniform(1.0, 1.12) / source_width
+    if factor > 0.95:
+        return person
+    size = (round(source_width * factor), round(height * factor))
+    foreground, alpha = (
+        cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        for picture in (person.foreground, person.alpha)
+    )
+    return replace(person, foreground=foreground, alpha=alpha)
+
+
+def place_as_it_is(shape: tuple[int, ...], width: int, height: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Whole pixels: the person's picture at the bottom of the frame, in the middle or a little beside, or mirrored."""
+    slack = (width - shape[1]) // 2
+    shift = slack + int(rng.integers(-12, 13)) if slack < 12 else slack
+    matrix = np.array(((1.0, 0.0, shift), (0.0, 1.0, height - shape[0])))
+    if rng.random() < 0.5:
+        matrix[0] = (-1.0, 0.0, width - 1 - matrix[0, 2])
+    return matrix
+
+
 def place_crop(shape: tuple[int, int], width: int, height: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Affine map of a random window of a whole photograph onto the frame."""
     source_height, source_width = shape
@@ -238,7 +262,7 @@ def warp(picture: U8, matrix: NDArray[np.float64], size: tuple[int, int], border
         smaller = (max(round(width * factor), 1), max(round(height * factor), 1))
         picture = np.asarray(cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA), np.uint8)
         matrix = matrix @ np.diag((width / smaller[0], height / smaller[1], 1.0))
-    return np.asarray(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8)
+    return np.asarray(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=border), np.uint8)
 
 
 # --------------------------------------------------------------------------------- backdrops
@@ -397,11 +421,13 @@ def compose(
     photo_share: float,
     strand_share: float,
     strength: float = 1.0,
+    as_it_is: float = 0.0,
 ) -> tuple[U8, U8, U8]:
     """One training picture of ``size`` (width, height): RGB, alpha and weight, all uint8.
 
     ``photo_share``: how often a labelled photo keeps its own backdrop. ``strand_share``: how often hair is drawn.
-    ``strength``: of the changes of light and colour.
+    ``strength``: of the changes of light and colour. ``as_it_is``: how often a person without a photo of their own is
+    not turned, and not scaled unless shrunk as a photo is, so that no resampling softens the truth.
     """
     width, height = size
     full = np.full((height, width), 255, np.uint8)
@@ -414,7 +440,11 @@ def compose(
             weight = warp(person.weight, matrix, size, cv2.BORDER_REFLECT_101)
         return spoil(tone(rgb, rng, 0.8 * strength), rng), alpha, weight
     wide = rng.random() < (0.35 if person.photo is not None else 0.12)
-    matrix = place_person(person, width, height, rng, wide)
+    if person.photo is None and rng.random() < as_it_is:
+        person = shrunk(person, width, rng)
+        matrix = place_as_it_is(person.alpha.shape, width, height, rng)
+    else:
+        matrix = place_person(person, width, height, rng, wide)
     colours = person.foreground
     if person.shoulders < 0.95 and rng.random() < 0.3:
         bright = rng.random() < 0.6
@@ -461,9 +491,11 @@ class CoarseBatches(IterableDataset[Batch]):
         photo_share: float,
         strand_share: float,
         strength: float,
+        as_it_is: float,
     ) -> None:
         self.pool, self.shapes, self.batch, self.seed = pool, shapes, batch, seed
         self.photo_share, self.strand_share, self.strength = photo_share, strand_share, strength
+        self.as_it_is = as_it_is
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
@@ -483,6 +515,7 @@ class CoarseBatches(IterableDataset[Batch]):
                     photo_share=self.photo_share,
                     strand_share=self.strand_share,
                     strength=self.strength,
+                    as_it_is=self.as_it_is,
                 )
                 for _ in range(self.batch)
             ]

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
+
+from scripts.train.nets import stretched_alpha
 
 
 def transition(alpha: Tensor, radius: int) -> Tensor:
@@ -49,9 +50,18 @@ def gradient_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (across.sum() + down.sum()) / weight.sum().clamp(min=1.0)
 
 
+def clamped(unclamped: Tensor) -> Tensor:
+    """Alpha clamped to 0..1, whose slope passes the clamp as if it were not there.
+
+    What lies beyond 0 or 1 on the right side is right and costs nothing, what lies beyond on the wrong side can come
+    back. (On unclamped alpha a net spends itself on hitting exactly 0 and 1 where nothing is unsure.)
+    """
+    return unclamped + (unclamped.clamp(0.0, 1.0) - unclamped).detach()
+
+
 def coarse_loss(logits: Tensor, target: Tensor, trusted: Tensor, gradient: float = 0.0) -> Tensor:
     """L1 (x4 in the transition) + 0.3 BCE + 0.5 Laplacian + gradient; all tensors (N, 1, H, W) float32."""
-    alpha = torch.sigmoid(logits)
+    alpha = clamped(stretched_alpha(logits))
     edges = transition(target, 3)
     weight = trusted * (1.0 + 3.0 * edges)
     cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")

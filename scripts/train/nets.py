@@ -198,8 +198,7 @@ class RefineNet(nn.Module):
             y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = block(torch.cat((y, skip), dim=1))
         logits = self.full(torch.cat((self.unfold(y), x), dim=1))
-        alpha: Tensor = torch.sigmoid(logits) * 1.04 - 0.02
-        return alpha
+        return stretched_alpha(logits)
 
 
 def strided_block(inputs: int, outputs: int) -> nn.Sequential:
@@ -207,6 +206,17 @@ def strided_block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
+
+
+def stretched_alpha(logits: Tensor) -> Tensor:
+    """Alpha in -.02..1.02: clamped it reaches 0 and 1, which a sigmoid never does."""
+    alpha: Tensor = torch.sigmoid(logits) * 1.04 - 0.02
+    return alpha
+
+
+def published_alpha(logits: Tensor) -> Tensor:
+    """Alpha in 0..1."""
+    return stretched_alpha(logits).clamp(0.0, 1.0)
 
 
 class PublishedCoarse(nn.Module):
@@ -217,7 +227,7 @@ class PublishedCoarse(nn.Module):
         self.net = net
 
     def forward(self, rgb: Tensor) -> Tensor:
-        return torch.sigmoid(self.net(rgb))
+        return published_alpha(self.net(rgb))
 
 
 class PublishedRefine(nn.Module):

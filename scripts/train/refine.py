@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
+from idseg.matte import into_frame, resize, unit
+from idseg.types import Size
 from scripts.train import data, loop, losses
-from scripts.train.coarse import network_size
+from scripts.train.coarse import form
 from scripts.train.nets import RefineNet
 
 
@@ -40,18 +42,18 @@ class RefineConfig:
     photo_share: float = 0.05  # how often a labelled photo keeps its own backdrop
     strand_share: float = 0.5  # how often hair is drawn
     strength: float = 1.0  # of the changes of light and colour
+    as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
+    least_share: float = 0.0  # coarse mattes see between this share of a picture's pixels and all; 0: coarse_area
     disturbed: float = 1.0  # share of the pictures whose coarse matte may be disturbed
     kept: int = 0  # pictures kept to be cut from again; one of them is new in each batch. 0: all are new
 
 
 def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: float) -> NDArray[np.float32]:
-    """The coarse matte as the product computes it: resize, run, bicubic back, clip."""
-    height, width = rgb.shape[:2]
-    size = network_size(width, height, int(area))
-    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    alpha = session.run(None, {"rgb": data.normalise(small)[None]})[0][0, 0]
-    back = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.clip(back, 0.0, 1.0), np.float32)
+    """The coarse matte as the product computes it."""
+    framed, inner = into_frame(rgb, form(area))
+    alpha = session.run(None, {"rgb": data.normalise(framed)[None]})[0][0, 0]
+    inside = alpha[inner.top : inner.bottom, inner.left : inner.right]
+    return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
 
 
 def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -135,7 +137,10 @@ class RefineBatches(IterableDataset[data.Batch]):
     def prepare(self, session: onnxruntime.InferenceSession, rng: np.random.Generator) -> Prepared:
         """A composed picture with its coarse matte, which may be disturbed."""
         rgb, alpha, weight = self.picture(rng)
-        coarse = coarse_alpha(session, rgb, self.config.coarse_area * np.exp(rng.normal(0.0, 0.25)))
+        area = self.config.coarse_area * np.exp(rng.normal(0.0, 0.25))
+        if self.config.least_share:  # as if the picture were larger than it is
+            area = min(area, rgb.shape[0] * rgb.shape[1] * rng.uniform(self.config.least_share, 1.0))
+        coarse = coarse_alpha(session, rgb, area)
         if rng.random() < self.config.disturbed:
             coarse = disturb(coarse, rng)
         return Prepared(np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8))), alpha, weight)
@@ -146,6 +151,9 @@ class RefineBatches(IterableDataset[data.Batch]):
         width = person.alpha.shape[1] * rng.uniform(0.75, 1.2)
         height = width * rng.uniform(1.0, 1.4)
         size = (max(int(width), self.config.crop), max(int(height), self.config.crop))
+        as_it_is = person.photo is None and rng.random() < self.config.as_it_is
+        if as_it_is:
+            size = (person.alpha.shape[1], person.alpha.shape[0])
         return data.compose(
             self.pool,
             person,
@@ -154,6 +162,7 @@ class RefineBatches(IterableDataset[data.Batch]):
             photo_share=self.config.photo_share,
             strand_share=self.config.strand_share,
             strength=self.config.strength,
+            as_it_is=float(as_it_is),
         )
 
 
@@ -175,13 +184,8 @@ def corners(alpha: data.U8, coarse: data.U8, side: int, count: int, rng: np.rand
 
 
 def refine_loss(unclamped: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor) -> torch.Tensor:
-    """L1 (x5 near the edge) + Laplacian + gradient, on alpha clamped to 0..1.
-
-    The slope passes the clamp as if it were not there: what lies beyond 0 or 1 on the right side is right and costs
-    nothing, what lies beyond on the wrong side can come back. (On unclamped alpha the net spends itself on hitting
-    exactly 0 and 1 on the nine tenths of a crop that are not edge.)
-    """
-    alpha = unclamped + (unclamped.clamp(0.0, 1.0) - unclamped).detach()
+    """L1 (x5 near the edge) + Laplacian + gradient, on alpha clamped to 0..1."""
+    alpha = losses.clamped(unclamped)
     weight = trusted * (1.0 + 4.0 * losses.transition(target, 4))
     return (
         losses.weighted_l1(alpha, target, weight)

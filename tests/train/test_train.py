@@ -59,6 +59,7 @@ def small_config() -> dict[str, Any]:
     }
     config["coarse-tune"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4}
     config["coarse-fine"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4, "rate": 3e-4, "encoder_rate": 1e-4}
+    config["coarse-sharp"] |= config["coarse-fine"]
     config["refine"] |= {
         "crop": 64,
         "crops": 2,
@@ -86,7 +87,7 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
         if stage == "coarse":  # the refiner's samples differ too much for so short a log to fall
             assert np.mean(logged[-4:]) < 0.9 * np.mean(logged[:2])
         assert (tmp_path / f"portrait-{stage}.onnx").stat().st_size < 8_000_000
-    for stage in ("coarse-tune", "coarse-fine", "refine-fine"):
+    for stage in ("coarse-tune", "coarse-fine", "coarse-sharp", "refine-fine"):
         assert len((tmp_path / f"{stage}.csv").read_text().splitlines()) == 3
     trained = refine.averaged_net(tmp_path / "refine.pt")
     torch.manual_seed(config["refine"]["seed"])
