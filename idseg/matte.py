@@ -8,7 +8,7 @@ own minimum and maximum: that would give an empty picture a full mask.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -19,17 +19,22 @@ import numpy.typing as npt
 from idseg.backends.onnx import OnnxNet
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.models import Manifest, ModelEntry
-from idseg.types import Alpha, Rgb, Size
+from idseg.types import Alpha, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
 """How a picture becomes the network's input.
 
-* ``area``: the picture's aspect, about ``size[0] * size[1]`` px, both sides multiples of ``multiple``.
+* ``area``: the picture's aspect, about ``size[0] * size[1]`` px; as it is, where it has about as many anyway, because
+  resampling costs a fifth of the accuracy there. Edge pixels repeated up to multiples of ``multiple``.
 * ``stretch``: exactly ``size``, whatever the aspect.
 * ``short-side``: the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
 """
 Activation: TypeAlias = Literal["none", "sigmoid"]
 
+_AS_IT_IS = (0.6, 1.25)
+"""Shares of its form's pixels between which "area" takes a picture without resampling."""
+_GLANCE = 0.33
+"""Share of its pixels at which a net glances."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures: at 3:1 a 256 x 320 net still has 5 rows at stride 32
 
 
@@ -92,16 +97,32 @@ class Matte:
         """Short name of the execution provider that really runs the net."""
         return self._net.provider
 
+    @property
+    def scales(self) -> bool:
+        """Whether the net also works on pictures of fewer pixels than its form says."""
+        return self._form.fit == "area"
+
     def __call__(self, rgb: Rgb) -> Alpha:
         """Alpha of the person at the picture's own size."""
-        size = Size(rgb.shape[1], rgb.shape[0])
-        small = resize(rgb, network_size(size, self._form))
-        planes = np.ascontiguousarray(((small - self._mean) * self._scale).transpose(2, 0, 1))[None]
+        return self._at(rgb, self._form)
+
+    def glance(self, rgb: Rgb) -> Alpha:
+        """The same in a third of the time where the net scales: good enough to see where a head ends."""
+        if not self.scales:
+            return self(rgb)
+        width, height = self._form.size
+        share = _GLANCE**0.5
+        return self._at(rgb, replace(self._form, size=Size(round(share * width), round(share * height))))
+
+    def _at(self, rgb: Rgb, form: MatteForm) -> Alpha:
+        framed, inner = into_frame(rgb, form)
+        planes = np.ascontiguousarray(((framed - self._mean) * self._scale).transpose(2, 0, 1))[None]
         value = self._net({self._input: planes})[self._output].astype(np.float32)
         value = value.reshape(-1, *value.shape[-2:])[0]
-        if self._form.activation == "sigmoid":
+        if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
-        return unit(resize(value, size))
+        inside = value[inner.top : inner.bottom, inner.left : inner.right]
+        return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
 
 
 def load_matte(
@@ -163,19 +184,37 @@ def form_of(entry: ModelEntry) -> MatteForm:
         raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
 
 
-def network_size(picture: Size, form: MatteForm) -> Size:
-    """Size at which a net of this form sees a picture of this size."""
+def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
+    """At what size a net of this form sees a picture of this size, and the size of its input, which may be larger."""
     if form.fit == "stretch":
-        return form.size
+        return form.size, form.size
     width, height = picture
-    if form.fit == "area":
-        aspect = min(max(width / height, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)
-        area = form.size.width * form.size.height
-        wanted = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
-    else:
+    aspect, area = width / height, form.size.width * form.size.height
+    if form.fit == "short-side":
         scale = form.size.width / min(width, height)
         wanted = (width * scale, height * scale)
-    return Size(*(max(round(side / form.multiple), 1) * form.multiple for side in wanted))
+    elif 1.0 / _LARGEST_ASPECT <= aspect <= _LARGEST_ASPECT:
+        least, most = _AS_IT_IS
+        shares = width * height / area
+        scale = 1.0 if least <= shares <= most else shares**-0.5
+        scaled = Size(max(round(width * scale), 1), max(round(height * scale), 1))
+        return scaled, Size(*(-(-side // form.multiple) * form.multiple for side in scaled))
+    else:
+        aspect = min(max(aspect, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)
+        wanted = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
+    size = Size(*(max(round(side / form.multiple), 1) * form.multiple for side in wanted))
+    return size, size
+
+
+def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
+    """The picture as a net of this form sees it, its edge pixels repeated up to the input's size, and where it lies."""
+    scaled, whole = frame(Size(rgb.shape[1], rgb.shape[0]), form)
+    left, top = (whole.width - scaled.width) // 2, (whole.height - scaled.height) // 2
+    right, bottom = whole.width - scaled.width - left, whole.height - scaled.height - top
+    small = resize(rgb, scaled)
+    if scaled != whole:
+        small = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return np.asarray(small, np.uint8), Window(left, top, scaled.width, scaled.height)
 
 
 def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:

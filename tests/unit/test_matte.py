@@ -12,7 +12,7 @@ import pytest
 
 from idseg.backends.onnx import PROVIDERS, OnnxNet, available_providers
 from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError, OptionError, ProviderError
-from idseg.matte import PRESETS, Matte, load_matte, network_size, resize, unit
+from idseg.matte import PRESETS, Matte, frame, into_frame, load_matte, resize, unit
 from idseg.models import Manifest, ModelEntry, load_manifest
 from idseg.types import Rgb, Size
 from tests.unit.tiny_onnx import write_channel, write_net
@@ -86,22 +86,52 @@ def test_a_mirrored_picture_gives_the_mirrored_matte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "expected"), [((600, 840), (192, 256)), ((500, 500), (224, 224)), ((840, 600), (256, 192))]
+    ("picture", "seen", "whole"),
+    [
+        ((600, 840), (189, 265), (192, 288)),
+        ((500, 500), (224, 224), (224, 224)),
+        ((840, 600), (265, 189), (288, 192)),
+        ((200, 250), (200, 250), (224, 256)),
+        ((220, 270), (220, 270), (224, 288)),
+        ((20, 20), (224, 224), (224, 224)),
+        ((1, 900), (128, 384), (128, 384)),
+    ],
 )
-def test_area_keeps_the_aspect(picture: tuple[int, int], expected: tuple[int, int], tmp_path: Path) -> None:
+def test_area_keeps_the_aspect_and_does_not_resample_what_fits(
+    picture: tuple[int, int], seen: tuple[int, int], whole: tuple[int, int], tmp_path: Path
+) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     form = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form
-    assert network_size(Size(*picture), form) == expected
+    assert frame(Size(*picture), form) == (seen, whole)
+
+
+def test_a_picture_that_fits_goes_in_as_it_is(tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
+    picture = np.random.default_rng(0).integers(0, 256, (237, 211, 3), dtype=np.uint8)
+    framed, inner = into_frame(picture, matte._form)
+    assert framed.shape == (256, 224, 3)
+    assert np.array_equal(framed[inner.top : inner.bottom, inner.left : inner.right], picture)
+    assert np.abs(matte(picture) - picture[..., 0] / 255).max() < 1e-6
+
+
+def test_a_glance_is_smaller(tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
+    assert matte.scales
+    alpha = matte.glance(red_picture(51, 300, 400))
+    assert alpha.shape == (400, 300)
+    assert alpha.mean() == pytest.approx(0.2, abs=1e-3)
 
 
 def test_extreme_aspects_never_shrink_a_side_to_nothing() -> None:
     form = PRESETS["modnet"]
-    assert network_size(Size(10, 10_000), form).width == 512
-    assert min(network_size(Size(10_000, 10), form)) == 512
+    assert frame(Size(10, 10_000), form)[1].width == 512
+    assert min(frame(Size(10_000, 10), form)[1]) == 512
 
 
 def test_fixed_sizes_are_kept() -> None:
-    assert network_size(Size(10, 900), PRESETS["isnet"]) == (1024, 1024)
+    assert frame(Size(10, 900), PRESETS["isnet"]) == ((1024, 1024), (1024, 1024))
 
 
 def test_resize_keeps_the_mean_and_unit_clips() -> None:
