@@ -110,7 +110,7 @@ def main() -> None:
     type=click.Choice(["net", "closed-form", "none"]),
     default="net",
     show_default=True,
-    help="How hair is refined.",
+    help="How hair is refined. net: on large cuts, where it helps.",
 )
 @click.option(
     "--matting-model", metavar="NAME|FILE", help="Another matting model: a name of `idseg models`, or an ONNX file."

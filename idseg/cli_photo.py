@@ -53,7 +53,7 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["net", "closed-form", "none"]),
             default="net",
             show_default=True,
-            help="How hair is refined.",
+            help="How hair is refined. net: on large cuts, where it helps.",
         ),
         click.option("--turn", is_flag=True, help="Turn a photo that lies on its side instead of refusing it."),
     ):

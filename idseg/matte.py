@@ -102,6 +102,11 @@ class Matte:
         """Whether the net also works on pictures of fewer pixels than its form says."""
         return self._form.fit == "area"
 
+    def enlargement(self, picture: Size) -> float:
+        """How many pixels of such a picture there are for each that the net sees."""
+        seen, _ = frame(picture, self._form)
+        return picture.width * picture.height / (seen.width * seen.height)
+
     def __call__(self, rgb: Rgb) -> Alpha:
         """Alpha of the person at the picture's own size."""
         return self._at(rgb, self._form)

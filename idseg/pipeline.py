@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +22,9 @@ from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarke
 from idseg.decode import DecodeLimits, PhotoLike, decode
 from idseg.errors import OptionError, SidewaysError, UpsideDownError
 from idseg.foreground import estimate_foreground
-from idseg.matte import load_matte
+from idseg.matte import Matte, load_matte
 from idseg.models import load_manifest
-from idseg.refine import load_refiner
+from idseg.refine import WORTH, Refiner, load_refiner
 from idseg.result import Result
 from idseg.types import Alpha, Box, Person, Rgb, Size, Window
 
@@ -53,6 +53,8 @@ class Options:
     """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
     ``birefnet``."""
     refine: RefinerName = "net"
+    """``net``: ours, on cuts of so many pixels that the coarse net sees less than one of 2.25; ``closed-form`` and
+    ``none`` on all."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
     threads: int | None = None
@@ -88,7 +90,8 @@ class Segmenter:
         """Load all models and run each once, so that the first photo does not wait."""
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         self._finding().warm(grey)
-        self.matte(grey)
+        matter = self._matting()
+        matter.refine(grey, matter.coarse(grey))
 
     def close(self) -> None:
         """Let go of MediaPipe's models; the Segmenter loads them again when it is next used."""
@@ -142,7 +145,7 @@ class Segmenter:
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a picture as it is: no detection, no crop."""
         matter = self._matting()
-        return matter.refine(rgb, matter.coarse(rgb))
+        return matter.refined(rgb, matter.coarse(rgb))
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
         """The person, and the photo turned upright first where the options allow that."""
@@ -186,10 +189,10 @@ class Segmenter:
         with clock("matte"):
             looked, coarse, head = self._look_at_head(rgb, person, window, matter)
             fitted = crop.window(person.face_box, person.parts, photo, options, head)
-            if fitted != looked or matter.glance is not None:
+            if fitted != looked or matter.coarse.scales:
                 coarse = matter.coarse(_filled(rgb, fitted))
         with clock("refine"):
-            alpha = matter.refine(_filled(rgb, fitted), coarse)
+            alpha = matter.refined(_filled(rgb, fitted), coarse)
             if not crop.lies_inside(photo, fitted):
                 alpha = np.where(crop.inside(photo, fitted), alpha, np.float32(0))
         return fitted, crop.take(rgb, fitted), alpha
@@ -200,7 +203,7 @@ class Segmenter:
         """A window that shows the whole head, its coarse matte, and where the head lies in the photo."""
         photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
         for look in range(_MOST_LOOKS):
-            coarse = (matter.glance or matter.coarse)(_filled(rgb, window))
+            coarse = matter.coarse.glance(_filled(rgb, window))
             head = crop.head_extent(coarse, person.face_box.bottom - window.top)
             if head is None:
                 break
@@ -238,7 +241,8 @@ class Segmenter:
                     self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
                 )
                 refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
-                self._matter = _Matter(coarse, coarse.glance if coarse.scales else None, refine, coarse.provider)
+                worth = WORTH if chosen.refine == "net" and coarse.scales else 0.0
+                self._matter = _Matter(coarse, refine, worth)
             return self._matter
 
 
@@ -260,11 +264,19 @@ class _Finder:
 
 @dataclass(frozen=True, slots=True)
 class _Matter:
-    coarse: Callable[[Rgb], Alpha]
-    glance: Callable[[Rgb], Alpha] | None
-    """A quicker coarse matte, for looking where the head ends."""
-    refine: Callable[[Rgb, Alpha], Alpha]
-    provider: str
+    coarse: Matte
+    refine: Refiner
+    worth: float
+    """Least enlargement of a picture that is refined."""
+
+    @property
+    def provider(self) -> str:
+        return self.coarse.provider
+
+    def refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
+        """The coarse matte refined, where that is worth it."""
+        enough = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0])) < self.worth
+        return alpha if enough else self.refine(rgb, alpha)
 
 
 class _Clock:
