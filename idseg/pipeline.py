@@ -53,8 +53,7 @@ class Options:
     """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
     ``birefnet``."""
     refine: RefinerName = "net"
-    """``net``: ours, on cuts of so many pixels that the coarse net sees less than one of 2.25; ``closed-form`` and
-    ``none`` on all."""
+    """``net``: ours, on cuts of four times the coarse net's pixels (about 1 MP) or more; the others on all cuts."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
     threads: int | None = None

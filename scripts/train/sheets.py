@@ -20,7 +20,7 @@ import numpy.typing as npt
 from idseg.foreground import estimate_foreground
 from idseg.matte import Matte, load_matte
 from idseg.models import load_manifest
-from idseg.refine import Refiner, load_refiner
+from idseg.pipeline import Options, Segmenter
 from idseg.types import Alpha, Rgb
 
 _HEIGHT = 260  # px of a strip
@@ -54,19 +54,19 @@ def hairiest(alpha: Alpha) -> tuple[int, int]:
     )
 
 
-def strip(path: Path, coarse: Matte, refine: Refiner, peer: Matte | None, cache: Path) -> npt.NDArray[np.uint8]:
+def strip(path: Path, ours: Segmenter, peer: Matte | None, cache: Path) -> npt.NDArray[np.uint8]:
     picture = cv2.imread(str(path))
     if picture is None:
         raise FileNotFoundError(path)
     rgb = np.ascontiguousarray(picture[..., ::-1], np.uint8)
-    alpha = refine(rgb, coarse(rgb))
+    alpha = ours.matte(rgb)
     colours = estimate_foreground(rgb, alpha)
     width = round(_HEIGHT * rgb.shape[1] / rgb.shape[0])
-    ours = [grey(alpha), *(on(colour, colours, alpha) for colour in ((255,) * 3, (0,) * 3, (0, 255, 0)))]
-    cells = [shown(cell, width) for cell in (rgb, *ours)]
+    made = [grey(alpha), *(on(colour, colours, alpha) for colour in ((255,) * 3, (0,) * 3, (0, 255, 0)))]
+    cells = [shown(cell, width) for cell in (rgb, *made)]
     left, top = hairiest(alpha)
     window = np.s_[top : top + _CROP, left : left + _CROP]
-    details = [rgb[window], ours[2][window], ours[1][window]]
+    details = [rgb[window], made[2][window], made[1][window]]
     if peer is not None:
         kept = cache / f"{path.parent.name}_{path.stem}.png"
         if not kept.exists():
@@ -104,19 +104,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--isnet", type=Path)
-    parser.add_argument("--refine", default="net")
+    parser.add_argument("--refine", default="net", choices=("net", "closed-form", "none"))
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     cv2.setNumThreads(given.threads)
     manifest = load_manifest()
-    coarse = load_matte(manifest, "portrait-coarse", "cpu", given.threads)
-    refine = load_refiner(manifest, given.refine, "cpu", given.threads)
+    ours = Segmenter(Options(refine=given.refine, provider="cpu", threads=given.threads))
     peer = load_matte(manifest, str(given.isnet), "cpu", given.threads, preset="isnet") if given.isnet else None
     cache = given.out / "peer"
     cache.mkdir(parents=True, exist_ok=True)
     paths = chosen(given.data)
     for start in range(0, len(paths), _STRIPS):
-        lines = [strip(path, coarse, refine, peer, cache) for path in paths[start : start + _STRIPS]]
+        lines = [strip(path, ours, peer, cache) for path in paths[start : start + _STRIPS]]
         width = max(line.shape[1] for line in lines)
         sheet = np.vstack([np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0))) for line in lines])
         cv2.imwrite(str(given.out / f"sheet{start // _STRIPS:02d}.png"), np.ascontiguousarray(sheet[..., ::-1]))

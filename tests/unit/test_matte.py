@@ -124,6 +124,15 @@ def test_a_glance_is_smaller(tmp_path: Path) -> None:
     assert alpha.mean() == pytest.approx(0.2, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("picture", "times"), [((200, 250), 1.0), ((400, 500), 4.0), ((211, 237), 1.0), ((100, 125), 0.25)]
+)
+def test_enlargement_counts_pixels(picture: tuple[int, int], times: float, tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
+    assert matte.enlargement(Size(*picture)) == pytest.approx(times, rel=0.01)
+
+
 def test_extreme_aspects_never_shrink_a_side_to_nothing() -> None:
     form = PRESETS["modnet"]
     assert frame(Size(10, 10_000), form)[1].width == 512
