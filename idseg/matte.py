@@ -25,7 +25,7 @@ Fit: TypeAlias = Literal["area", "stretch", "short-side"]
 """How a picture becomes the network's input.
 
 * ``area``: the picture's aspect, about ``size[0] * size[1]`` px; as it is, where it has about as many anyway, because
-  resampling costs a fifth of the accuracy there. Edge pixels repeated up to multiples of ``multiple``.
+  resampling costs 9 % of MAD and Grad there (16 pictures of val). Edge pixels repeated up to multiples of ``multiple``.
 * ``stretch``: exactly ``size``, whatever the aspect.
 * ``short-side``: the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
 """
