@@ -126,8 +126,7 @@ class Matte:
         value = value.reshape(-1, *value.shape[-2:])[0]
         if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
-        inside = value[inner.top : inner.bottom, inner.left : inner.right]
-        return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
+        return out_of_frame(value, inner, Size(rgb.shape[1], rgb.shape[0]))
 
 
 def load_matte(
@@ -220,6 +219,11 @@ def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
     if scaled != whole:
         small = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_REPLICATE)
     return np.asarray(small, np.uint8), Window(left, top, scaled.width, scaled.height)
+
+
+def out_of_frame(value: npt.NDArray[np.float32], inner: Window, picture: Size) -> Alpha:
+    """A net's output (H, W) back at the picture's own size: the way back from :func:`into_frame`."""
+    return unit(resize(value[inner.top : inner.bottom, inner.left : inner.right], picture))
 
 
 def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from idseg.matte import MatteForm, into_frame, resize, unit
+from idseg.matte import MatteForm, into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
 from scripts.train.nets import CoarseNet, fold_batchnorm, published_alpha
@@ -58,8 +58,7 @@ def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
     framed, inner = into_frame(rgb, form(area))
     with torch.no_grad():
         alpha = published_alpha(net(torch.from_numpy(data.normalise(framed))[None]))[0, 0].numpy()
-    inside = alpha[inner.top : inner.bottom, inner.left : inner.right]
-    return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
+    return out_of_frame(alpha, inner, Size(rgb.shape[1], rgb.shape[0]))
 
 
 def form(area: float) -> MatteForm:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from idseg.matte import into_frame, resize, unit
+from idseg.matte import into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
 from scripts.train.coarse import form
@@ -52,8 +52,7 @@ def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: floa
     """The coarse matte as the product computes it."""
     framed, inner = into_frame(rgb, form(area))
     alpha = session.run(None, {"rgb": data.normalise(framed)[None]})[0][0, 0]
-    inside = alpha[inner.top : inner.bottom, inner.left : inner.right]
-    return unit(resize(inside, Size(rgb.shape[1], rgb.shape[0])))
+    return out_of_frame(alpha, inner, Size(rgb.shape[1], rgb.shape[0]))
 
 
 def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
