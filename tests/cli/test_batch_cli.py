@@ -121,6 +121,26 @@ def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(tmp_path: Pat
     assert "half-written" not in out  # it had ended in good order
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_never_reaches_a_process_that_is_starting() -> None:
+    """Not even the first one, at whose start multiprocessing starts its tracker, which unblocks signals."""
+    code = """
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from idseg.batch.local import _sigint_held_back
+for _ in range(2):
+    process = get_context("spawn").Process(target=time.sleep, args=(60,))
+    with _sigint_held_back():
+        process.start()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    process.kill()
+    print(int(dict(line.split(":", 1) for line in status.splitlines())["SigBlk"], 16) >> 1 & 1)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["1", "1"]), ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
