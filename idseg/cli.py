@@ -113,7 +113,9 @@ def main() -> None:
     help="How hair is refined. net: on large cuts, where it helps.",
 )
 @click.option(
-    "--matting-model", metavar="NAME|FILE", help="Another matting model: a name of `idseg models`, or an ONNX file."
+    "--matting-model",
+    metavar="NAME|FILE",
+    help="Another matting model: a name of `idseg models`, or an ONNX file. Otherwise ours (8-bit on a CPU).",
 )
 @click.option(
     "--preset", type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]), help="What kind an ONNX file is of."

@@ -22,7 +22,7 @@ from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarke
 from idseg.decode import DecodeLimits, PhotoLike, decode
 from idseg.errors import OptionError, SidewaysError, UpsideDownError
 from idseg.foreground import estimate_foreground
-from idseg.matte import Matte, load_matte
+from idseg.matte import AUTO, Matte, load_matte
 from idseg.models import load_manifest
 from idseg.refine import WORTH, Refiner, load_refiner
 from idseg.result import Result
@@ -47,8 +47,8 @@ class Options:
     landmarks: landmarks.LandmarkOptions = field(default_factory=landmarks.LandmarkOptions)
     pose: pose.PoseRules = field(default_factory=pose.PoseRules)
     crop: crop.CropOptions = field(default_factory=crop.CropOptions)
-    matting_model: str = "portrait-coarse"
-    """Name of a ``matting`` entry of the manifest."""
+    matting_model: str = AUTO
+    """Name of a ``matting`` entry of the manifest; ``auto``: ours, in 8-bit integers on a CPU."""
     preset: str | None = None
     """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
     ``birefnet``."""

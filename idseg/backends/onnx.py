@@ -109,6 +109,16 @@ def available_providers() -> tuple[str, ...]:
     return tuple(short for short, name in PROVIDERS.items() if name in present)
 
 
+def first_provider(provider: str = "auto") -> str:
+    """Short name of the execution provider that is tried first.
+
+    Raises:
+        ProviderError: a forced provider is not there.
+    """
+    first = _provider_names(provider)[0]
+    return next(short for short, name in PROVIDERS.items() if name == first)
+
+
 def _provider_names(provider: str) -> list[str]:
     """ONNX Runtime's names for one of ours, the CPU last as the home of operators a GPU lacks."""
     available = available_providers()

@@ -22,6 +22,7 @@ from idseg.batch.items import BatchError, Item, Outcome, number64
 from idseg.compose import Color
 from idseg.decode import decode
 from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
+from idseg.matte import resolved
 from idseg.models import MANIFEST, models_folder
 from idseg.pipeline import Options, Segmenter
 from idseg.result import Result
@@ -67,6 +68,8 @@ class Work:
     def signature(self) -> str:
         """Changes when the answers would: options, products, weights, idseg's version."""
         chosen = {name: value for name, value in asdict(self.options).items() if name not in _WHERE_AND_HOW_FAST}
+        # The two forms of our net differ by more than rounding: a job begun with one does not go on with the other.
+        chosen["matting_model"] = resolved(self.options.matting_model, self.options.provider)
         folder = self.options.models or models_folder()
         loader = f"{self.loader.__module__}:{self.loader.__qualname__}"
         weights = [_sha256(folder / MANIFEST), _sha256(Path(self.options.matting_model))]

@@ -13,13 +13,13 @@ import cv2
 import tomllib
 import torch
 
-from scripts.train import coarse, export, publish, refine
+from scripts.train import coarse, export, publish, quantize, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp")
+COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full")
 REFINE_STAGES = ("refine", "refine-fine")
 """Each goes on from the averaged weights of the one before; a config may leave out all but the first."""
-STAGES = (*COARSE_STAGES, "export-coarse", *REFINE_STAGES, "export-refine", "publish")
+STAGES = (*COARSE_STAGES, "export-coarse", "quantize", *REFINE_STAGES, "export-refine", "publish")
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -41,6 +41,7 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
     runs.mkdir(parents=True, exist_ok=True)
     exclude = set(config["exclude"])
     coarse_file, refine_file = runs / "portrait-coarse.onnx", runs / "portrait-refine.onnx"
+    int8_file = runs / "portrait-coarse-int8.onnx"
     for stage in stages:
         if stage in COARSE_STAGES and stage in config:
             start = before(config, COARSE_STAGES, stage, runs)
@@ -56,13 +57,18 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             width, height = config[last]["shapes"][0]
             example = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
             report(coarse_file, export.export(coarse_net, example, coarse_file, name="rgb", note=config["name"]))
+        elif stage == "quantize":
+            table = coarse.CoarseConfig(**config[present(config, COARSE_STAGES)[-1]])
+            pool = coarse.load_pool(table, root, exclude, limit)
+            quantize.quantize(coarse_file, int8_file, quantize.pictures(pool, table, config["quantize"]["pictures"]))
+            print("{}: {} bytes, sha256 {}".format(int8_file.name, *export.facts(int8_file)))
         elif stage == "export-refine":
             last = present(config, REFINE_STAGES)[-1]
             refine_net = PublishedRefine(refine.averaged_net(runs / f"{last}.pt"))
             example = torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))
             report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
         elif stage == "publish":
-            files = [path for path in (coarse_file, refine_file) if path.exists()]
+            files = [path for path in (coarse_file, int8_file, refine_file) if path.exists()]
             width, height = config[present(config, COARSE_STAGES)[-1]]["shapes"][0]
             source = f"trained here: scripts/train/configs/{config['name']}.toml"
             publish.publish(runs, MODELS, {f.stem: export.facts(f) for f in files}, source, (width, height))

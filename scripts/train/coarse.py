@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from idseg.matte import MatteForm, into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
-from scripts.train.nets import CoarseNet, fold_batchnorm, published_alpha
+from scripts.train.nets import CoarseNet, fold_batchnorm, grow, published_alpha
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class CoarseConfig:
     strength: float = 1.0  # of the changes of light and colour
     gradient: float = 0.0  # weight of the loss on alpha's differences
     as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
+    grow: bool = False  # by what large inputs need; the batch norms go into the convolutions
+    context_rate: float = 1e-3  # peak learning rate of the block that comes with that
     fold: bool = False  # put the batch norms into the convolutions first
     frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
     check_pictures: int = 40  # of each set, every five minutes
@@ -90,13 +92,21 @@ def check(
 
 def averaged_net(checkpoint: Path) -> CoarseNet:
     """The averaged weights of a checkpoint, ready to predict."""
-    net = CoarseNet()
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net = CoarseNet(grown=any(key.startswith("context.") for key in state["average"]))
     if not any("running_mean" in key for key in state["average"]):
         fold_batchnorm(net)
     net.load_state_dict(state["average"])
     net.eval()
     return net
+
+
+def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | None) -> data.Pool:
+    """What a stage's pictures are composed of."""
+    people = data.load_people(root, sorted(config.shares), exclude, config.long_side, limit)
+    backgrounds = data.load_backgrounds(root, config.long_side, limit)
+    print(f"{len(people)} people, {len(backgrounds)} backgrounds", flush=True)
+    return data.make_pool(people, backgrounds, config.shares)
 
 
 def train(
@@ -121,16 +131,15 @@ def train(
         net = averaged_net(start)
     if config.fold:
         fold_batchnorm(net)
+    if config.grow:
+        net = grow(net)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop.keep_depthwise_float32(net)
     if config.frozen:
         for module in (net.encoder._conv_stem, *net.encoder._blocks[: config.frozen]):
             module.requires_grad_(False)
     net.train()
-    people = data.load_people(root, sorted(config.shares), exclude, config.long_side, limit)
-    backgrounds = data.load_backgrounds(root, config.long_side, limit)
-    print(f"{len(people)} people, {len(backgrounds)} backgrounds", flush=True)
-    pool = data.make_pool(people, backgrounds, config.shares)
+    pool = load_pool(config, root, exclude, limit)
     shapes = [(width, height) for width, height in config.shapes]
     mean = torch.from_numpy(data.MEAN).view(1, 3, 1, 1)
     std = torch.from_numpy(data.STD).view(1, 3, 1, 1)
@@ -164,9 +173,10 @@ def train(
                 "peak": config.encoder_rate,
             },
             {
-                "params": [p for n, p in net.named_parameters() if not n.startswith("encoder.")],
+                "params": [p for n, p in net.named_parameters() if not n.startswith(("encoder.", "context."))],
                 "peak": config.rate,
             },
+            *([{"params": list(net.context.parameters()), "peak": config.context_rate}] if net.grown else []),
         ],
         config,
         runs / f"{name}.pt",

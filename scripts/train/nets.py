@@ -117,29 +117,75 @@ def separable_block(inputs: int, outputs: int, kernel: int = 5) -> nn.Sequential
     )
 
 
+class Context(nn.Module):
+    """Dilated depthwise 5x5 convolutions whose result is added: 12 cells of stride 32 to each side, 768 px in all.
+
+    The last convolution starts at zero, so that a trained net may grow by this block (ControlNet, Zhang et al. 2023,
+    section 3.1: "zero convolution").
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.near = nn.Conv2d(channels, channels, 5, padding=4, dilation=2, groups=channels)
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.far = nn.Conv2d(channels, channels, 5, padding=8, dilation=4, groups=channels)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.mix(self.near(x)))
+        return x + self.out(functional.relu(self.far(y)))
+
+
+class Fold(nn.Module):
+    """``nn.PixelUnshuffle(2)`` of RGB as a convolution: as a transposition it cost 6 of the quantized net's 44 ms."""
+
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.eye(12).view(12, 3, 2, 2), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, self.weight, stride=2)
+
+
 class CoarseNet(nn.Module):
     """U-Net on EfficientNet-Lite0: (N, 3, H, W) normalised RGB to alpha logits (N, 1, H, W).
 
     H and W are multiples of 32. The last step to full size is bilinear from stride 2 features that
     the half-resolution head turned into 4 sub-pixels (pixel shuffle), so the most expensive
     resolution carries no 3x3 convolution over many channels.
+
+    Args:
+        grown: made for large inputs: a :class:`Context` at stride 32, and the picture's own pixels, folded 2x2 into
+            channels, among what the half-resolution block sees. :func:`grow` makes it of a trained net.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, grown: bool = False) -> None:
         super().__init__()
+        self.grown = grown
         self.encoder = Lite0Encoder()
         channels = [width for _, width in LITE0_TAPS]
         self.bottom = nn.Sequential(conv_block(channels[4], 128, 1), separable_block(128, 128))
         self.up16 = nn.Sequential(separable_block(128 + channels[3], 96), separable_block(96, 96))
         self.up8 = nn.Sequential(separable_block(96 + channels[2], 64), separable_block(64, 64))
         self.up4 = nn.Sequential(separable_block(64 + channels[1], 40), conv_block(40, 40))
-        self.up2 = nn.Sequential(conv_block(40 + channels[0], 24), conv_block(24, 24))
+        folded = 12 if grown else 0
+        self.up2 = nn.Sequential(conv_block(40 + channels[0] + folded, 24), conv_block(24, 24))
         self.head = nn.Conv2d(24, 4, 3, padding=1)
         self.shuffle = nn.PixelShuffle(2)
+        if grown:
+            self.context = Context(128)
+            self.fold = Fold()
 
     def forward(self, x: Tensor) -> Tensor:
         s2, s4, s8, s16, s32 = self.encoder(x)
         y = self.bottom(s32)
+        if self.grown:
+            y = self.context(y)
+            s2 = torch.cat((s2, self.fold(x)), dim=1)
         for block, skip in ((self.up16, s16), (self.up8, s8), (self.up4, s4), (self.up2, s2)):
             y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = block(torch.cat((y, skip), dim=1))
@@ -162,6 +208,22 @@ def fold_batchnorm(net: nn.Module) -> nn.Module:
                 setattr(parent, name, nn.Identity())
             before = (name, child) if isinstance(child, nn.Conv2d) else None
     return net
+
+
+def grow(net: CoarseNet) -> CoarseNet:
+    """A grown net, its batch norms folded, that gives the same outputs as ``net`` in eval mode: what is new is zero."""
+    fold_batchnorm(net)
+    grown = CoarseNet(grown=True)
+    fold_batchnorm(grown)
+    state = grown.state_dict()
+    for name, value in net.state_dict().items():
+        if name == "up2.0.0.weight":
+            state[name].zero_()
+            state[name][:, : value.shape[1]] = value
+        else:
+            state[name] = value
+    grown.load_state_dict(state)
+    return grown
 
 
 class RefineNet(nn.Module):

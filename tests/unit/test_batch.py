@@ -92,11 +92,18 @@ def test_wrong_products_are_told_before_the_first_photo(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_signature_changes_with_what_changes_answers_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_signature_changes_with_what_changes_answers_and_with_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def signature(**changes: Any) -> str:
         return Work("out", Options(**changes)).signature()
 
-    assert signature() == signature(threads=3, provider="cpu", parallel=2)
+    assert signature(provider="cpu") == signature(threads=3, provider="cpu", parallel=2)
+    # A GPU runs our net with floats, a CPU in integers, which is more than rounding; another net is the same on both.
+    monkeypatch.setattr("idseg.backends.onnx.available_providers", lambda: ("cuda", "cpu"))
+    assert signature() == signature(provider="cuda") != signature(provider="cpu")
+    net = "portrait-coarse"
+    assert signature(matting_model=net) == signature(matting_model=net, provider="cpu")
     assert signature() != signature(refine="closed-form")
     assert Work("out").signature() == Work("elsewhere", thumbnails="x").signature()
     assert Work("out").signature() != Work("out", products=("cut",)).signature()
