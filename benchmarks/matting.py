@@ -33,7 +33,7 @@ import cv2
 import numpy as np
 
 from idseg.foreground import estimate_foreground
-from idseg.matte import load_matte
+from idseg.matte import AUTO, load_matte
 from idseg.metrics import matte_errors
 from idseg.models import load_manifest
 from idseg.refine import load_refiner, refine_closed_form
@@ -103,7 +103,8 @@ def all_methods(threads: int, isnet: Path | None, selfie_file: Path | None) -> l
     manifest = load_manifest()
     net = load_refiner(manifest, "net", "cpu", threads)
     rows = [
-        Method("ours: coarse", load_matte(manifest, "portrait-coarse", "cpu", threads)),
+        Method("ours: coarse", load_matte(manifest, AUTO, "cpu", threads)),
+        Method("ours: coarse, float", load_matte(manifest, "portrait-coarse", "cpu", threads)),
         Method("ours: coarse + refiner", None, "ours: coarse", net),
         Method("ours: coarse + closed form", None, "ours: coarse", refine_closed_form),
     ]
@@ -194,7 +195,8 @@ def measure_held_out(root: Path, methods: list[Method], excluded: set[str]) -> d
 def measure_speed(root: Path, threads: int, isnet: Path | None, rounds: int) -> dict[str, Any]:
     """Median seconds of each stage at 600 x 840 over three pictures, the stages and peers interleaved."""
     manifest = load_manifest()
-    coarse = load_matte(manifest, "portrait-coarse", "cpu", threads)
+    coarse = load_matte(manifest, AUTO, "cpu", threads)
+    floating = load_matte(manifest, "portrait-coarse", "cpu", threads)
     refine = load_refiner(manifest, "net", "cpu", threads)
     peer = load_matte(manifest, str(isnet), "cpu", threads, preset="isnet") if isnet is not None else None
     cuts = [
@@ -214,6 +216,7 @@ def measure_speed(root: Path, threads: int, isnet: Path | None, rounds: int) -> 
             seconds.clear()  # the first round warms up
         for cut in cuts:
             alpha = timed("coarse", coarse, cut)
+            timed("coarse, float", floating, cut)
             refined = timed("refine", refine, cut, alpha)
             timed("foreground", estimate_foreground, cut, refined)
             if peer is not None:
@@ -277,7 +280,7 @@ def peak_memory_mib(threads: int) -> dict[str, float]:
         "from idseg.refine import load_refiner\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) / 1024\n"
         "print(peak())\n"
-        f"coarse = load_matte(load_manifest(), 'portrait-coarse', 'cpu', {threads})\n"
+        f"coarse = load_matte(load_manifest(), 'auto', 'cpu', {threads})\n"
         f"refine = load_refiner(load_manifest(), 'net', 'cpu', {threads})\n"
         "rows, columns = np.mgrid[0:840, 0:600]\n"
         "alpha = np.clip((250 - np.hypot(rows - 420, columns - 300)) / 9, 0, 1).astype(np.float32)\n"
@@ -342,7 +345,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pictures of val, for a try (then nothing is written)")
     given = parser.parse_args()
     cv2.setNumThreads(given.threads)
-    config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-2.toml").read_text())
+    config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-3.toml").read_text())
     report: dict[str, Any] = {"environment": environment(given.threads)}
     report["files_bytes"] = {
         entry.name: entry.bytes for entry in load_manifest() if entry.task in ("matting", "refine")
@@ -352,7 +355,7 @@ def main() -> None:
     methods = all_methods(given.threads, given.isnet, given.selfie)
     report["val"] = measure_val(given.data, methods, given.limit)
     print_val(report["val"])
-    ours = [method for method in methods if method.name in ("ours: coarse", "ours: coarse + refiner")]
+    ours = [method for method in methods if method.name.startswith("ours: ") and "closed" not in method.name]
     report["held_out"] = measure_held_out(given.data, ours, set(config["exclude"]))
     print_groups(report["held_out"])
     report["foreground"] = measure_foreground(given.data, every=12)
