@@ -147,10 +147,12 @@ def test_a_net_grows_without_a_change_and_then_uses_what_is_new() -> None:
     after = grown(picture)
     assert float((before - after).detach().abs().max()) < 1e-4 * float(before.abs().max())
     after.square().mean().backward()
-    for weight in (grown.context.out.weight, grown.up2[0][0].weight):
-        assert weight.grad is not None
-    assert float(grown.context.out.weight.grad.abs().max()) > 0
-    assert float(grown.up2[0][0].weight.grad[:, -12:].abs().amax(dim=(0, 2, 3)).min()) > 0
+    slopes = {name: weight.grad for name, weight in grown.named_parameters()}
+    out, seen = slopes["context.out.weight"], slopes["up2.0.0.weight"]
+    assert out is not None
+    assert seen is not None
+    assert float(out.abs().max()) > 0
+    assert float(seen[:, -12:].abs().amax(dim=(0, 2, 3)).min()) > 0
 
 
 def test_folded_batch_norms_change_nothing() -> None:
