@@ -90,8 +90,7 @@ class OnnxNet:
     @cached_property
     def provider(self) -> str:
         """Short name of the provider that really runs the net."""
-        used = str(self._session.get_providers()[0])
-        return next((short for short, name in PROVIDERS.items() if name == used), used)
+        return _short(str(self._session.get_providers()[0]))
 
     @cached_property
     def _dtypes(self) -> dict[str, type[np.generic]]:
@@ -115,8 +114,12 @@ def first_provider(provider: str = "auto") -> str:
     Raises:
         ProviderError: a forced provider is not there.
     """
-    first = _provider_names(provider)[0]
-    return next(short for short, name in PROVIDERS.items() if name == first)
+    return _short(_provider_names(provider)[0])
+
+
+def _short(name: str) -> str:
+    """Our name for one of ONNX Runtime's; its own where we have none."""
+    return next((short for short, full in PROVIDERS.items() if full == name), name)
 
 
 def _provider_names(provider: str) -> list[str]:

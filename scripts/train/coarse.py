@@ -109,6 +109,20 @@ def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | 
     return data.make_pool(people, backgrounds, config.shares)
 
 
+def batches(config: CoarseConfig, pool: data.Pool, step: int) -> data.CoarseBatches:
+    """A stage's pictures, from the step at which the training stands."""
+    return data.CoarseBatches(
+        pool,
+        [(width, height) for width, height in config.shapes],
+        config.batch,
+        config.seed + step,
+        photo_share=config.photo_share,
+        strand_share=config.strand_share,
+        strength=config.strength,
+        as_it_is=config.as_it_is,
+    )
+
+
 def train(
     config: CoarseConfig,
     root: Path,
@@ -140,21 +154,8 @@ def train(
             module.requires_grad_(False)
     net.train()
     pool = load_pool(config, root, exclude, limit)
-    shapes = [(width, height) for width, height in config.shapes]
     mean = torch.from_numpy(data.MEAN).view(1, 3, 1, 1)
     std = torch.from_numpy(data.STD).view(1, 3, 1, 1)
-
-    def batches(step: int) -> data.CoarseBatches:
-        return data.CoarseBatches(
-            pool,
-            shapes,
-            config.batch,
-            config.seed + step,
-            photo_share=config.photo_share,
-            strand_share=config.strand_share,
-            strength=config.strength,
-            as_it_is=config.as_it_is,
-        )
 
     def loss_of(batch: data.Batch) -> torch.Tensor:
         rgb, alpha, weight = batch
@@ -164,7 +165,7 @@ def train(
         target, trusted = alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0
         return losses.coarse_loss(logits.float(), target, trusted, config.gradient)
 
-    area = shapes[0][0] * shapes[0][1]
+    area = config.shapes[0][0] * config.shapes[0][1]
     return loop.fit(
         net,
         [
@@ -181,7 +182,7 @@ def train(
         config,
         runs / f"{name}.pt",
         weight_decay=config.weight_decay,
-        batches=batches,
+        batches=lambda step: batches(config, pool, step),
         loss_of=loss_of,
         check=lambda: check(net, root, area, config.check_pictures, exclude, config.long_side),
         log_every=50 if limit is None else 2,

@@ -497,6 +497,19 @@ class CoarseBatches(IterableDataset[Batch]):
         self.photo_share, self.strand_share, self.strength = photo_share, strand_share, strength
         self.as_it_is = as_it_is
 
+    def sample(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[U8, U8, U8]:
+        """One picture of ``size`` (width, height): RGB, alpha and weight."""
+        return compose(
+            self.pool,
+            draw_person(self.pool, rng),
+            size,
+            rng,
+            photo_share=self.photo_share,
+            strand_share=self.strand_share,
+            strength=self.strength,
+            as_it_is=self.as_it_is,
+        )
+
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         info = torch.utils.data.get_worker_info()
@@ -506,19 +519,7 @@ class CoarseBatches(IterableDataset[Batch]):
             first = rng.random() < 0.5 or len(self.shapes) == 1
             index = 0 if first else int(rng.integers(1, len(self.shapes)))
             width, height = self.shapes[index]
-            samples = [
-                compose(
-                    self.pool,
-                    draw_person(self.pool, rng),
-                    (width, height),
-                    rng,
-                    photo_share=self.photo_share,
-                    strand_share=self.strand_share,
-                    strength=self.strength,
-                    as_it_is=self.as_it_is,
-                )
-                for _ in range(self.batch)
-            ]
+            samples = [self.sample((width, height), rng) for _ in range(self.batch)]
             rgb = torch.from_numpy(np.stack([s[0] for s in samples]))
             alpha = torch.from_numpy(np.stack([s[1] for s in samples]))
             weight = torch.from_numpy(np.stack([s[2] for s in samples]))

@@ -10,11 +10,10 @@ from pathlib import Path
 BEGIN = "# --- our matting nets: written by scripts/train (stage publish) ---"
 END = "# --- end of our matting nets ---"
 
-_BLOCKS = {
-    "portrait-coarse": """[[model]]
-name = "portrait-coarse"
+_COARSE = """[[model]]
+name = "{name}"
 task = "matting"
-file = "portrait-coarse.onnx"
+file = "{name}.onnx"
 sha256 = "{sha256}"
 bytes = {bytes}
 source = "{source}"
@@ -22,31 +21,19 @@ licence = "Apache-2.0"
 input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
 std = [58.395, 57.12, 57.375], second_look = true }}
 output = {{ name = "alpha", activation = "none" }}
-""",
-    "portrait-coarse-int8": """[[model]]
-name = "portrait-coarse-int8"
-task = "matting"
-file = "portrait-coarse-int8.onnx"
-sha256 = "{sha256}"
-bytes = {bytes}
-source = "{source}, stage quantize"
-licence = "Apache-2.0"
-input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375], second_look = true }}
-output = {{ name = "alpha", activation = "none" }}
-""",
-    "portrait-refine": """[[model]]
-name = "portrait-refine"
+"""
+_REFINE = """[[model]]
+name = "{name}"
 task = "refine"
-file = "portrait-refine.onnx"
+file = "{name}.onnx"
 sha256 = "{sha256}"
 bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
 input = {{ name = "rgba", multiple = 16, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375] }}
 output = {{ name = "alpha", activation = "none" }}
-""",
-}
+"""
+_BLOCKS = {"portrait-coarse": _COARSE, "portrait-coarse-int8": _COARSE, "portrait-refine": _REFINE}
 
 
 def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: tuple[int, int]) -> None:
@@ -54,7 +41,9 @@ def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source:
     blocks = []
     for name, (length, sha256) in facts.items():
         shutil.copyfile(runs / f"{name}.onnx", models / f"{name}.onnx")
-        block = _BLOCKS[name].format(bytes=length, sha256=sha256, source=source, width=size[0], height=size[1])
+        block = _BLOCKS[name].format(
+            name=name, bytes=length, sha256=sha256, source=source, width=size[0], height=size[1]
+        )
         blocks.append(block)
     section = "\n".join((BEGIN, "", *blocks, END)) + "\n"
     manifest = models / "manifest.toml"

@@ -25,7 +25,7 @@ from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from scripts.train import data
-from scripts.train.coarse import CoarseConfig
+from scripts.train.coarse import CoarseConfig, batches
 
 _FLOAT = ("/_conv_stem/", "/_blocks.0/", "/_blocks.1/", "/head/")
 """Parts of the names of nodes that stay float32."""
@@ -45,22 +45,13 @@ class _Pictures(CalibrationDataReader):
 def pictures(pool: data.Pool, config: CoarseConfig, count: int) -> Iterator[NDArray[np.float32]]:
     """Training pictures as the stage of ``config`` sees them, (1, 3, H, W) normalised, of its first shape."""
     rng = np.random.default_rng(config.seed)
-    width, height = config.shapes[0]
+    stream = batches(config, pool, 0)
     for _ in range(count):
-        rgb, _, _ = data.compose(
-            pool,
-            data.draw_person(pool, rng),
-            (width, height),
-            rng,
-            photo_share=config.photo_share,
-            strand_share=config.strand_share,
-            strength=config.strength,
-            as_it_is=config.as_it_is,
-        )
+        rgb, _, _ = stream.sample(stream.shapes[0], rng)
         yield data.normalise(rgb)[None]
 
 
-def quantize(source: Path, path: Path, samples: Iterator[NDArray[np.float32]], *, reduce_range: bool = True) -> None:
+def quantize(source: Path, path: Path, samples: Iterator[NDArray[np.float32]]) -> None:
     """Write ``path`` from the float net ``source``, whose activations' ranges ``samples`` show."""
     beside = path.with_suffix(".part")
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +70,7 @@ def quantize(source: Path, path: Path, samples: Iterator[NDArray[np.float32]], *
                 _Pictures(samples, model.graph.input[0].name),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=reduce_range,
+                reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 nodes_to_exclude=[node.name for node in model.graph.node if any(part in node.name for part in _FLOAT)],
