@@ -42,13 +42,14 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
     height, width = alpha.shape
     radii = [max(round(share * max(height, width)), 1) for share in _NARROWER]
     margin = sum(radii)
-    result = np.where((alpha > 0.0)[..., None], rgb, np.uint8(0))
+    result = np.asarray(cv2.copyTo(rgb, (alpha > 0.0).astype(np.uint8)), np.uint8)
+    between = (alpha > 0.0) & (alpha < 1.0)
     wide = _wide_means(rgb, alpha)
     for top in range(0, height, _BLOCK):
         for left in range(0, width, _BLOCK):
             core = np.s_[top : top + _BLOCK, left : left + _BLOCK]
-            part = alpha[core]
-            if not ((part > 0.0) & (part < 1.0)).any():
+            part = between[core]
+            if not part.any():
                 continue
             above, before = min(top, margin), min(left, margin)
             window = np.s_[top - above : top + _BLOCK + margin, left - before : left + _BLOCK + margin]
@@ -61,11 +62,12 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
 def _block(rgb: Rgb, alpha: Alpha, foreground: _Float, background: _Float, radii: list[int]) -> Rgb:
     """Blur-fusion of one block, from the wide means down."""
     image = rgb.astype(np.float32)
-    weight = alpha[..., None]
-    foreground = _towards(image, weight, foreground, background)
+    weight = _thrice(alpha)
+    rest = 1.0 - weight
+    foreground = _towards(image, weight, rest, foreground, background)
     for radius in radii:
-        foreground, background = _mean(foreground, alpha, radius), _mean(background, 1.0 - alpha, radius)
-        foreground = _towards(image, weight, foreground, background)
+        foreground, background = _mean(foreground, weight, radius), _mean(background, rest, radius)
+        foreground = _towards(image, weight, rest, foreground, background)
     return np.asarray(foreground + 0.5, np.uint8)
 
 
@@ -76,22 +78,28 @@ def _wide_means(rgb: Rgb, alpha: Alpha) -> tuple[_Float, _Float]:
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     cover = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
     radius = max(round(_WIDEST * max(height, width)) // _FIRST_SCALE, 1)
-    foreground = _mean(small, cover**_PURITY, radius)
-    background = _mean(small, (1.0 - cover) ** _PURITY, radius)
+    foreground = _mean(small, _thrice(cover**_PURITY), radius)
+    background = _mean(small, _thrice((1.0 - cover) ** _PURITY), radius)
     return (
         np.asarray(cv2.resize(foreground, (width, height)), np.float32),
         np.asarray(cv2.resize(background, (width, height)), np.float32),
     )
 
 
+def _thrice(weight: _Float) -> _Float:
+    """(H, W) to (H, W, 3): NumPy multiplies arrays of one shape several times faster than it spreads the last axis."""
+    return np.asarray(cv2.merge((weight, weight, weight)), np.float32)
+
+
 def _mean(colours: _Float, weight: _Float, radius: int) -> _Float:
-    mean = _box(colours * weight[..., None], radius) / (_box(weight, radius)[..., None] + _TINY)
-    return np.asarray(mean, np.float32)
+    around = _thrice(_box(np.ascontiguousarray(weight[..., 0]), radius))
+    around += _TINY
+    return np.asarray(_box(colours * weight, radius) / around, np.float32)
 
 
-def _towards(image: _Float, weight: _Float, foreground: _Float, background: _Float) -> _Float:
+def _towards(image: _Float, weight: _Float, rest: _Float, foreground: _Float, background: _Float) -> _Float:
     """The foreground after one step that makes both layers compose to the picture (equation 6)."""
-    error = image - weight * foreground - (1.0 - weight) * background
+    error = image - weight * foreground - rest * background
     return np.asarray(np.clip(foreground + weight * error, 0.0, 255.0), np.float32)
 
 
