@@ -16,7 +16,7 @@ import torch
 from scripts.train import coarse, export, publish, quantize, refine
 from scripts.train.nets import PublishedCoarse, PublishedRefine
 
-COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full")
+COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep")
 REFINE_STAGES = ("refine", "refine-fine")
 """Each goes on from the averaged weights of the one before; a config may leave out all but the first."""
 STAGES = (*COARSE_STAGES, "export-coarse", "quantize", *REFINE_STAGES, "export-refine", "publish")

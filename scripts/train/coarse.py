@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from idseg.matte import MatteForm, into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
-from scripts.train.nets import CoarseNet, fold_batchnorm, grow, published_alpha
+from scripts.train.nets import CoarseNet, deepen, fold_batchnorm, grow, published_alpha
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class CoarseConfig:
     gradient: float = 0.0  # weight of the loss on alpha's differences
     as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
     grow: bool = False  # by what large inputs need; the batch norms go into the convolutions
-    context_rate: float = 1e-3  # peak learning rate of the block that comes with that
+    deepen: bool = False  # by a residual block after each of the decoder's steps
+    new_rate: float = 1e-3  # peak learning rate of the blocks that come with either
+    hard_share: float = 0.0  # how often a backdrop is the one of several that is most like the person's edge
+    square: float = 0.0  # weight of the squared error, which is of large mistakes
     fold: bool = False  # put the batch norms into the convolutions first
     frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
     check_pictures: int = 40  # of each set, every five minutes
@@ -93,7 +96,8 @@ def check(
 def averaged_net(checkpoint: Path) -> CoarseNet:
     """The averaged weights of a checkpoint, ready to predict."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = CoarseNet(grown=any(key.startswith("context.") for key in state["average"]))
+    grown, deep = (any(key.startswith(part) for key in state["average"]) for part in ("context.", "deeper."))
+    net = CoarseNet(grown=grown, deep=deep)
     if not any("running_mean" in key for key in state["average"]):
         fold_batchnorm(net)
     net.load_state_dict(state["average"])
@@ -120,6 +124,7 @@ def batches(config: CoarseConfig, pool: data.Pool, step: int) -> data.CoarseBatc
         strand_share=config.strand_share,
         strength=config.strength,
         as_it_is=config.as_it_is,
+        hard_share=config.hard_share,
     )
 
 
@@ -147,6 +152,9 @@ def train(
         fold_batchnorm(net)
     if config.grow:
         net = grow(net)
+    if config.deepen:
+        net = deepen(net)
+    new: tuple[str, ...] = (*(("context.",) * config.grow), *(("deeper.",) * config.deepen))
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop.keep_depthwise_float32(net)
     if config.frozen:
@@ -163,7 +171,7 @@ def train(
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = net(picture.contiguous(memory_format=torch.channels_last))
         target, trusted = alpha[:, None].float() / 255.0, weight[:, None].float() / 255.0
-        return losses.coarse_loss(logits.float(), target, trusted, config.gradient)
+        return losses.coarse_loss(logits.float(), target, trusted, config.gradient, config.square)
 
     area = config.shapes[0][0] * config.shapes[0][1]
     return loop.fit(
@@ -174,10 +182,14 @@ def train(
                 "peak": config.encoder_rate,
             },
             {
-                "params": [p for n, p in net.named_parameters() if not n.startswith(("encoder.", "context."))],
+                "params": [p for n, p in net.named_parameters() if not n.startswith(("encoder.", *new))],
                 "peak": config.rate,
             },
-            *([{"params": list(net.context.parameters()), "peak": config.context_rate}] if net.grown else []),
+            *(
+                [{"params": [p for n, p in net.named_parameters() if n.startswith(new)], "peak": config.new_rate}]
+                if new
+                else []
+            ),
         ],
         config,
         runs / f"{name}.pt",

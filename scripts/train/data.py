@@ -390,6 +390,27 @@ def backdrop(pool: Pool, foreground: U8, alpha: U8, rng: np.random.Generator, st
     return scene
 
 
+def like_the_edge(scene: U8, foreground: U8, alpha: U8, rng: np.random.Generator) -> U8:
+    """The backdrop in such light that somewhere on the person's edge it has nearly their colour there: dark hair before
+    a dark room, skin before a wall of its colour. Unchanged where there is no edge."""
+    height, width = alpha.shape
+    step = max(min(height, width) // 100, 1)
+    small = alpha[::step, ::step]
+    rows, columns = np.nonzero((small > 60) & (small < 250))
+    if rows.size == 0:
+        return scene
+    index = int(rng.integers(0, rows.size))
+    reach = max(int(rng.uniform(0.03, 0.12) * width / step), 2)
+    top, left = max(rows[index] - reach, 0), max(columns[index] - reach, 0)
+    window = np.s_[top : rows[index] + reach + 1, left : columns[index] + reach + 1]
+    inside = small[window].astype(np.float64) / 255.0
+    person = (foreground[::step, ::step][window] * inside[..., None]).sum(axis=(0, 1)) / inside.sum()
+    behind = scene[::step, ::step][window].reshape(-1, 3).mean(axis=0)
+    gain = ((person + 4.0) / (behind + 4.0)) ** rng.uniform(0.6, 1.0) * np.exp(rng.normal(0.0, 0.1, 3))
+    levels = np.arange(256, dtype=np.float64)[:, None] * np.clip(gain, 0.1, 8.0)
+    return np.asarray(cv2.LUT(scene, np.clip(levels, 0, 255).astype(np.uint8)[:, None, :]), np.uint8)
+
+
 def add_bystander(scene: U8, pool: Pool, rng: np.random.Generator) -> U8:
     """Someone else, cut off by the edge of the frame or small behind: counts as background."""
     height, width = scene.shape[:2]
@@ -422,12 +443,14 @@ def compose(
     strand_share: float,
     strength: float = 1.0,
     as_it_is: float = 0.0,
+    hard_share: float = 0.0,
 ) -> tuple[U8, U8, U8]:
     """One training picture of ``size`` (width, height): RGB, alpha and weight, all uint8.
 
     ``photo_share``: how often a labelled photo keeps its own backdrop. ``strand_share``: how often hair is drawn.
     ``strength``: of the changes of light and colour. ``as_it_is``: how often a person without a photo of their own is
-    not turned, and not scaled unless shrunk as a photo is, so that no resampling softens the truth.
+    not turned, and not scaled unless shrunk as a photo is, so that no resampling softens the truth. ``hard_share``: how
+    often another backdrop has the person's colour somewhere on the edge.
     """
     width, height = size
     full = np.full((height, width), 255, np.uint8)
@@ -461,6 +484,8 @@ def compose(
         unsure = warp(255 - person.weight, matrix, size, cv2.BORDER_CONSTANT)
         weight = np.asarray(255 - unsure, np.uint8)
     scene = backdrop(pool, foreground, alpha, rng, strength)
+    if rng.random() < hard_share:
+        scene = like_the_edge(scene, foreground, alpha, rng)
     if rng.random() < 0.07:
         scene = add_bystander(scene, pool, rng)
     if rng.random() < 0.25:  # light wraps around the person: a common illumination
@@ -492,10 +517,11 @@ class CoarseBatches(IterableDataset[Batch]):
         strand_share: float,
         strength: float,
         as_it_is: float,
+        hard_share: float,
     ) -> None:
         self.pool, self.shapes, self.batch, self.seed = pool, shapes, batch, seed
         self.photo_share, self.strand_share, self.strength = photo_share, strand_share, strength
-        self.as_it_is = as_it_is
+        self.as_it_is, self.hard_share = as_it_is, hard_share
 
     def sample(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[U8, U8, U8]:
         """One picture of ``size`` (width, height): RGB, alpha and weight."""
@@ -508,6 +534,7 @@ class CoarseBatches(IterableDataset[Batch]):
             strand_share=self.strand_share,
             strength=self.strength,
             as_it_is=self.as_it_is,
+            hard_share=self.hard_share,
         )
 
     def __iter__(self) -> Iterator[Batch]:

@@ -59,12 +59,16 @@ def clamped(unclamped: Tensor) -> Tensor:
     return unclamped + (unclamped.clamp(0.0, 1.0) - unclamped).detach()
 
 
-def coarse_loss(logits: Tensor, target: Tensor, trusted: Tensor, gradient: float = 0.0) -> Tensor:
-    """L1 (x4 in the transition) + 0.3 BCE + 0.5 Laplacian + gradient; all tensors (N, 1, H, W) float32."""
+def coarse_loss(logits: Tensor, target: Tensor, trusted: Tensor, gradient: float = 0.0, square: float = 0.0) -> Tensor:
+    """L1 (x4 in the transition) + 0.3 BCE + 0.5 Laplacian + gradient + square; all tensors (N, 1, H, W) float32."""
     alpha = clamped(stretched_alpha(logits))
     edges = transition(target, 3)
     weight = trusted * (1.0 + 3.0 * edges)
     cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     entropy = (trusted * cross).sum() / trusted.sum().clamp(min=1.0)
     total = 2.0 * weighted_l1(alpha, target, weight) + 0.3 * entropy + 0.5 * laplacian_l1(alpha, target, weight, 4)
-    return total + gradient * gradient_l1(alpha, target, weight) if gradient else total
+    if gradient:
+        total = total + gradient * gradient_l1(alpha, target, weight)
+    if square:
+        total = total + square * (weight * (alpha - target).square()).sum() / weight.sum().clamp(min=1.0)
+    return total

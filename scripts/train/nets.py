@@ -129,13 +129,46 @@ class Context(nn.Module):
         self.near = nn.Conv2d(channels, channels, 5, padding=4, dilation=2, groups=channels)
         self.mix = nn.Conv2d(channels, channels, 1)
         self.far = nn.Conv2d(channels, channels, 5, padding=8, dilation=4, groups=channels)
-        self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        self.out = zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.mix(self.near(x)))
         return x + self.out(functional.relu(self.far(y)))
+
+
+class Mixing(nn.Module):
+    """Inverted residual (Sandler et al. 2018) without norms: 1x1 to more channels, depthwise 5x5, 1x1 back, added.
+
+    The last convolution starts at zero, as that of :class:`Context`.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.widen = nn.Conv2d(channels, hidden, 1)
+        self.around = nn.Conv2d(hidden, hidden, 5, padding=2, groups=hidden)
+        self.out = zeroed(nn.Conv2d(hidden, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(functional.relu(self.around(functional.relu(self.widen(x)))))
+
+
+class Detail(nn.Module):
+    """Two 3x3 convolutions whose result is added (He et al. 2016); the last starts at zero."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.out = zeroed(nn.Conv2d(hidden, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(functional.relu(self.first(x)))
+
+
+def zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
+    """The same, its weights and biases zero."""
+    nn.init.zeros_(convolution.weight)
+    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    return convolution
 
 
 class Fold(nn.Module):
@@ -161,9 +194,10 @@ class CoarseNet(nn.Module):
     Args:
         grown: made for large inputs: a :class:`Context` at stride 32, and the picture's own pixels, folded 2x2 into
             channels, among what the half-resolution block sees. :func:`grow` makes it of a trained net.
+        deep: a residual block more after each of the decoder's steps. :func:`deepen` makes it of a trained net.
     """
 
-    def __init__(self, *, grown: bool = False) -> None:
+    def __init__(self, *, grown: bool = False, deep: bool = False) -> None:
         super().__init__()
         self.grown = grown
         self.encoder = Lite0Encoder()
@@ -179,6 +213,9 @@ class CoarseNet(nn.Module):
         if grown:
             self.context = Context(128)
             self.fold = Fold()
+        self.deeper = nn.ModuleList(
+            (Mixing(96, 288), Mixing(64, 192), Detail(40, 80), Detail(24, 48)) if deep else [nn.Identity()] * 4
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         s2, s4, s8, s16, s32 = self.encoder(x)
@@ -186,9 +223,10 @@ class CoarseNet(nn.Module):
         if self.grown:
             y = self.context(y)
             s2 = torch.cat((s2, self.fold(x)), dim=1)
-        for block, skip in ((self.up16, s16), (self.up8, s8), (self.up4, s4), (self.up2, s2)):
+        steps = (self.up16, self.up8, self.up4, self.up2)
+        for block, deeper, skip in zip(steps, self.deeper, (s16, s8, s4, s2), strict=True):
             y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
-            y = block(torch.cat((y, skip), dim=1))
+            y = deeper(block(torch.cat((y, skip), dim=1)))
         logits: Tensor = self.shuffle(self.head(y))
         return logits
 
@@ -224,6 +262,17 @@ def grow(net: CoarseNet) -> CoarseNet:
             state[name] = value
     grown.load_state_dict(state)
     return grown
+
+
+def deepen(net: CoarseNet) -> CoarseNet:
+    """A net deeper by residual blocks, its batch norms folded, that gives the same outputs as ``net`` in eval mode."""
+    fold_batchnorm(net)
+    deep = CoarseNet(grown=net.grown, deep=True)
+    fold_batchnorm(deep)
+    missing, unexpected = deep.load_state_dict(net.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.startswith("deeper.") for name in missing)
+    return deep
 
 
 class RefineNet(nn.Module):

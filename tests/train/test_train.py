@@ -18,9 +18,9 @@ import onnxruntime  # noqa: E402
 
 from scripts.train import __main__ as command  # noqa: E402
 from scripts.train import data, export, loop, losses, refine, strands  # noqa: E402
-from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet, fold_batchnorm, grow  # noqa: E402
+from scripts.train.nets import CoarseNet, PublishedRefine, RefineNet, deepen, fold_batchnorm, grow  # noqa: E402
 
-CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-3.toml"
+CONFIG = Path(__file__).parents[2] / "scripts/train/configs/portrait-4.toml"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,7 @@ def small_config() -> dict[str, Any]:
     config["coarse-fine"] |= config["coarse"] | {"shapes": [[96, 128]], "steps": 4, "rate": 3e-4, "encoder_rate": 1e-4}
     config["coarse-sharp"] |= config["coarse-fine"]
     config["coarse-full"] |= config["coarse-fine"]
+    config["coarse-deep"] |= config["coarse-fine"]
     config["quantize"] = {"pictures": 3}
     config["refine"] |= {
         "crop": 64,
@@ -90,7 +91,7 @@ def test_the_stages_run_learn_export_and_resume(folder: Path, tmp_path: Path) ->
         if stage == "coarse":  # the refiner's samples differ too much for so short a log to fall
             assert np.mean(logged[-4:]) < 0.9 * np.mean(logged[:2])
         assert (tmp_path / f"portrait-{stage}.onnx").stat().st_size < 8_000_000
-    for stage in ("coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "refine-fine"):
+    for stage in ("coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep", "refine-fine"):
         assert len((tmp_path / f"{stage}.csv").read_text().splitlines()) == 3
     picture = data.normalise(data.read_rgb(folder / "val/0.jpg")[:288, :224])[None]
     ends = [
@@ -155,6 +156,21 @@ def test_a_net_grows_without_a_change_and_then_uses_what_is_new() -> None:
     assert float(seen[:, -12:].abs().amax(dim=(0, 2, 3)).min()) > 0
 
 
+def test_a_net_gets_deeper_without_a_change_and_then_uses_what_is_new() -> None:
+    net = grow(seasoned_net())
+    picture = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before = net(picture)
+    deep = deepen(net)
+    after = deep(picture)
+    assert float((before - after).detach().abs().max()) < 1e-4 * float(before.abs().max())
+    after.square().mean().backward()
+    slopes = {name: weight.grad for name, weight in deep.named_parameters() if name.startswith("deeper.")}
+    ends = [slope for name, slope in slopes.items() if name.endswith("out.weight")]
+    assert len(ends) == 4
+    assert all(slope is not None and float(slope.abs().max()) > 0 for slope in ends)
+
+
 def test_folded_batch_norms_change_nothing() -> None:
     net = seasoned_net()
     picture = torch.rand(1, 3, 64, 96)
@@ -203,6 +219,23 @@ def test_samples_are_exact_composites_of_the_right_shape(folder: Path) -> None:
         assert rgb.shape == (128, 96, 3)
         assert alpha.shape == weight.shape == (128, 96)
         assert rgb.dtype == alpha.dtype == weight.dtype == np.uint8
+
+
+def test_a_backdrop_like_the_edge_hides_some_of_it(folder: Path) -> None:
+    """Somewhere on the edge the backdrop comes nearer to the person's colour, and it keeps its texture."""
+    person = data.load_people(folder, ["studio"], set(), None, 1)[0]
+    scene = np.random.default_rng(0).integers(180, 256, person.foreground.shape).astype(np.uint8)
+    edge = (person.alpha > 60) & (person.alpha < 250)
+    for seed in range(5):
+        found = data.like_the_edge(scene, person.foreground, person.alpha, np.random.default_rng(seed))
+        before, after = (
+            np.linalg.norm(s[edge].mean(axis=0) - person.foreground[edge].mean(axis=0)) for s in (scene, found)
+        )
+        assert after < 0.6 * before
+        assert found.std() > 5
+    nobody = np.zeros(person.alpha.shape, np.uint8)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(data.like_the_edge(scene, person.foreground, nobody, rng), scene)
 
 
 def test_strands_only_add_and_keep_what_was_opaque(folder: Path) -> None:
