@@ -345,7 +345,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pictures of val, for a try (then nothing is written)")
     given = parser.parse_args()
     cv2.setNumThreads(given.threads)
-    config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-3.toml").read_text())
+    config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-4.toml").read_text())
     report: dict[str, Any] = {"environment": environment(given.threads)}
     report["files_bytes"] = {
         entry.name: entry.bytes for entry in load_manifest() if entry.task in ("matting", "refine")

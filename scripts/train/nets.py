@@ -325,9 +325,13 @@ def stretched_alpha(logits: Tensor) -> Tensor:
     return alpha
 
 
+FAINT = 0.01
+"""Alpha that is nearer than this to 0 or 1 becomes 0 or 1: two or three levels of 255 are haze on a plain backdrop."""
+
+
 def published_alpha(logits: Tensor) -> Tensor:
     """Alpha in 0..1."""
-    return stretched_alpha(logits).clamp(0.0, 1.0)
+    return ((stretched_alpha(logits) - FAINT) / (1.0 - 2.0 * FAINT)).clamp(0.0, 1.0)
 
 
 class PublishedCoarse(nn.Module):
