@@ -6,6 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -141,6 +142,37 @@ def test_a_second_look_bounds_the_matte_where_it_is_sure_all_around(tmp_path: Pa
     assert np.abs(twice(picture) - expected).max() < 1e-6
     small = picture[:100:2, :100]  # no larger than a glance sees it: nothing new to see
     assert np.array_equal(twice(small), once(small))
+
+
+class TwoMinds:
+    """In place of a net: a person in the right half; the smaller of two inputs shows one in the left half too.
+
+    Args:
+        doubt: alpha in the left half of the larger input; 0: sure that nobody is there.
+    """
+
+    inputs, outputs, path, provider = ("rgb",), ("alpha",), Path("none.onnx"), "cpu"
+
+    def __init__(self, doubt: float) -> None:
+        self.doubt = doubt
+
+    def __call__(self, feeds: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        height, width = feeds["rgb"].shape[2:]
+        alpha = np.ones((1, 1, height, width), np.float32)
+        if height > 200:
+            alpha[..., : width // 2] = self.doubt
+        return {"alpha": alpha}
+
+
+@pytest.mark.parametrize(("doubt", "expected"), [(0.0, 0.0), (0.3, 1.0)])
+def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(
+    doubt: float, expected: float, tmp_path: Path
+) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = replace(load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form, second_look=True)
+    alpha = Matte(cast(OnnxNet, TwoMinds(doubt)), form)(red_picture(0, 200, 250))
+    assert alpha[:, :90].mean() == pytest.approx(expected, abs=1e-6)
+    assert alpha[:, 110:].min() == 1.0
 
 
 @pytest.mark.parametrize(
