@@ -133,8 +133,8 @@ class Matte:
         """Alpha of the person at the picture's own size.
 
         With a second look: one at full size for hair, and a glance for what is person at all. From near a check jacket
-        is a pattern like any other, from further off a shoulder. Where the glance is sure all around, it is right, unless
-        the look from near is sure of the contrary: a white street beside white clothes.
+        is a pattern like any other, from further off a shoulder. Where the glance is sure all around, it is right,
+        unless the look from near is sure of the contrary: a white street beside white clothes.
         """
         alpha = self._at(rgb, self._form)
         if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
@@ -144,7 +144,7 @@ class Matte:
         around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
         least = cv2.erode((glance > _SURE[1]).astype(np.float32), around)
         most = cv2.dilate((glance > _SURE[0]).astype(np.float32), around)
-        near = resize(alpha, Size(glance.shape[1], glance.shape[0]))
+        near = np.asarray(cv2.resize(alpha, glance.shape[::-1]), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
         # Twice as far, then ramps that begin where the reach ends: a bound that steps would show as stairs.
@@ -170,8 +170,10 @@ class Matte:
     def _seen(self, rgb: Rgb, form: MatteForm) -> tuple[npt.NDArray[np.float32], Window]:
         """What the net gives for the picture in its frame, and where the picture lies in that."""
         framed, inner = into_frame(rgb, form)
-        planes = [cv2.LUT(plane, table) for plane, table in zip(cv2.split(framed), self._tables, strict=True)]
-        value = self._net({self._input: np.stack(planes)[None]})[self._output].astype(np.float32)
+        planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
+        for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
+            cv2.LUT(plane, table, target)
+        value = self._net({self._input: planes})[self._output].astype(np.float32)
         value = value.reshape(-1, *value.shape[-2:])[0]
         if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
@@ -180,6 +182,8 @@ class Matte:
 
 def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
     """The connected pieces of ``where`` (H, W) in which ``alpha`` (H, W) is nearly everywhere 0 or 1."""
+    if not where.any():
+        return where
     count, labels = cv2.connectedComponents(where.astype(np.uint8))
     doubtful = (alpha > _DOUBTFUL[0]) & (alpha < _DOUBTFUL[1])
     size = np.bincount(labels.ravel(), minlength=count)
