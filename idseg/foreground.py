@@ -93,9 +93,7 @@ def _thrice(weight: _Float) -> _Float:
 
 
 def _mean(colours: _Float, weight: _Float, radius: int) -> _Float:
-    around = _thrice(_box(np.ascontiguousarray(weight[..., 0]), radius))
-    around += _TINY
-    return np.asarray(_box(colours * weight, radius) / around, np.float32)
+    return np.asarray(_box(colours * weight, radius) / (_box(weight, radius) + _TINY), np.float32)
 
 
 def _towards(image: _Float, weight: _Float, rest: _Float, foreground: _Float, background: _Float) -> _Float:

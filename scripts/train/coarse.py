@@ -43,7 +43,7 @@ class CoarseConfig:
     grow: bool = False  # by what large inputs need; the batch norms go into the convolutions
     deepen: bool = False  # by a residual block after each of the decoder's steps
     new_rate: float = 1e-3  # peak learning rate of the blocks that come with either
-    hard_share: float = 0.0  # how often a backdrop is the one of several that is most like the person's edge
+    hard_share: float = 0.0  # how often a backdrop has the person's colour somewhere on the edge
     square: float = 0.0  # weight of the squared error, which is of large mistakes
     fold: bool = False  # put the batch norms into the convolutions first
     frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
@@ -154,7 +154,7 @@ def train(
         net = grow(net)
     if config.deepen:
         net = deepen(net)
-    new: tuple[str, ...] = (*(("context.",) * config.grow), *(("deeper.",) * config.deepen))
+    new = tuple(part for part, is_new in (("context.", config.grow), ("deeper.", config.deepen)) if is_new)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop.keep_depthwise_float32(net)
     if config.frozen:
@@ -185,11 +185,7 @@ def train(
                 "params": [p for n, p in net.named_parameters() if not n.startswith(("encoder.", *new))],
                 "peak": config.rate,
             },
-            *(
-                [{"params": [p for n, p in net.named_parameters() if n.startswith(new)], "peak": config.new_rate}]
-                if new
-                else []
-            ),
+            {"params": [p for n, p in net.named_parameters() if n.startswith(new)], "peak": config.new_rate},
         ],
         config,
         runs / f"{name}.pt",
