@@ -170,9 +170,9 @@ def check_file(content: bytes, size: PhotoSize) -> tuple[RuleReport, ...]:
     if size.kb is not None:
         rule = Rule("size of the file", "KB", size.kb.low, size.kb.high, 0.0, "Save it larger.", "Save it smaller.")
         rules.append(_judged("file_size", rule, len(content) / 1000))
-    if size.format is not None:
-        good = found == size.format
-        advice = "" if good else f"It is a {found}; save it as {size.format}."
+    if size.formats:
+        good = found in size.formats
+        advice = "" if good else f"It is a {found}; save it as {' or '.join(size.formats)}."
         rules.append(RuleReport("format", "format of the file", "pass" if good else "fail", advice=advice))
     return tuple(rules)
 

@@ -2,7 +2,7 @@
 
 ::
 
-    sizes        what a document asks for (sizes.toml), by name or by number
+    sizes        what a document asks for (documents/*.toml), by name or by number
     head         chin, eyes, hair, crown and width of a head, measured on face points and matte
     place        where the head goes: scale, turn and shift that obey the size's rules, and what the photo lacks
     background   plain, gradient, picture or transparent

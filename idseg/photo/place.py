@@ -138,7 +138,12 @@ def _ranges(head: Head, size: PhotoSize) -> tuple[tuple[float, float], tuple[flo
 
 
 def _head_px(head: Head, size: PhotoSize) -> float:
-    return head.to_skull if size.framing.head_top == "skull" else head.to_hair
+    return head.to_hair if size.framing.head_top == "hair" else head.to_skull
+
+
+def _gap_y(head: Head, size: PhotoSize) -> float:
+    """Where the gap above the head begins, upright frame."""
+    return head.hair_y if size.framing.gap_top == "hair" else head.skull_y
 
 
 def _times(band: Band, factor: float) -> Band:
@@ -151,7 +156,7 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: 
     values: dict[RuleName, _Grid] = {
         "head": _head_px(head, size) * mm_per_px,
         "eyes": eyes_mm,
-        "top": height - eyes_mm + head.hair_y * mm_per_px,
+        "top": height - eyes_mm + _gap_y(head, size) * mm_per_px,
         "chin": eyes_mm - head.chin_y * mm_per_px,
         "face": head.face_width * mm_per_px,
         "width": head.head_width * mm_per_px,
@@ -171,7 +176,7 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: 
         usual = _times(_DEFAULT_TOP, height)
         weight = _OFF_MIDDLE_COST if "eyes" not in wished else _OFF_MIDDLE_COST / 10
         cost += weight * ((values["top"] - usual.middle) / usual.half) ** 2
-    cost += _HAIR_CUT_COST * np.maximum(-values["top"], 0.0) / height
+    cost += _HAIR_CUT_COST * np.maximum(eyes_mm - height - head.hair_y * mm_per_px, 0.0) / height
     for side, lack in _lack_mm(head, reach, size, mm_per_px, eyes_mm).items():
         if side != "top":  # a larger head hides the others
             cost += _TORN_COST * np.maximum(lack, 0.0) / height
@@ -194,7 +199,7 @@ def _measures(head: Head, size: PhotoSize, mm_per_px: float, eyes_mm: float) -> 
     return {
         "head": _head_px(head, size) * mm_per_px,
         "eyes": eyes_mm,
-        "top": size.height_mm - eyes_mm + head.hair_y * mm_per_px,
+        "top": size.height_mm - eyes_mm + _gap_y(head, size) * mm_per_px,
         "chin": eyes_mm - head.chin_y * mm_per_px,
         "face": head.face_width * mm_per_px,
         "width": head.head_width * mm_per_px,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from idseg.types import Size
@@ -12,9 +13,30 @@ MM_PER_INCH = 25.4
 DEFAULT_DPI = 300.0
 """Print resolution where a rule names none: what photo laboratories print at."""
 
-HeadTop: TypeAlias = Literal["hair", "skull"]
+HeadTop: TypeAlias = Literal["crown", "hair", "forehead"]
+"""Upper end of a measure of the head: the crown of the skull without the hair, the highest hair, or the hairline."""
 Basis: TypeAlias = Literal["authority", "cited", "reported", "icao", "standard", "trade", "number"]
 RuleName: TypeAlias = Literal["head", "eyes", "top", "chin", "face", "width"]
+Edits: TypeAlias = Literal["allowed", "crop only", "unknown"]
+Channel: TypeAlias = Literal["print", "upload", "on site"]
+Glasses: TypeAlias = Literal["no", "clear", "unknown"]
+HeadCovering: TypeAlias = Literal["no", "religious", "religious or medical", "unknown"]
+Expression: TypeAlias = Literal["neutral", "slight smile", "any", "unknown"]
+
+COLOR_NAMES: Mapping[str, str] = {
+    "white": "#ffffff",
+    "off-white": "#f5f5f5",
+    "light grey": "#e6e6e6",
+    "grey": "#bebebe",
+    "cream": "#fffdd0",
+    "beige": "#f5f0dc",
+    "pale blue": "#cfe2f3",
+    "light blue": "#a0c8f0",
+    "blue": "#438edb",
+    "red": "#d9001b",
+}
+"""Names of background colours in the table and the sRGB value that stands for each. An authority's own value, where it
+gives one, is in the table as #rrggbb."""
 
 
 class Band(NamedTuple):
@@ -44,11 +66,13 @@ class Framing:
     head: Band | None = None
     """Chin to the top of the head."""
     head_top: HeadTop = "hair"
-    """Which top ``head`` is measured to: the highest hair, or the crown without the hair."""
+    """What ``head`` is measured to."""
     eyes: Band | None = None
     """Line of the eyes above the lower edge."""
     top: Band | None = None
-    """Gap between the hair and the upper edge."""
+    """Gap between the top of the head and the upper edge."""
+    gap_top: HeadTop = "hair"
+    """What ``top`` is measured from: ``hair``, or ``crown`` where the rule counts the gap from the crown."""
     chin: Band | None = None
     """Gap between the chin and the lower edge."""
     face: Band | None = None
@@ -77,7 +101,7 @@ class PhotoSize:
     width_mm: float
     height_mm: float
     px: Size
-    """Pixels of the finished photo."""
+    """Pixels of the finished photo that we make."""
     framing: Framing
     framing_is_rule: bool
     """False: the document has no rule for the head; ``framing`` is the default composition."""
@@ -87,14 +111,53 @@ class PhotoSize:
     country: str = ""
     """ISO 3166-1 alpha-2, or ``EU``, ``ICAO``, or nothing for a size by number."""
     document: str = ""
+
     kb: Band | None = None
-    """Least and most kilobytes of the file; a least of 0 means none."""
-    format: str | None = None
+    """Least and most kilobytes of the file; a least of 0 means none. See ``file_kb``."""
+    px_min: Size | None = None
+    """Fewest pixels of an uploaded file, (width, height)."""
+    px_max: Size | None = None
+    """Most pixels of an uploaded file, (width, height)."""
+    compression: float | None = None
+    """Highest ratio of the uncompressed 24-bit picture to the file: 20 allows a file of at least 1/20."""
+    formats: tuple[str, ...] = ()
+    """File formats that are taken, the usual one first; empty: none named."""
+    site_crops: bool = False
+    """The authority's site cuts the photo itself and wants the head and the upper body with room around; the
+    default composition is then that of the upper body."""
+    channels: tuple[Channel, ...] = ()
+    """How the photo reaches the authority: a print, an upload, or taken on site. Empty: not known."""
+    prints: int | None = None
+    """How many prints are handed in; None: not known."""
+
     backgrounds: tuple[str, ...] = ()
-    """Colours that are allowed, the usual one first; empty: the rule names none."""
+    """Colours that are allowed, the usual one first, as #rrggbb; empty: the rule names none."""
+    any_light: bool = False
+    """Any plain light colour is allowed; ``backgrounds`` are the usual ones."""
+    edits: Edits = "unknown"
+    """What may be done to the photo: ``crop only`` forbids a replaced background and every other change of pixels but
+    cropping, turning and scaling."""
+    edits_source: str = ""
+    turn_deg: float | None = None
+    """Most degrees by which the photo may be turned; None: the rule names none."""
+    glasses: Glasses = "unknown"
+    """``clear``: allowed with eyes fully seen, no tint, no glare."""
+    head_covering: HeadCovering = "unknown"
+    """For what reasons a head covering may stay on."""
+    expression: Expression = "unknown"
+    """``slight smile``: with closed lips; ``any``: small children."""
+    age_months: int | None = None
+    """How old the photo may be, months (30 days are one month); None: not known."""
+
     basis: Basis = "number"
     source: str = ""
-    url: str = ""
+    """Title of the page and what it says, summed up."""
+    guide: str = ""
+    """Address of the authority's page about the photo."""
+    checked: date | None = None
+    """When the row was last compared with its source."""
+    unsure: str = ""
+    """What could not be confirmed; empty: nothing."""
     note: str = ""
     aka: tuple[str, ...] = ()
 
@@ -102,6 +165,15 @@ class PhotoSize:
     def px_per_mm(self) -> float:
         """Pixels of the finished photo to the millimetre, down the height."""
         return self.px.height / self.height_mm
+
+    @property
+    def file_kb(self) -> Band | None:
+        """Kilobytes of the finished file: ``kb``, with the least that ``compression`` asks for ``px``; None where
+        neither is given."""
+        if self.compression is None:
+            return self.kb
+        least = self.px.width * self.px.height * 3 / self.compression / 1000
+        return Band(least, float("inf")) if self.kb is None else Band(max(least, self.kb.low), self.kb.high)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -115,15 +187,32 @@ class PhotoSize:
             "document": self.document,
             "mm": [self.width_mm, self.height_mm],
             "px": list(self.px),
+            "px_min": None if self.px_min is None else list(self.px_min),
+            "px_max": None if self.px_max is None else list(self.px_max),
             "dpi": self.dpi,
             "kb": None if self.kb is None else list(self.kb),
-            "format": self.format,
+            "compression": self.compression,
+            "formats": list(self.formats),
+            "site_crops": self.site_crops,
+            "channels": list(self.channels),
+            "prints": self.prints,
             "rules_mm": rules,
             "rules_from": "document" if self.framing_is_rule else "default composition",
             "head_top": self.framing.head_top,
+            "gap_top": self.framing.gap_top,
             "background": list(self.backgrounds),
+            "background_any_light": self.any_light,
+            "edits": self.edits,
+            "edits_source": self.edits_source,
+            "turn_deg": self.turn_deg,
+            "glasses": self.glasses,
+            "head_covering": self.head_covering,
+            "expression": self.expression,
+            "age_months": self.age_months,
             "basis": self.basis,
             "source": self.source,
-            "url": self.url,
+            "guide": self.guide,
+            "checked": None if self.checked is None else self.checked.isoformat(),
+            "unsure": self.unsure,
             "note": self.note,
         }

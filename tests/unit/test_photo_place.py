@@ -94,9 +94,10 @@ def test_the_reported_millimetres_are_those_of_the_matrix(size: PhotoSize) -> No
         return placement.at(500 - math.sin(turn) * y, 400 + math.cos(turn) * y)[1] / size.px_per_mm
 
     assert size.height_mm - row(0) == pytest.approx(placement.mm["eyes"], abs=1e-6)
-    assert row(subject.hair_y) == pytest.approx(placement.mm["top"], abs=1e-6)
+    gap_y = subject.skull_y if size.framing.gap_top == "crown" else subject.hair_y
+    assert row(gap_y) == pytest.approx(placement.mm["top"], abs=1e-6)
     assert size.height_mm - row(subject.chin_y) == pytest.approx(placement.mm["chin"], abs=1e-6)
-    top = subject.skull_y if size.framing.head_top == "skull" else subject.hair_y
+    top = subject.skull_y if size.framing.head_top == "crown" else subject.hair_y
     assert row(subject.chin_y) - row(top) == pytest.approx(placement.mm["head"], abs=1e-6)
 
 

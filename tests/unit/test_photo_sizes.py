@@ -20,8 +20,8 @@ def test_row_can_be_used_and_has_a_source(size: PhotoSize) -> None:
     assert size.basis != "number"
     for color in size.backgrounds:
         assert parse_background(color).kind == "plain"
-    if size.format is not None:
-        assert format_of(size.format) == size.format
+    for name in size.formats:
+        assert format_of(name) == name
     if size.kb is not None:
         assert 0 <= size.kb.low < size.kb.high
 
@@ -74,7 +74,7 @@ def test_rows_that_follow_icao_have_icaos_head() -> None:
     for size in SIZES:
         if size.basis == "icao":
             assert size.framing.head == Band(32, 36)
-            assert size.framing.head_top == "skull"
+            assert size.framing.head_top == "crown"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ function found(word) {
 
 function byNumber(text) {
   const name = text.replaceAll("×", "x").replace(/\s+/g, "");
-  return { name, en: name, zh: name, aka: [], country: "", mm: null, background: [], background_hex: [], basis: "number", url: "", source: "" };
+  return { name, en: name, zh: name, aka: [], country: "", mm: null, background: [], background_hex: [], basis: "number", guide: "", source: "" };
 }
 
 function list() {
@@ -220,7 +220,7 @@ function show() {
   $("id-background").hidden = !size;
   if (!size) return;
   $("id-source").replaceChildren(words().bases[size.basis] ?? "");
-  if (size.url) $("id-source").append(" ", made("a", { href: size.url, target: "_blank", rel: "noopener noreferrer", textContent: words().source, title: size.source }));
+  if (size.guide) $("id-source").append(" ", made("a", { href: size.guide, target: "_blank", rel: "noopener noreferrer", textContent: words().source, title: size.source }));
   $("id-sheet-note").textContent = state.note ? words().sheetSaved(state.note.photos, state.note.paper_mm.map((side) => Math.round(side)).join(" × ")) : "";
   if (!reply) return;
   const { format, kb } = reply.photo.file;

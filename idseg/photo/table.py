@@ -1,0 +1,202 @@
+"""The files ``documents/*.toml`` as values. A row that breaks the table's own rules raises ValueError: a fault of ours.
+
+``documents/README.md`` says what each key means.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any, get_args
+
+from idseg.errors import OptionError
+from idseg.photo.size import (
+    COLOR_NAMES,
+    DEFAULT_DPI,
+    MM_PER_INCH,
+    Band,
+    Basis,
+    Channel,
+    Edits,
+    Expression,
+    Framing,
+    Glasses,
+    HeadCovering,
+    HeadTop,
+    PhotoSize,
+)
+from idseg.types import Size
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_REGIONS = ("china", "world", "americas", "europe", "asia", "middle_east", "africa")
+"""Files of the table, in its order."""
+_LEAST_PX, _MOST_PX = 16, 6000
+"""Width and height that can be made."""
+_ANY_LIGHT = "any light"
+_RULES = ("head", "eyes", "eyes_from_top", "gap", "chin", "face", "width")
+_TEXTS = ("en", "zh", "country", "document", "unit", "edits_source", "source", "guide", "unsure", "note")
+_LISTS = ("aka", "formats", "channels", "background")
+_PAIRS = ("mm", "px", "kb", "px_min", "px_max", *_RULES)
+_NUMBERS = ("dpi", "compression", "turn_deg")
+_COUNTS = ("prints", "age_months")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "top": get_args(HeadTop),
+    "gap_top": get_args(HeadTop),
+    "edits": get_args(Edits),
+    "glasses": get_args(Glasses),
+    "head_covering": get_args(HeadCovering),
+    "expression": get_args(Expression),
+    "basis": get_args(Basis),
+    "channels": get_args(Channel),
+}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys((*_TEXTS, *_CHOICES), str),
+    **dict.fromkeys((*_LISTS, *_PAIRS), list),
+    **dict.fromkeys(_NUMBERS, (int, float)),
+    **dict.fromkeys(_COUNTS, int),
+    "site_crops": bool,
+    "checked": date,
+}
+
+_Row = Mapping[str, Any]
+
+
+def read_table() -> Iterator[PhotoSize]:
+    """All rows, in the table's order."""
+    for region in _REGIONS:
+        rows = _toml(region)
+        for name, row in rows.items():
+            yield _size(name, _whole(name, row, rows))
+
+
+def composition(kind: str, width_mm: float, height_mm: float, px: Size) -> Framing:
+    """The framing of a photo without a rule for the head; ``kind`` is a table of ``default.toml``."""
+    return _framing(_toml("default")[kind], width_mm, height_mm, px)
+
+
+def pixels(width_mm: float, height_mm: float, dpi: float) -> Size:
+    """Pixels of a print."""
+    return Size(round(width_mm / MM_PER_INCH * dpi), round(height_mm / MM_PER_INCH * dpi))
+
+
+def check_pixels(name: str, px: Size) -> None:
+    """Raises OptionError for pixels that cannot be made."""
+    if not all(_LEAST_PX <= side <= _MOST_PX for side in px):
+        raise OptionError(
+            f"size {name}: {px.width} x {px.height} px; each side can be {_LEAST_PX} to {_MOST_PX} px", size=name
+        )
+
+
+@cache
+def _toml(name: str) -> Mapping[str, _Row]:
+    return tomllib.loads(files("idseg.photo").joinpath("documents", f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _whole(name: str, row: _Row, rows: Mapping[str, _Row]) -> _Row:
+    """The row with the keys of the one it is ``like``, but for those it is ``without``."""
+    if "like" not in row:
+        return row
+    without = {"aka", *row.get("without", ())}
+    if not rows[row["like"]].keys() >= without - {"aka"}:
+        raise ValueError(f"{name}: without {sorted(without)}, but {row['like']} has no such key")
+    taken = {key: value for key, value in rows[row["like"]].items() if key not in without}
+    return {**taken, **{key: value for key, value in row.items() if key not in ("like", "without")}}
+
+
+def _size(name: str, row: _Row) -> PhotoSize:
+    _check_keys(name, row)
+    width_mm, height_mm = (float(value) for value in row["mm"])
+    dpi = float(row.get("dpi", DEFAULT_DPI))
+    px = Size(*row["px"]) if "px" in row else pixels(width_mm, height_mm, dpi)
+    check_pixels(name, px)
+    has_rule = any(rule in row for rule in _RULES)
+    kind = "upper-body" if row.get("site_crops") else "head"
+    colors = row.get("background", ())
+    return PhotoSize(
+        name=name,
+        width_mm=width_mm,
+        height_mm=height_mm,
+        px=px,
+        framing=_framing(row, width_mm, height_mm, px) if has_rule else composition(kind, width_mm, height_mm, px),
+        framing_is_rule=has_rule,
+        dpi=dpi,
+        en=row["en"],
+        zh=row["zh"],
+        country=row.get("country", name[:2].upper()),
+        document=row["document"],
+        kb=Band(*map(float, row["kb"])) if "kb" in row else None,
+        px_min=Size(*row["px_min"]) if "px_min" in row else None,
+        px_max=Size(*row["px_max"]) if "px_max" in row else None,
+        compression=row.get("compression"),
+        formats=tuple(row.get("formats", ())),
+        site_crops=row.get("site_crops", False),
+        channels=tuple(row.get("channels", ())),
+        prints=row.get("prints"),
+        backgrounds=tuple(COLOR_NAMES.get(color, color) for color in colors if color != _ANY_LIGHT),
+        any_light=_ANY_LIGHT in colors,
+        edits=row.get("edits", "unknown"),
+        edits_source=row.get("edits_source", ""),
+        turn_deg=row.get("turn_deg"),
+        glasses=row.get("glasses", "unknown"),
+        head_covering=row.get("head_covering", "unknown"),
+        expression=row.get("expression", "unknown"),
+        age_months=row.get("age_months"),
+        basis=row["basis"],
+        source=row["source"],
+        guide=row.get("guide", ""),
+        checked=row["checked"],
+        unsure=row.get("unsure", ""),
+        note=row.get("note", ""),
+        aka=tuple(row.get("aka", ())),
+    )
+
+
+def _check_keys(name: str, row: _Row) -> None:
+    if unknown := row.keys() - _TYPES.keys():
+        raise ValueError(f"{name}: unknown keys {sorted(unknown)}")
+    for key, value in row.items():
+        if not isinstance(value, _TYPES[key]):
+            raise ValueError(f"{name}: {key} = {value!r} is of the wrong type")
+        chosen = value if isinstance(value, list) else [value]
+        if key in _CHOICES and not set(chosen) <= set(_CHOICES[key]):
+            raise ValueError(f"{name}: {key} = {value!r}; it is one of {_CHOICES[key]}")
+    if "head" in row and "top" not in row:
+        raise ValueError(f"{name}: head without top: what is it measured to?")
+
+
+def _framing(row: _Row, width_mm: float, height_mm: float, px: Size) -> Framing:
+    """The rules of a row in millimetres, whatever unit they are given in."""
+    unit = row["unit"]
+    down = {"mm": 1.0, "px": height_mm / px.height, "share": height_mm}[unit]
+    across = {"mm": 1.0, "px": width_mm / px.width, "share": width_mm}[unit]
+    eyes = _band(row, "eyes", down)
+    if "eyes_from_top" in row:
+        below = _band(row, "eyes_from_top", down)
+        assert below is not None  # noqa: S101 - the key is there
+        eyes = Band(height_mm - below.high, height_mm - below.low)
+    return Framing(
+        head=_band(row, "head", down),
+        head_top=row.get("top", "hair"),
+        eyes=eyes,
+        top=_band(row, "gap", down),
+        gap_top=row.get("gap_top", "hair"),
+        chin=_band(row, "chin", down),
+        face=_band(row, "face", across),
+        width=_band(row, "width", across),
+    )
+
+
+def _band(row: _Row, name: str, mm_per_unit: float) -> Band | None:
+    if name not in row:
+        return None
+    low, high = (float(value) * mm_per_unit for value in row[name])
+    if not 0 <= low < high:
+        raise ValueError(f"{name} = {row[name]} is no range")
+    return Band(low, high)
