@@ -122,12 +122,13 @@ def _started(options: LocalOptions, address: str | None) -> Any:
     context.print_on_execution_start = False
     if not ray.is_initialized():
         ours = address is None and "RAY_ADDRESS" not in os.environ
-        cores = {"num_cpus": options.workers * options.threads} if ours and options.workers else {}
+        cores: dict[str, Any] = {"num_cpus": options.workers * options.threads} if ours and options.workers else {}
+        quiet: dict[str, Any] = {"logging_level": "error"}  # Ray declares an int and takes its own name of the level
         _check_address(address or os.environ.get("RAY_ADDRESS", ""))
         with _own_signals():
             try:
                 # "local": without it Ray joins whatever cluster was last started on this machine
-                ray.init(address="local" if ours else address, log_to_driver=False, logging_level="error", **cores)
+                ray.init(address="local" if ours else address, log_to_driver=False, **quiet, **cores)
             except ConnectionError as error:
                 place = address or os.environ.get("RAY_ADDRESS")
                 raise ProviderError(
