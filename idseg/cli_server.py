@@ -159,7 +159,7 @@ def keys() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the pair as JSON.")
 def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json: bool) -> None:
     """Make a pair. The secret key is shown this once; the file keeps only hashes of it."""
-    from idseg.server.keys import Key, new_pair, read_keys, write_keys
+    from idseg.server.auth.keys import Key, new_pair, read_keys, write_keys
 
     with _clear_errors():
         path = _keys_path(state_folder, keys_file)
@@ -184,7 +184,7 @@ def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json:
 @_state_option
 def list_keys(state_folder: str, keys_file: str) -> None:
     """The API keys of the file, their app ids and notes."""
-    from idseg.server.keys import read_keys
+    from idseg.server.auth.keys import read_keys
 
     with _clear_errors():
         for key in read_keys(_keys_path(state_folder, keys_file)):
@@ -197,7 +197,7 @@ def list_keys(state_folder: str, keys_file: str) -> None:
 @click.argument("api_key")
 def remove(state_folder: str, keys_file: str, api_key: str) -> None:
     """Take a key away; its tokens end with it."""
-    from idseg.server.keys import read_keys, write_keys
+    from idseg.server.auth.keys import read_keys, write_keys
 
     with _clear_errors():
         path = _keys_path(state_folder, keys_file)

@@ -1,6 +1,6 @@
 """The drop-in server. Nothing outside this folder imports a web framework.
 
-The order of the files: ``settings`` (what can be set) → ``keys``, ``midstate``, ``tokens``, ``bce``, ``access`` (who)
-→ ``limits``, ``body`` (how much) → ``wire`` (the API), ``page`` (the web page), ``logs``, ``metrics`` → ``app`` (all
-together) → ``protocol``, ``run`` (uvicorn).
+``app`` puts everything together and ``run`` starts it. ``settings``: what can be set. ``auth/``: who calls. ``http/``:
+what stands between the socket and the routes. ``routes/``: one file for each group of paths. ``page/``: the browser's
+files. ``logs``, ``metrics``, ``memory``: how the server is watched.
 """

@@ -21,14 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from idseg import __version__, api
-from idseg.server import page, tokens, v1, wire
-from idseg.server.access import Access
-from idseg.server.keys import Keyring, environment_keys
-from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.auth import tokens
+from idseg.server.auth.access import Access
+from idseg.server.auth.keys import Keyring, environment_keys
+from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.memory import trim_when_idle
 from idseg.server.metrics import Metrics
-from idseg.server.photo_api import Segment
+from idseg.server.routes import cloud, page, v1
+from idseg.server.routes.photo_api import Segment
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -71,7 +72,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
     keyring = Keyring(environment_keys(), settings.keys_path) if settings.auth else None
     access = Access(keyring, tokens.load_secret(settings.state_path / "token.key"), settings.token_seconds, clock)
     metrics = Metrics()
-    gate = wire.Gate(
+    gate = cloud.Gate(
         access=access,
         pool=Pool(settings.thread_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20),
@@ -83,7 +84,7 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         body_timeout_s=settings.body_timeout_s,
         answer_timeout_s=settings.answer_timeout_s,
     )
-    logins = wire.Logins(access, settings.body_timeout_s)
+    logins = cloud.Logins(access, settings.body_timeout_s)
     state = _State()
 
     @asynccontextmanager
@@ -137,9 +138,9 @@ class _State:
     ready: bool = False
 
 
-def _add_api(app: FastAPI, gate: wire.Gate, logins: wire.Logins) -> None:
+def _add_api(app: FastAPI, gate: cloud.Gate, logins: cloud.Logins) -> None:
     async def body_seg_photo(request: Request) -> Response:
-        return await wire.body_seg_photo(gate, request)
+        return await cloud.body_seg_photo(gate, request)
 
     async def token(request: Request) -> Response:
         return await logins.answer(request)
@@ -195,7 +196,7 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _add_page(app: FastAPI, gate: wire.Gate) -> None:
+def _add_page(app: FastAPI, gate: cloud.Gate) -> None:
     async def index() -> Response:
         return _file_or_404("index.html")
 
@@ -223,7 +224,7 @@ def _file_or_404(name: str) -> Response:
     return found
 
 
-def _add_operations(app: FastAPI, state: _State, gate: wire.Gate) -> None:
+def _add_operations(app: FastAPI, state: _State, gate: cloud.Gate) -> None:
     async def healthz() -> Response:
         stuck = gate.pool.longest_s > gate.answer_timeout_s
         found = {"status": "stuck" if stuck else "ok", "version": __version__, "worker": os.getpid()}

@@ -14,10 +14,10 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from idseg.errors import OptionError
-from idseg.server.keys import Keyring, environment_keys
+from idseg.server.auth.keys import Keyring, environment_keys
+from idseg.server.http.protocol import JsonHttpProtocol
 from idseg.server.logs import logging_config
 from idseg.server.metrics import MULTIPROCESS_VARIABLE
-from idseg.server.protocol import JsonHttpProtocol
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 WORKER_TIMEOUT_S: Final = 5

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from idseg import api
-from idseg.server.keys import Key, read_keys, write_keys
+from idseg.server.auth.keys import Key, read_keys, write_keys
 from idseg.server.settings import Settings
 from tests.unit.test_api import check
 

@@ -23,7 +23,7 @@ from idseg.client import (
     TransportError,
 )
 from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PhotoReadError
-from idseg.server import tokens
+from idseg.server.auth import tokens
 from idseg.server.settings import Settings
 from tests.server.fakes import A_BUG, NO_WEIGHTS, TWO_PEOPLE, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, free_port, running

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from idseg.cli import main
 from idseg.client import Client
-from idseg.server.keys import read_keys
+from idseg.server.auth.keys import read_keys
 from tests.server.live import ROOT, free_port
 
 

@@ -31,13 +31,13 @@ from idseg.api import (
     UnknownTokenError,
 )
 from idseg.errors import NoPersonError, OptionError, PhotoSizeError
-from idseg.server import bce, midstate, tokens
-from idseg.server.access import query_token
-from idseg.server.body import Body, Disconnected
-from idseg.server.keys import Key, Keyring, environment_keys, new_pair, read_keys, write_keys
-from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.auth import bce, midstate, tokens
+from idseg.server.auth.access import query_token
+from idseg.server.auth.keys import Key, Keyring, environment_keys, new_pair, read_keys, write_keys
+from idseg.server.auth.midstate import Midstate
+from idseg.server.http.body import Body, Disconnected
+from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import JsonFormatter, logging_config
-from idseg.server.midstate import Midstate
 from idseg.server.settings import Settings, default_state_folder
 
 NOW = 1_790_000_000

@@ -20,12 +20,12 @@ from starlette.responses import FileResponse, Response
 
 from idseg import __version__, api
 from idseg.errors import EmptyPhotoError
-from idseg.server.body import Body
-from idseg.server.photo_api import Segment
-from idseg.server.site import refuse_foreign_site
-from idseg.server.wire import Answer, Gate, refuse, respond
+from idseg.server.auth.site import refuse_foreign_site
+from idseg.server.http.body import Body
+from idseg.server.routes.cloud import Answer, Gate, refuse, respond
+from idseg.server.routes.photo_api import Segment
 
-STATIC: Final = Path(__file__).with_name("static")
+STATIC: Final = Path(__file__).parent.parent / "page"
 MAX_FILE: Final = api.MAX_BASE64 // 4 * 3
 """The largest file whose base64 the API takes."""
 PAGE_HEADER: Final = "x-idseg-page"

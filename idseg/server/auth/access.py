@@ -11,8 +11,8 @@ from urllib.parse import unquote_plus
 from starlette.requests import Request
 
 from idseg.api import NoCredentialError, SignatureError, UnknownTokenError
-from idseg.server import bce, tokens
-from idseg.server.keys import Keyring
+from idseg.server.auth import bce, tokens
+from idseg.server.auth.keys import Keyring
 
 ANYBODY: Final = "anybody"
 """The caller of a server without keys."""

@@ -16,13 +16,13 @@ from starlette.responses import Response
 
 from idseg import api
 from idseg.errors import IdsegError, PhotoSizeError
-from idseg.server import tokens
-from idseg.server.access import Access, query_string
-from idseg.server.body import Body, Disconnected
-from idseg.server.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.auth import tokens
+from idseg.server.auth.access import Access, query_string
+from idseg.server.http.body import Body, Disconnected
+from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
-from idseg.server.photo_api import Segment
+from idseg.server.routes.photo_api import Segment
 
 TOKEN_BODY: Final = 64 * 1024
 """Bytes of a token request's form."""

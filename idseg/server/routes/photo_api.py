@@ -25,7 +25,7 @@ from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
 from idseg.photo.sizes import find_sizes
 from idseg.result import Result
-from idseg.server.wanted import (
+from idseg.server.routes.wanted import (
     CHECK_FIELDS,
     PHOTO_FIELDS,
     SHEET_FIELDS,

@@ -24,9 +24,9 @@ from idseg import api, errors
 from idseg.errors import EmptyPhotoError, IdsegError, ModelDamagedError, NoPersonError, OptionError, PhotoFormatError
 from idseg.photo.size import Band
 from idseg.photo.sizes import load_sizes
-from idseg.server import photo_api
+from idseg.server.routes import photo_api
+from idseg.server.routes.wanted import PHOTO_FIELDS, SHEET_FIELDS, Wanted, read_query, read_wanted
 from idseg.server.settings import Settings
-from idseg.server.wanted import PHOTO_FIELDS, SHEET_FIELDS, Wanted, read_query, read_wanted
 from tests.server.fakes import (
     A_BUG,
     NO_WEIGHTS,

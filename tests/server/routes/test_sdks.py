@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from idseg import api
-from idseg.server import tokens
-from idseg.server.keys import Key, write_keys
+from idseg.server.auth import tokens
+from idseg.server.auth.keys import Key, write_keys
 from idseg.server.settings import Settings
 from tests.server.fakes import NOBODY, TWO_PEOPLE, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from idseg.api import SignatureError
-from idseg.server.midstate import Midstate
+from idseg.server.auth.midstate import Midstate
 
 CLOCK_SKEW_S: Final = 900
 """A client's clock may be this far ahead."""

@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 from idseg import api
-from idseg.server import tokens
-from idseg.server.keys import Key, write_keys
+from idseg.server.auth import tokens
+from idseg.server.auth.keys import Key, write_keys
 from idseg.server.settings import Settings
 from tests.server.fakes import (
     A_BUG,

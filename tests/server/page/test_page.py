@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from idseg import __version__
-from idseg.server import page
+from idseg.server.routes import page
 from idseg.server.settings import Settings
-from tests.server.browser import walk, workplace
 from tests.server.fakes import TWO_PEOPLE, fake_result, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
+from tests.server.page.browser import walk, workplace
 
 STATIC = page.STATIC
 MINE = {"x-idseg-page": __version__}

@@ -1,7 +1,7 @@
 """Who may call: pairs of an API key and a secret key, kept so that a stolen file does not tell the secret.
 
 Of a secret we keep its scrypt hash (for the token endpoint) and, unless asked not to, the two HMAC states that
-bce-auth signatures can be verified from (see :mod:`idseg.server.midstate` for what a thief could do with those).
+bce-auth signatures can be verified from (see :mod:`idseg.server.auth.midstate` for what a thief could do with those).
 Secrets are random, 160 bits: ``idseg keys add`` makes them, and a person's own choice comes only from the
 environment.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idseg.errors import OptionError
-from idseg.server.midstate import Midstate
+from idseg.server.auth.midstate import Midstate
 
 _SCRYPT: Final[Mapping[str, int]] = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 """About 40 ms and 16 MB on one core; OWASP's 2**17 guards human passwords, these are 160 random bits."""

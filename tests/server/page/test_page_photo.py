@@ -16,12 +16,12 @@ from PIL import Image
 from idseg.check import check, check_file
 from idseg.check.rules import RULES
 from idseg.photo.sizes import load_sizes
-from idseg.server.page import STATIC
+from idseg.server.routes.page import STATIC
 from idseg.server.settings import Settings
-from tests.server.browser import walk, workplace
 from tests.server.fakes import FakeSegmenter
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
-from tests.server.test_page import photo_file
+from tests.server.page.browser import walk, workplace
+from tests.server.page.test_page import photo_file
 
 
 def words() -> dict[str, Any]:

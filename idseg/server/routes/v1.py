@@ -14,14 +14,14 @@ from starlette.responses import Response
 
 from idseg import api
 from idseg.errors import IdsegError
-from idseg.server import photo_api
-from idseg.server.access import query_string
-from idseg.server.body import Body
-from idseg.server.page import MAX_FILE
-from idseg.server.photo_api import File, Segment
-from idseg.server.site import refuse_foreign_site
-from idseg.server.wanted import CHECK_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
-from idseg.server.wire import Answer, Gate, check_announced, reason_of, respond
+from idseg.server.auth.access import query_string
+from idseg.server.auth.site import refuse_foreign_site
+from idseg.server.http.body import Body
+from idseg.server.routes import photo_api
+from idseg.server.routes.cloud import Answer, Gate, check_announced, reason_of, respond
+from idseg.server.routes.page import MAX_FILE
+from idseg.server.routes.photo_api import File, Segment
+from idseg.server.routes.wanted import CHECK_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
 
 PREFIX: Final = "/v1/"
 

@@ -19,7 +19,7 @@ PHOTO_FIELDS: Final = ("size", "background", "format", "kb")
 SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")
 CHECK_FIELDS: Final = ("size", "finished")
 _TOKEN_FIELDS: Final = frozenset({"access_token", "aipSdk"})
-"""For :mod:`idseg.server.access`, not for us."""
+"""For :mod:`idseg.server.auth.access`, not for us."""
 
 _LONGEST_VALUE: Final = 100
 """Characters of one value of the query."""

@@ -1,0 +1,1 @@
+"""Who may call: keys, tokens, signatures, and which web sites."""

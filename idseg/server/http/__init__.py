@@ -1,0 +1,1 @@
+"""What stands between the socket and the routes: the protocol, bodies, and how much of everything."""
