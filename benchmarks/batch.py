@@ -30,6 +30,7 @@ from benchmarks import figures
 from benchmarks.environment import Run
 from benchmarks.figures import Figure
 from idseg.batch import Work, products, storage
+from idseg.batch.journal import noted
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.work import load
 from idseg.errors import InputError, PersonError
@@ -171,21 +172,21 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
         process = subprocess.Popen(_command(folder, out, refine), cwd=_ROOT)
         while process.poll() is None:
             time.sleep(_LOOK_EVERY_S)
-            done = _journalled(out)
+            done = _answered(out)
             if share == 1.0:
-                _look(process.pid, sum(done.values()) / count, memory)
-            elif sum(done.values()) >= share * count:
+                _look(process.pid, done / count, memory)
+            elif done >= share * count:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 reached.append(sum(_journalled(out).values()))
-        click.echo(f"ended with {process.returncode}, {sum(_journalled(out).values())} done", err=True)
-    done = _journalled(out)
+        click.echo(f"ended with {process.returncode}, {len(_journalled(out))} done", err=True)
+    times = _journalled(out)
     statuses = _statuses(out)
     counts = Counter(statuses.values())
     broken = [key for key in statuses if int(Path(key).name[:5]) % _BROKEN_EVERY == 0]
     assert process.returncode == 1
-    assert len(statuses) == len(done) == count == sum(counts.values())
-    assert set(done.values()) == {1}, "a photo was done twice"
+    assert len(statuses) == len(times) == count == sum(counts.values())
+    assert set(times.values()) == {1}, "a photo was done twice"
     assert len(broken) == count // _BROKEN_EVERY
     assert {statuses[key] for key in broken} == {"refused"}
     mattes = _mattes(out)
@@ -195,7 +196,7 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
     yield Figure("done when killed again", _ON, "photos", "count", reached[1], "", count)
     for status in ("ok", "refused", "failed"):
         yield Figure(status, _ON, "photos", "count", counts[status], "", count)
-    yield Figure("done twice", _ON, "photos", "count", sum(times > 1 for times in done.values()), "", count)
+    yield Figure("done twice", _ON, "photos", "count", sum(each > 1 for each in times.values()), "", count)
     yield Figure(
         "copies of a photo with another matte", _ON, "photos", "count", _unlike_copies(mattes), "", len(mattes)
     )
@@ -203,21 +204,17 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
 
 
 def _journalled(out: Path) -> Counter[str]:
-    """How often each photo was done."""
-    path = out / ".idseg-batch/journal.jsonl"
-    keys: Counter[str] = Counter()
-    for line in path.read_text(encoding="ascii").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-        except ValueError:  # being written, or cut off by a kill
-            continue
-        if "key" in record:
-            keys[record["key"]] += 1
-    return keys
+    """How often each photo was done; to be asked for when the batch has ended or was killed."""
+    return Counter({outcome.key: times for outcome, times in noted(out / ".idseg-batch")})
+
+
+def _answered(out: Path) -> int:
+    """Photos whose answer is in place; can be asked for while the batch runs."""
+    return sum(1 for _ in out.rglob("*.result.json"))
 
 
 def _statuses(out: Path) -> dict[str, str]:
-    with open(out / "report.csv", encoding="utf-8", newline="") as file:
+    with open(out / "report.csv", encoding="utf-8-sig", newline="") as file:
         return {row["photo"]: row["status"] for row in csv.DictReader(file)}
 
 
@@ -273,7 +270,7 @@ def _on_ray(folder: Path, local: Path, out: Path, count: int, refine: str) -> It
     killed = 0
     while process.poll() is None:
         time.sleep(_LOOK_EVERY_S)
-        if not killed and sum(_journalled(out).values()) >= count / 3:
+        if not killed and _answered(out) >= count / 3:
             killed = _a_ray_worker()
             os.kill(killed, signal.SIGKILL)
             click.echo(f"killed the Ray worker {killed}", err=True)

@@ -81,6 +81,12 @@ def _shared_options(command: click.Command) -> click.Command:
     metavar="S",
     help="Seconds after which a photo counts as hanging.",
 )
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Pass over files and folders of this name ('*_small.jpg', 'old'), or path below IN ('2019/raw'); repeatable.",
+)
 @click.option("--retry-failed", is_flag=True, help="Try those again that failed in an earlier run.")
 @click.option(
     "--thumbnails/--no-thumbnails", default=True, help="Show refused photos in refusals.html (default) or not."
@@ -116,7 +122,7 @@ def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
     with _clear_errors(), _signals() as caught:
         from idseg.batch import BatchOptions, run
 
-        options = BatchOptions(chosen["state"], chosen["retry_failed"], chosen["thumbnails"])
+        options = BatchOptions(chosen["state"], chosen["retry_failed"], chosen["exclude"], chosen["thumbnails"])
         with _progress() as watch:
             summary = run(sources, _work(out, chosen), _engine(chosen), options, stop=lambda: bool(caught), watch=watch)
         _tell(summary, out)

@@ -7,12 +7,12 @@
         walk, manifest                         work: read → segment → products → write
 
 One photo is one :class:`~idseg.batch.items.Item` in and one :class:`~idseg.batch.items.Outcome` out, whatever it does
-to the process that works on it. Nothing here grows with the number of photos but the journal's index (about 140
-bytes a photo).
+to the process that works on it. No memory grows with the number of photos: the journal is a database.
 
-**What is done again** when a batch is started a second time: a photo without a line in the journal; one whose size or
-modification time changed; all, if the options that change pictures, the weights, or idseg's version changed; one whose
-files in the output folder are gone or have another length; failed ones if asked for. Nothing else.
+**What is done again** when a batch is started a second time: a photo without an outcome in the journal; one whose size
+or modification time changed, or a URL's length, tag or date; all, if the options that change pictures, the weights, or
+idseg's version changed; one whose files in the output folder are gone or have another length; failed ones if asked for.
+Nothing else.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from idseg.batch import manifest, parquet, storage
 from idseg.batch.items import Item, Trouble, number64
-from idseg.batch.walk import Found, Skip, is_photo, is_photo_name, item, walk
+from idseg.batch.walk import SYSTEM_FOLDERS, Found, Skip, is_photo, is_photo_name, item, walk
 from idseg.errors import OptionError
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -16,24 +16,35 @@ _NAME_PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
 """A character or a set of characters of a glob."""
 
 
-def find(sources: Sequence[str], out: str) -> Iterator[Found]:
+Excluded = Callable[[str], bool]
+"""Whether a path in a source's tree is passed over."""
+
+
+def find(sources: Sequence[str], out: str, exclude: Sequence[str] = ()) -> Iterator[Found]:
     """All photos of ``sources``, each once, in a fixed order; what is passed over and what cannot be looked at, too.
 
     The tree of answers begins at the folder; for several sources, at the folder that they have in common. Manifests
     and Parquet files name their photos themselves.
 
+    Args:
+        sources: local paths, globs, manifests, Parquet files, URLs.
+        out: the output folder, which is not looked into.
+        exclude: globs of what is passed over. One without ``/`` is compared with each file's and folder's name, one
+            with ``/`` with the path below the source.
+
     Raises:
-        OptionError: a source is not there, or ``out`` is or holds a source.
+        OptionError: a source is not there, ``out`` is or holds a source, or a glob is none.
     """
     check(sources, out)
+    excluded = excluder(exclude)
     local_out = None if storage.is_url(out) else out
     top = _common_top([_top(source) for source in sources if _has_tree(source)])
     if len(sources) == 1 and _has_tree(sources[0]):
-        yield from _from(sources[0], top, local_out)  # a tree has no photo twice
+        yield from _from(sources[0], top, local_out, excluded)  # a tree has no photo twice
         return
     seen: dict[int, int] = {}
     for source in sources:
-        for found in _from(source, top, local_out):
+        for found in _from(source, top, local_out, excluded):
             yield _once(found, seen) if isinstance(found, Item) else found
 
 
@@ -52,6 +63,8 @@ def check(sources: Sequence[str], out: str) -> None:
     if not sources:
         raise OptionError("no input: name a folder, files, a glob or a manifest")
     for source in sources:
+        if source.lower().endswith((".xlsx", ".xls", ".ods", ".numbers")):
+            raise OptionError(f"{source} is a spreadsheet: save its table as CSV first", path=source)
         if storage.is_url(source):
             continue
         if not os.path.lexists(source) and not _MAGIC.search(source):
@@ -83,19 +96,27 @@ def _common_top(tops: Sequence[str]) -> str:
     return os.path.commonpath([os.path.abspath(top) for top in tops])
 
 
-def _from(source: str, top: str, out: str | None) -> Iterator[Found]:
+def _from(source: str, top: str, out: str | None, excluded: Excluded) -> Iterator[Found]:
     if parquet.is_parquet(source):
-        yield from parquet.find_rows(source)
+        yield from _without(parquet.find_rows(source), excluded)
     elif storage.is_url(source):
-        yield from _from_url(source)
+        yield from _from_url(source, excluded)
     elif manifest.is_manifest(source):
-        yield from manifest.read_manifest(source)
+        yield from _without(manifest.read_manifest(source), excluded)
     elif os.path.isdir(source):
-        yield from _moved(walk(source, out), _prefix(source, top))
+        yield from _moved(walk(source, out, excluded), _prefix(source, top))
     elif os.path.lexists(source):
-        yield _one_file(source, _prefix(os.path.dirname(source) or ".", top) + os.path.basename(source))
+        name = os.path.basename(source)
+        yield (
+            Skip.EXCLUDED if excluded(name) else _one_file(source, _prefix(os.path.dirname(source) or ".", top) + name)
+        )
     else:
-        yield from _moved(_glob(source, out), _prefix(_top(source), top))
+        yield from _moved(_glob(source, out, excluded), _prefix(_top(source), top))
+
+
+def _without(founds: Iterator[Found], excluded: Excluded) -> Iterator[Found]:
+    for found in founds:
+        yield Skip.EXCLUDED if isinstance(found, Item) and excluded(found.key) else found
 
 
 def _prefix(folder: str, top: str) -> str:
@@ -120,25 +141,57 @@ def _one_file(path: str, key: str) -> Found:
         return Trouble(key, "photo_read", f"Cannot read it: {error.strerror}.")
 
 
-def _from_url(url: str) -> Iterator[Found]:
+def _from_url(url: str, excluded: Excluded) -> Iterator[Found]:
     try:
         for key, source, version in storage.walk_url(url):
-            if any(part.startswith(".") for part in key.split("/")):
+            parts = key.split("/")
+            if any(part.startswith(".") for part in parts):
                 yield Skip.HIDDEN
+            elif any(part.lower() in SYSTEM_FOLDERS for part in parts[:-1]):
+                yield Skip.SYSTEM
+            elif excluded(key):
+                yield Skip.EXCLUDED
             else:
                 yield Item(key, source, version) if is_photo_name(key) else Skip.OTHER
     except OSError as error:
         raise OptionError(f"cannot list {url}: {error}", path=url) from error
 
 
-def _glob(pattern: str, out: str | None) -> Iterator[Found]:
+def _glob(pattern: str, out: str | None, excluded: Excluded) -> Iterator[Found]:
     """The walk of the pattern's fixed part, with only what matches; ``**`` is any number of folders."""
     top = _top(pattern)
     rest = pattern[len(top) :].lstrip("/") if top != "." else pattern.removeprefix("./")
-    matches = re.compile(_glob_regex(rest), re.DOTALL).fullmatch
-    for found in walk(top, out):
+    matches = _compiled(rest)
+    for found in walk(top, out, excluded):
         if isinstance(found, Skip) or matches(found.key):
             yield found
+
+
+def excluder(globs: Sequence[str]) -> Excluded:
+    """Whether a path, or a folder on the way to it, is excluded by one of the globs.
+
+    Raises:
+        OptionError: a glob is empty or none.
+    """
+    names = [_compiled(glob) for glob in globs if "/" not in glob.strip("/")]
+    paths = [_compiled(glob.strip("/")) for glob in globs if "/" in glob.strip("/")]
+
+    def excluded(key: str) -> bool:
+        parts = key.rstrip("/").split("/")
+        return any(matches(part) for matches in names for part in parts) or any(
+            matches("/".join(parts[:depth])) for matches in paths for depth in range(1, len(parts) + 1)
+        )
+
+    return excluded
+
+
+def _compiled(glob: str) -> Callable[[str], object]:
+    try:
+        if not glob.strip("/"):
+            raise re.error("it is empty")
+        return re.compile(_glob_regex(glob.strip("/")), re.DOTALL).fullmatch
+    except re.error as error:
+        raise OptionError(f"{glob!r} is no glob: {error.msg}", glob=glob) from None
 
 
 def _glob_regex(pattern: str) -> str:
@@ -153,6 +206,8 @@ def _part_regex(match: re.Match[str]) -> str:
         return "[^/]*" if part == "*" else "[^/]"
     if len(part) > 1:
         inside = part[1:-1].replace("\\", "\\\\")
+        if inside in ("", "!", "^"):
+            return re.escape(part)  # an empty set stands for itself, as in Python's fnmatch
         return f"[^{inside[1:]}]" if inside[0] in "!^" else f"[{inside}]"
     return re.escape(part)
 

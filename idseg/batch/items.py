@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import blake2b
 from typing import Any, Literal
 
 from idseg.errors import IdsegError
+
+LISTED = "listed"
+"""The version of a URL that a manifest names: it is asked for when the photo is read, not when it is found."""
 
 Status = Literal["ok", "refused", "failed"]
 """``ok``: answered. ``refused``: the photo's own fault (damaged, nobody, two people, …), the same next time.
@@ -30,7 +35,7 @@ class Item:
     source: str
     """Where its bytes are: a local path, an fsspec URL, or ``FILE.parquet#ROW``."""
     version: str
-    """Changes when the photo changes: ``SIZE-MTIME_NS``, or ``SIZE-ETAG`` of a bucket."""
+    """Changes when the photo changes: ``SIZE-MTIME_NS``, ``SIZE-ETAG`` of a bucket, or :data:`LISTED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo; also a line of the journal."""
+    """What became of one photo; also a record of the journal."""
 
     key: str
     version: str
@@ -78,4 +83,4 @@ def clean_key(name: str) -> str | None:
     """The name if it is a plain relative path that stays where it is put, else None."""
     parts = name.split("/")
     bad = any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0].startswith(".idseg-batch")
-    return None if bad else name
+    return None if bad or (os.name == "nt" and re.search(r'[\\:*?"<>|]', name)) else name

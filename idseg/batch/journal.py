@@ -1,12 +1,12 @@
-"""What is done: one line a photo, appended when its answer is in place; the state that a batch goes on from.
+"""What is done: one row a photo, written when its answer is in place; the state that a batch goes on from.
 
-``OUT/.idseg-batch/journal.jsonl`` holds a line for each start (``{"run": SIGNATURE}``), one for each outcome, and one
-for each end. The last line of a photo counts. A line that was cut off is passed over.
+``OUT/.idseg-batch/journal.sqlite3`` is an SQLite database with a row for each run and one for each photo (its last
+outcome). SQLite's own lock keeps a second batch out, on Windows too, and is gone when the process is, however it ends.
 
-Power and kill -9. A line is one ``write()`` after the photo's files are in their places: from then on it is the
-kernel's, and no death of this process, however sudden, loses it. Nothing is synced to the disk (a sync costs 0.75 ms,
-up to 4 ms, on the machine this was measured on, and a photo has four files): after a power cut, lines that are lost are
-done again, and lines whose files never reached the disk are found by the files' lengths, and done again too.
+Power and kill -9. An outcome is committed after the photo's files are in their places: from then on no death of this
+process, however sudden, loses it (write-ahead log). Commits are not synced to the disk: after a power cut the database
+is whole, the last outcomes may be missing from it, and their photos are done again; files that never reached the disk
+are found by their lengths, and done again too.
 """
 
 from __future__ import annotations
@@ -14,21 +14,33 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
+import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from idseg.batch import storage
-from idseg.batch.items import BatchError, Item, Outcome, number64
+from idseg.batch.items import BatchError, Item, Outcome
 
+NAME = "journal.sqlite3"
 _PART = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
 """Names of files that :func:`idseg.encode.write` has begun."""
+_ROWS_AT_A_TIME = 500
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, signature TEXT NOT NULL, ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS outcomes (
+    number INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    signature TEXT NOT NULL,
+    record TEXT NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1
+);
+"""
 
 
 class Journal:
-    """The journal of one output folder; one process at a time has it.
+    """The journal of one output folder; one process at a time has it. Use it from one thread.
 
     Args:
         folder: the state folder; made if it is not there.
@@ -37,29 +49,37 @@ class Journal:
         retry_failed: count failed photos as not done.
 
     Raises:
-        BatchError: another batch is at work there, or it cannot be written.
+        BatchError: another batch is at work there, or it cannot be read or written.
     """
 
     def __init__(self, folder: Path, out: str, signature: str, *, retry_failed: bool = False) -> None:
         self._out = out
         self._signature = signature
         self._retry_failed = retry_failed
-        self._places: dict[int, int] = {}
-        """number64 of a key → where in the file its last line begins, with the start's number in the low 20 bits."""
-        self.clean = True
-        """The last run came to its end; else files that it had begun may lie around."""
-        self.earlier_signature = ""
+        self._path = folder / NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder / "lock")
-            self._file = open(folder / "journal.jsonl", "ab+", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise BatchError(f"cannot keep the state in {folder}: {error.strerror}", path=str(folder)) from error
-        self._length = 0
-        self._runs: list[str] = []
-        self._load()
-        self._append({"run": signature})
-        self._runs.append(signature)
+        with self._clear_errors():
+            self._database = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
+        try:
+            with self._clear_errors():
+                self._open()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open(self) -> None:
+        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
+            self._database.execute(f"PRAGMA {setting}").fetchall()
+        self._database.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        last = self._database.execute("SELECT signature, ended FROM runs ORDER BY number DESC LIMIT 1").fetchone()
+        self.earlier_signature: str = last[0] if last else ""
+        """Of the run before; empty where there was none."""
+        self.clean: bool = last is None or bool(last[1])
+        """The run before came to its end; else files that it had begun may lie around."""
+        self._run = self._database.execute("INSERT INTO runs (signature) VALUES (?)", (self._signature,)).lastrowid
 
     def __enter__(self) -> Journal:
         return self
@@ -71,20 +91,26 @@ class Journal:
 
     def __len__(self) -> int:
         """Photos with an outcome."""
-        return len(self._places)
+        count: int = self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+        return count
 
     def close(self) -> None:
-        self._file.close()
-        self._lock.close()
+        self._database.close()
+
+    def earlier(self, key: str) -> Outcome | None:
+        """The outcome that an earlier run with the same signature noted for a photo, whatever became of it since."""
+        with self._clear_errors():
+            found = self._database.execute(
+                "SELECT record FROM outcomes WHERE key = ? AND signature = ?", (_blob(key), self._signature)
+            ).fetchone()
+        return None if found is None else Outcome.from_dict(json.loads(found[0]))
 
     def done(self, item: Item) -> Outcome | None:
         """The outcome of an earlier run that still holds, else None."""
-        place = self._places.get(number64(item.key))
-        if place is None or self._runs[place & _RUN_MASK] != self._signature:
+        outcome = self.earlier(item.key)
+        if outcome is None or outcome.version != item.version:
             return None
-        outcome = self._read(place >> _RUN_BITS)
-        holds = outcome.key == item.key and outcome.version == item.version
-        if not holds or (self._retry_failed and outcome.status == "failed"):
+        if self._retry_failed and outcome.status == "failed":
             return None
         return outcome if self._has(outcome) else None
 
@@ -95,7 +121,7 @@ class Journal:
         return all(storage.length(storage.join(self._out, name)) == size for name, size in outcome.files.items())
 
     def add(self, outcome: Outcome) -> Outcome | None:
-        """Append an outcome.
+        """Note an outcome.
 
         Returns:
             the photo's earlier one, which it takes the place of; what is left of that is the caller's to delete.
@@ -103,94 +129,64 @@ class Journal:
         Raises:
             BatchError: it cannot be written.
         """
-        number = number64(outcome.key)
-        place = self._places.get(number)
-        begin = self._length
-        self._append_line(outcome.to_json())
-        self._places[number] = begin << _RUN_BITS | len(self._runs) - 1
-        earlier = None if place is None else self._read(place >> _RUN_BITS)
-        return earlier if earlier is not None and earlier.key == outcome.key else None
+        key = _blob(outcome.key)
+        with self._clear_errors():
+            found = self._database.execute("SELECT record FROM outcomes WHERE key = ?", (key,)).fetchone()
+            self._database.execute(
+                "INSERT INTO outcomes (key, signature, record) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET"
+                " signature = excluded.signature, record = excluded.record, times = times + 1",
+                (key, self._signature, outcome.to_json()),
+            )
+        return None if found is None else Outcome.from_dict(json.loads(found[0]))
 
     def end(self) -> None:
         """All was done, or the batch was stopped in good order: nothing half-written lies around."""
-        self._append({"end": self._signature})
+        with self._clear_errors():
+            self._database.execute("UPDATE runs SET ended = 1 WHERE number = ?", (self._run,))
 
     def outcomes(self) -> Iterator[Outcome]:
         """The last outcome of each photo, in the order in which they were first done."""
-        for place in list(self._places.values()):
-            yield self._read(place >> _RUN_BITS)
+        yield from _outcomes(self._database)
 
-    def _load(self) -> None:
-        with open(self._file.name, "rb") as file:
-            for line in file:
-                begin, self._length = self._length, self._length + len(line)
-                record = _record(line)
-                if record is None:
-                    continue
-                if "run" in record:
-                    self._runs.append(record["run"])
-                    self.earlier_signature, self.clean = record["run"], False
-                elif "end" in record:
-                    self.clean = True
-                elif self._runs and "key" in record:
-                    self._places[number64(record["key"])] = begin << _RUN_BITS | len(self._runs) - 1
-                if not line.endswith(b"\n"):
-                    break
-        if self._length and not line.endswith(b"\n"):
-            self._append_line("")  # ends the line that was cut off
-
-    def _read(self, begin: int) -> Outcome:
-        self._file.seek(begin)
-        parts: list[bytes] = []
-        while not parts or (b"\n" not in parts[-1] and parts[-1]):
-            parts.append(self._file.read(4096))
-        record = _record(b"".join(parts).partition(b"\n")[0])
-        if record is None:
-            raise BatchError(f"{self._file.name} was changed while it was in use")
-        return Outcome.from_dict(record)
-
-    def _append(self, record: dict[str, Any]) -> None:
-        self._append_line(json.dumps(record, separators=(",", ":")))
-
-    def _append_line(self, text: str) -> None:
-        line = text.encode("ascii") + b"\n"
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
         try:
-            written = self._file.write(line)
-        except OSError as error:
-            raise BatchError(f"cannot write {self._file.name}: {error.strerror}") from error
-        if written != len(line):
-            raise BatchError(f"cannot write {self._file.name}: no space left")
-        self._length += len(line)
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise BatchError(f"another batch is writing to {self._out}", path=self._out) from None
+            raise BatchError(f"cannot write {self._path}: {error}", path=str(self._path)) from error
+        except sqlite3.DatabaseError as error:
+            raise BatchError(
+                f"{self._path} is damaged ({error}). Delete it: the photos are then done again.", path=str(self._path)
+            ) from error
 
 
-_RUN_BITS = 20
-_RUN_MASK = (1 << _RUN_BITS) - 1
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
+def noted(folder: Path) -> Iterator[tuple[Outcome, int]]:
+    """(last outcome, how often it was done) of each photo in a state folder whose batch has ended or was killed; for
+    looking, without a run of one's own."""
+    path = folder / NAME
+    if not path.is_file():
+        return
+    database = sqlite3.connect(path, timeout=0.0)
     try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
+        for record, times in database.execute("SELECT record, times FROM outcomes ORDER BY number"):
+            yield Outcome.from_dict(json.loads(record)), times
+    finally:
+        database.close()
 
 
-def _locked(path: Path) -> Any:
-    """The open lock file; the kernel lets it go when the process ends, however that ends.
+def _outcomes(database: sqlite3.Connection) -> Iterator[Outcome]:
+    cursor = database.execute("SELECT record FROM outcomes ORDER BY number")
+    while some := cursor.fetchmany(_ROWS_AT_A_TIME):
+        for (record,) in some:
+            yield Outcome.from_dict(json.loads(record))
 
-    Raises:
-        BatchError: another process has it.
-    """
-    file = open(path, "ab")  # noqa: SIM115 - open for as long as the journal
-    if sys.platform != "win32":
-        import fcntl
 
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise BatchError(f"another batch is writing to {path.parent.parent}") from None
-    return file
+def _blob(key: str) -> bytes:
+    """A name's bytes; one that is not UTF-8 has lone surrogates, which SQLite's own texts cannot hold."""
+    return key.encode("utf-8", "surrogatepass")
 
 
 def sweep_shards(out: str, journal: Journal) -> int:

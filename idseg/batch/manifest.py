@@ -1,25 +1,27 @@
 """CSV and JSONL files that list photos: one photo a line, with an optional name for its files.
 
-CSV (``.csv``, ``.tsv``): a header with a column ``photo`` (or ``path``, ``file``, ``image``) and maybe ``name``.
-JSONL (``.jsonl``, ``.ndjson``): objects with the same fields, or plain strings. Relative paths start at the manifest's
-own folder; URLs stay what they are. All that is listed is taken, whatever its suffix.
+CSV (``.csv``, ``.tsv``, see :mod:`idseg.batch.excel`): a first line with a column ``photo`` (or ``path``, ``file``,
+``image``, 照片, …) and maybe ``name``. JSONL (``.jsonl``, ``.ndjson``): objects with the same fields, or plain strings.
+Relative paths start at the manifest's own folder, with ``/`` or ``\\``; URLs stay what they are. All that is listed is
+taken, whatever its suffix.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idseg.batch.items import Item, Trouble, clean_key
+from idseg.batch import excel
+from idseg.batch.items import LISTED, Item, Trouble, clean_key
 from idseg.batch.storage import is_url
 from idseg.batch.walk import Found, item
 from idseg.errors import OptionError
 
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
-_PHOTO_FIELDS = ("photo", "path", "file", "image")
+_PHOTO_FIELDS = ("photo", "path", "file", "image", "filename", "file_name", "照片", "图片", "文件", "文件名", "路径")
+_NAME_FIELDS = ("name", "名称", "姓名")
 
 
 def is_manifest(path: str) -> bool:
@@ -30,26 +32,20 @@ def read_manifest(path: str) -> Iterator[Found]:
     """The photos that it lists, in its order; a line that cannot be used is a Trouble.
 
     Raises:
-        OptionError: it cannot be read, or a CSV has no column of photos.
+        OptionError: it cannot be read, is not CSV, or has no column of photos.
     """
+    folder = os.path.dirname(os.path.abspath(path))
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = _jsonl(file) if path.lower().endswith(("jsonl", "ndjson")) else _csv(file, path)
-            for line, row in rows:
+        encoding = excel.encoding_of(path, lambda text: excel.exists(folder, text))
+        errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
+        with open(path, encoding=encoding, errors=errors, newline="") as file:
+            jsonl = path.lower().endswith(("jsonl", "ndjson"))
+            for line, row in _jsonl(file) if jsonl else excel.rows(file, path, _PHOTO_FIELDS):
                 yield _found(path, line, row)
     except OSError as error:
         raise OptionError(f"cannot read the manifest {path}: {error.strerror}", path=path) from error
-
-
-def _csv(file: Any, path: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(file, dialect="excel-tab" if path.lower().endswith(".tsv") else "excel")
-    if not set(_PHOTO_FIELDS) & set(reader.fieldnames or ()):
-        raise OptionError(
-            f"{path} has no column {', '.join(_PHOTO_FIELDS)}; its first line is {list(reader.fieldnames or ())}",
-            path=path,
-        )
-    for row in reader:
-        yield reader.line_num, row
+    except UnicodeError as error:
+        raise OptionError(f"cannot read the manifest {path} as {encoding}: save it as UTF-8", path=path) from error
 
 
 def _jsonl(file: Any) -> Iterator[tuple[int, Any]]:
@@ -57,24 +53,24 @@ def _jsonl(file: Any) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield number, None
 
 
 def _found(manifest: str, line: int, row: Any) -> Found:
     fields: Mapping[str, Any] = {"photo": row} if isinstance(row, str) else row if isinstance(row, Mapping) else {}
     photo = next((fields[name] for name in _PHOTO_FIELDS if fields.get(name)), None)
-    name = fields.get("name") or None
+    name = next((fields[name] for name in _NAME_FIELDS if fields.get(name)), None)
     where = f"{os.path.basename(manifest)}:{line}"
     if not isinstance(photo, str) or not (name is None or isinstance(name, str)):
         return Trouble(where, "manifest_line", "No photo in this line.")
     folder = os.path.dirname(os.path.abspath(manifest))
-    source = photo if is_url(photo) else os.path.join(folder, photo)
-    key = clean_key(name) if name else _key(source, folder)
+    source = photo if is_url(photo) else _path(folder, photo)
+    key = clean_key(name.replace("\\", "/")) if name else _key(source, folder)
     if key is None:
-        return Trouble(where, "manifest_line", f"The name {name!r} does not stay in the output folder.")
+        return Trouble(where, "manifest_line", f"The name {name or photo!r} does not stay in the output folder.")
     if is_url(source):
-        return Item(key, source, "listed")
+        return Item(key, source, LISTED)
     try:
         return item(source, key)
     except (OSError, ValueError) as error:
@@ -82,12 +78,23 @@ def _found(manifest: str, line: int, row: Any) -> Found:
         return Trouble(key, "photo_read", f"Cannot read {photo!r}: {text}.")
 
 
+def _path(folder: str, photo: str) -> str:
+    """The photo's path; a name with ``\\`` that is not there is a path as Windows writes it."""
+    path = os.path.join(folder, photo)
+    if "\\" in photo and not os.path.lexists(path):
+        return os.path.join(folder, photo.replace("\\", "/"))
+    return path
+
+
 def _key(source: str, folder: str) -> str | None:
     """Below the manifest's folder: the path from there; else the whole path without its root."""
     if is_url(source):
         return clean_key(source.partition("://")[2])
     path = os.path.abspath(source)
-    inside = os.path.relpath(path, folder)
+    try:
+        inside = os.path.relpath(path, folder)
+    except ValueError:  # another drive of Windows
+        inside = os.pardir
     if inside.split(os.sep)[0] != os.pardir:
         return clean_key(inside.replace(os.sep, "/"))
     return clean_key(os.path.splitdrive(path)[1].replace(os.sep, "/").lstrip("/"))

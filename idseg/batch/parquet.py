@@ -4,8 +4,9 @@ In: a column of file bytes (``image``, ``photo``, ``bytes`` or ``content``; or H
 ``path``) and maybe a column of names (``name``, ``key``, ``file_name``, ``path``). A photo's source is ``FILE#ROW``.
 
 Out (Ray only): a shard for each block of photos, ``answers/HASH.parquet``, a row a photo: ``photo``, ``status``,
-``reason``, ``message``, ``facts`` (JSON) and the bytes of each product. Where a photo was done again, its row in the
-shard that ``report.csv`` names is the one that counts.
+``reason``, ``message``, ``facts`` (JSON) and the bytes of each product. All shards have one schema (:func:`schema`),
+whatever is in them: a product that nobody asked for, or that no photo of the block has, is a column of nulls. Where a
+photo was done again, its row in the shard that ``report.csv`` names is the one that counts.
 """
 
 from __future__ import annotations
@@ -89,22 +90,28 @@ def write_shard(outcomes: Sequence[Outcome], here: str, out: str) -> list[Outcom
         the outcomes, with the shard as their only file.
     """
     pyarrow = _pyarrow()
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Sequence[Any]] = {
         "photo": [outcome.key.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
         "reason": [outcome.reason for outcome in outcomes],
-        "message": [outcome.message for outcome in outcomes],
+        "message": [outcome.message.encode("utf-8", "backslashreplace").decode() for outcome in outcomes],
         "facts": [json.dumps(dict(outcome.facts)) for outcome in outcomes],
     }
     for product, ending in ENDINGS.items():
-        contents = [_taken(here, outcome.key + ending, outcome.files) for outcome in outcomes]
-        if any(contents):
-            columns[product] = contents
+        columns[product] = [_taken(here, outcome.key + ending, outcome.files) for outcome in outcomes]
+    table = pyarrow.table(columns, schema=schema())
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), stream, compression="none")  # PNG and JPEG do not shrink
+    pyarrow.parquet.write_table(table, stream, compression="none")  # PNG and JPEG do not shrink
     name = f"{SHARDS}/{number64(chr(10).join(outcome.key for outcome in outcomes)):016x}.parquet"
     storage.write(storage.join(out, name), stream.getvalue())
     return [replace(outcome, files={name: stream.getbuffer().nbytes}) for outcome in outcomes]
+
+
+def schema() -> Any:
+    """The columns of every shard: a pyarrow.Schema."""
+    pyarrow = _pyarrow()
+    texts = [(name, pyarrow.string()) for name in ("photo", "status", "reason", "message", "facts")]
+    return pyarrow.schema([*texts, *((product, pyarrow.binary()) for product in ENDINGS)])
 
 
 def _taken(folder: str, name: str, files: Mapping[str, int]) -> bytes | None:

@@ -1,4 +1,8 @@
-"""``report.csv``: a row for each photo that the output folder has an outcome of."""
+"""``report.csv``: a row for each photo that the output folder has an outcome of.
+
+UTF-8 with a byte order mark, which Excel needs to see that it is UTF-8. A name that begins as a formula does
+(``=``, ``+``, ``-``, ``@``) is written ``./=…``: the same path, and no spreadsheet computes it.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,22 @@ def write_csv(path: Path, outcomes: Iterable[Outcome]) -> int:
     """Write the report; how many rows it has. Names that are not UTF-8 keep their bytes."""
     rows = 0
     with replacing(path) as file:
+        file.write("\ufeff")
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for outcome in outcomes:
-            told = [outcome.key, outcome.status, outcome.reason, outcome.message, outcome.seconds, outcome.tries]
-            table.writerow([*told, *(outcome.facts.get(name, "") for name in _FACTS), " ".join(outcome.files)])
+            told = [
+                _plain(outcome.key),
+                outcome.status,
+                outcome.reason,
+                outcome.message,
+                outcome.seconds,
+                outcome.tries,
+            ]
+            table.writerow([*told, *(outcome.facts.get(name, "") for name in _FACTS), _plain(" ".join(outcome.files))])
             rows += 1
     return rows
+
+
+def _plain(text: str) -> str:
+    return f"./{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

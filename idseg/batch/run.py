@@ -6,18 +6,22 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from idseg.batch import contact, inputs, products, report, storage
-from idseg.batch.items import BatchError, Item, Outcome, Status, Trouble
+from idseg.batch.items import LISTED, BatchError, Item, Outcome, Status, Trouble
 from idseg.batch.journal import Journal, sweep, sweep_shards
 from idseg.batch.local import LocalOptions, Pool
-from idseg.batch.walk import STATE_FOLDER, Skip
+from idseg.batch.walk import STATE_FOLDER, Found, Skip
 from idseg.batch.work import Work, thumbnail_name
 from idseg.errors import OptionError
 
+_ASKED_AT_ONCE = 16
+"""URLs whose version is asked for at the same time."""
 _THUMBNAILS = f"{STATE_FOLDER}/thumbnails"
 
 
@@ -34,6 +38,8 @@ class BatchOptions:
     state: Path | None = None
     """Folder of the journal; None: ``OUT/.idseg-batch``. Must be given where OUT is a URL."""
     retry_failed: bool = False
+    exclude: tuple[str, ...] = ()
+    """Globs of photos and folders that are passed over (:func:`idseg.batch.inputs.find`)."""
     thumbnails: bool = True
     """Keep a small copy of refused photos for the contact sheet."""
 
@@ -118,7 +124,7 @@ def run(
     products.check(work.products, work.background)
     inputs.check(sources, work.out)
     state = _state(work.out, options)
-    total, skipped = _count(sources, work.out)
+    total, skipped = _count(sources, work.out, options.exclude)
     thumbnails = storage.join(work.out, _THUMBNAILS)  # where all workers can write
     work = replace(work, thumbnails=thumbnails if options.thumbnails else "")
     with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
@@ -130,7 +136,7 @@ def run(
             summary.swept += sweep_shards(work.out, journal)
         watch(summary)
         try:
-            _do(sources, work, engine, journal, summary, stop, watch)
+            _do(inputs.find(sources, work.out, options.exclude), work, engine, journal, summary, stop, watch)
         finally:
             _write_reports(journal, state, work.out, thumbnails)
         if not storage.is_url(work.out):
@@ -140,7 +146,7 @@ def run(
 
 
 def _do(
-    sources: Sequence[str],
+    founds: Iterator[Found],
     work: Work,
     engine: Engine,
     journal: Journal,
@@ -151,7 +157,7 @@ def _do(
     """Hand what is not done to the engine, and write down what comes back."""
 
     def to_do() -> Iterator[Item]:
-        for found in inputs.find(sources, work.out):
+        for found in _with_versions(founds, journal):
             if stop():
                 return
             if isinstance(found, Skip):
@@ -180,6 +186,29 @@ def _do(
     summary.stopped = stop() and summary.done < summary.total
 
 
+def _with_versions(founds: Iterator[Found], journal: Journal) -> Iterator[Found]:
+    """The same, with the present version of URLs that a manifest names and that an earlier run did: a URL that nobody
+    answers for now counts as unchanged. Several are asked at a time."""
+    with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="idseg-url") as pool:
+        while some := list(islice(founds, 1)):
+            if isinstance(some[0], Item) and some[0].version == LISTED:
+                some += islice(founds, 4 * _ASKED_AT_ONCE)
+            noted = [
+                journal.earlier(found.key) if isinstance(found, Item) and found.version == LISTED else None
+                for found in some
+            ]
+            urls = [
+                found.source if isinstance(found, Item) and earlier is not None and earlier.version != LISTED else ""
+                for found, earlier in zip(some, noted, strict=True)
+            ]
+            versions = pool.map(lambda url: storage.version(url) if url else "", urls)
+            for found, earlier, version in zip(some, noted, versions, strict=True):
+                if isinstance(found, Item) and earlier is not None:
+                    yield replace(found, version=version or earlier.version)
+                else:
+                    yield found
+
+
 def _forget(earlier: Outcome, outcome: Outcome, out: str) -> None:
     """Delete what an earlier outcome left and this one has not."""
     for name in earlier.files.keys() - outcome.files.keys():
@@ -189,11 +218,11 @@ def _forget(earlier: Outcome, outcome: Outcome, out: str) -> None:
         storage.remove(storage.join(out, f"{_THUMBNAILS}/{thumbnail_name(outcome.key)}"))
 
 
-def _count(sources: Sequence[str], out: str) -> tuple[int, Counter[Skip]]:
+def _count(sources: Sequence[str], out: str, exclude: Sequence[str]) -> tuple[int, Counter[Skip]]:
     """Photos (and what should have been some), and what is passed over."""
     total = 0
     skipped: Counter[Skip] = Counter()
-    for found in inputs.find(sources, out):
+    for found in inputs.find(sources, out, exclude):
         if isinstance(found, Skip):
             skipped[found] += 1
         else:

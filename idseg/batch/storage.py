@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 _PAUSES_S = (0.5, 2.0, 8.0)
 """Waits before a remote read or write is tried again: a bucket's throttling is over in seconds."""
+
+_CHANGES = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "last_modified", "mtime", "updated", "created")
+"""What fsspec's filesystems call the tag or the date of a file."""
 
 
 def is_url(place: str) -> bool:
@@ -69,6 +72,21 @@ def length(target: str) -> int | None:
         return None
 
 
+def version(url: str) -> str:
+    """Changes when what is behind the URL changes: its length and its tag or date; empty where nobody says."""
+    try:
+        system, path = filesystem(url)
+        return _version(system.info(path))
+    except (OSError, ValueError):
+        return ""
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    changed = next((info[name] for name in _CHANGES if info.get(name)), "")
+    size = info.get("size")
+    return f"{size}-{changed}" if changed or size is not None else ""
+
+
 def remove(target: str) -> None:
     """Deletes a file that may be gone already."""
     with suppress(FileNotFoundError):
@@ -108,10 +126,8 @@ def walk_url(url: str) -> Iterator[tuple[str, str, str]]:
     scheme = url.partition("://")[0]
     for folder, _, files in system.walk(top, detail=True):
         for name in sorted(files):
-            info = files[name]
             path = f"{folder.rstrip('/')}/{name}"
-            changed = info.get("ETag") or info.get("LastModified") or info.get("mtime") or info.get("created") or ""
-            yield path[len(top) :].strip("/"), f"{scheme}://{path.lstrip('/')}", f"{info['size']}-{changed}"
+            yield path[len(top) :].strip("/"), f"{scheme}://{path.lstrip('/')}", _version(files[name])
 
 
 def _read_url(source: str, most_bytes: int) -> bytes:

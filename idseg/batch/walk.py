@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from idseg.batch.items import Item, Trouble
 from idseg.formats.sniff import sniff
@@ -15,6 +16,14 @@ STATE_FOLDER = ".idseg-batch"
 """In an output folder; a folder that has it holds answers, not photos."""
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"})
+SYSTEM_FOLDERS = frozenset(
+    {
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp"),  # Synology, QNAP
+        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
+    }
+)
+"""Folders of thumbnails and deleted files that NAS, macOS' archives, Windows and Linux make, in lower case. (Names that
+begin with a dot, as ``.thumbnails`` and ``._a.jpg``, are hidden anyway.)"""
 _MODERN = frozenset({".heic", ".heif", ".avif", ".webp", ".gif", ".tif", ".tiff", ".jxl", ".jp2", ".psd"})
 _RAW = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
 OTHER_PICTURES = _MODERN | _RAW
@@ -26,6 +35,8 @@ class Skip(Enum):
 
     OTHER = "not a photo"
     HIDDEN = "hidden"
+    SYSTEM = "thumbnails or deleted files of the system"
+    EXCLUDED = "excluded"
     ANSWERS = "output folder"
     LINK_LOOP = "folder linked twice"
     TWICE = "named twice"
@@ -41,20 +52,34 @@ class _Folder:
     """Its path in the tree; empty for the top, else with a ``/`` at its end."""
 
 
-def walk(top: str, out: str | None) -> Iterator[Found]:
+def never(key: str) -> bool:
+    """Nothing is excluded."""
+    return False
+
+
+def walk(top: str, out: str | None, excluded: Callable[[str], bool] = never) -> Iterator[Found]:
     """Everything under the folder ``top``, sorted by name within each folder; ``out`` is left alone.
+
+    ``excluded`` is asked about the path in the tree of each file and folder; a folder that is excluded is not read.
 
     Links to files are followed. Links to folders are followed after all real folders: a folder that was read already
     is not read again, so that no loop of links is endless and every photo has one place.
     """
     seen: set[tuple[int, int]] = set()
     links: deque[_Folder] = deque()
-    yield from _walk_real(_Folder(top, ""), seen, links, out)
+    look = partial(_look, excluded=excluded)
+    links.append(_Folder(top, ""))
     while links:
-        yield from _walk_real(links.popleft(), seen, links, out)
+        yield from _walk_real(links.popleft(), seen, links, out, look)
 
 
-def _walk_real(top: _Folder, seen: set[tuple[int, int]], links: deque[_Folder], out: str | None) -> Iterator[Found]:
+def _walk_real(
+    top: _Folder,
+    seen: set[tuple[int, int]],
+    links: deque[_Folder],
+    out: str | None,
+    look: Callable[[os.DirEntry[str], str], Found | _Folder],
+) -> Iterator[Found]:
     """One folder and the real folders under it; what is linked is put on ``links``."""
     waiting = [top]
     while waiting:
@@ -76,7 +101,7 @@ def _walk_real(top: _Folder, seen: set[tuple[int, int]], links: deque[_Folder], 
             continue
         inner: list[_Folder] = []
         for entry in names:
-            found = _look(entry, folder.key)
+            found = look(entry, folder.key)
             if isinstance(found, _Folder):
                 (links if entry.is_symlink() else inner).append(found)
             else:
@@ -88,12 +113,16 @@ def _is_out(path: str, out: str | None) -> bool:
     return out is not None and os.path.exists(out) and os.path.samefile(path, out)
 
 
-def _look(entry: os.DirEntry[str], folder_key: str) -> Found | _Folder:
+def _look(entry: os.DirEntry[str], folder_key: str, excluded: Callable[[str], bool]) -> Found | _Folder:
     key = folder_key + entry.name
     if entry.name.startswith("."):
         return Skip.HIDDEN
+    if excluded(key):
+        return Skip.EXCLUDED
     try:
         if entry.is_dir():
+            if entry.name.lower() in SYSTEM_FOLDERS:
+                return Skip.SYSTEM
             return _Folder(entry.path, key + "/")
         if not entry.is_file():
             if entry.is_symlink() and is_photo_name(entry.name):

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from idseg import __version__, encode
 from idseg.batch import inputs, products, storage
-from idseg.batch.items import BatchError, Item, Outcome, number64
+from idseg.batch.items import LISTED, BatchError, Item, Outcome, number64
 from idseg.compose import Color
 from idseg.decode import decode
 from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
@@ -87,6 +87,8 @@ def do(item: Item, answer: Answer, work: Work, read: Reader = inputs.read, write
     """
     start = time.perf_counter()
     content = b""
+    if item.version == LISTED:  # asked before it is read: a change in between is seen the next time
+        item = replace(item, version=storage.version(item.source) or LISTED)
     try:
         content = read(item.source, work.options.limits.max_bytes)
         result = answer(content)

@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg.batch import BatchError, BatchOptions, Item, Outcome, Summary, Work, contact, products, report, run
+from idseg.batch import BatchError, BatchOptions, Item, Outcome, Summary, Work, contact, products, report, run, storage
+from idseg.batch.journal import noted
 from idseg.batch.local import LocalOptions, Pool, usable_cores
 from idseg.batch.run import Engine, local_engine
+from idseg.batch.walk import Skip
 from idseg.batch.work import do
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.pipeline import Options
@@ -45,7 +47,7 @@ def in_this_process(items: Iterator[Item], work: Work, stop: Callable[[], bool])
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
-    with open(out / "report.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with open(out / "report.csv", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         return {row["photo"]: row for row in csv.DictReader(file)}
 
 
@@ -357,6 +359,7 @@ import sys
 from idseg.batch import Work, run
 from idseg.batch.local import LocalOptions
 from idseg.batch.run import Engine, local_engine
+from idseg.batch.walk import Skip
 from tests.unit import batch_fakes
 
 if __name__ == "__main__":
@@ -364,18 +367,6 @@ if __name__ == "__main__":
     summary = run([sys.argv[1]], work, local_engine(LocalOptions(workers=2)))
     print(summary.done, summary.before, summary.swept)
 """
-
-
-def journal_lines(out: Path) -> list[dict[str, str]]:
-    path = out / ".idseg-batch/journal.jsonl"
-    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
-    records = []
-    for line in lines:
-        try:
-            records.append(json.loads(line))
-        except ValueError:  # cut off by the kill
-            continue
-    return records
 
 
 def test_killed_twice_it_goes_on_and_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
@@ -390,13 +381,13 @@ def test_killed_twice_it_goes_on_and_nothing_is_lost_or_done_twice(tmp_path: Pat
     for wanted in (30, 70):
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         deadline = time.monotonic() + 60
-        while len(done := [line for line in journal_lines(out) if "key" in line]) < wanted:
+        while len(list(out.glob("*.result.json"))) < wanted + 4:  # an outcome is noted after its files are there
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)  # the parent alone: its workers must follow by themselves
         process.wait()
-        reached.append(len(done))
+        reached.append(sum(times for _, times in noted(out / ".idseg-batch")))
     (out / ".p000.png.json.0123456789abcdef.part").write_bytes(b"half")  # as a kill within a write leaves it
     last = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
     total, before, swept = (int(word) for word in last.stdout.split())
@@ -405,9 +396,9 @@ def test_killed_twice_it_goes_on_and_nothing_is_lost_or_done_twice(tmp_path: Pat
     assert reached[1] >= 70
     assert before >= reached[1]
     assert swept >= 1
-    keys = Counter(line["key"] for line in journal_lines(out) if "key" in line)
-    assert len(keys) == 170
-    assert set(keys.values()) == {1}, "a photo was done twice"
+    times = {outcome.key: times for outcome, times in noted(out / ".idseg-batch")}
+    assert len(times) == 170
+    assert set(times.values()) == {1}, "a photo was done twice"
     assert Counter(row["status"] for row in rows(out).values()) == {"ok": 160, "refused": 10}
     assert len(list(out.glob("*.scoremap.png"))) == 160
     assert not list(out.rglob("*.part"))
@@ -421,3 +412,43 @@ def test_trouble_is_looked_at_anew_each_time(tmp_path: Path) -> None:
     assert small_run(tmp_path / "in", tmp_path / "out").counts == {"ok": 1, "failed": 1}
     put(tmp_path, late=(2, 2, 2))
     assert small_run(tmp_path / "in", tmp_path / "out").counts == {"ok": 2}
+
+
+def test_the_report_opens_in_excel_with_names_intact_and_computes_no_name(tmp_path: Path) -> None:
+    put(tmp_path / "in", **{"张三": (1, 1, 1), "=1+1": fakes.NOBODY})
+    small_run(tmp_path / "in", tmp_path / "out")
+    content = (tmp_path / "out/report.csv").read_bytes()
+    assert content.startswith("\ufeffphoto,status".encode())  # without the mark Excel takes UTF-8 for its own code page
+    assert set(rows(tmp_path / "out")) == {"张三.png", "./=1+1.png"}
+
+
+def test_what_a_glob_excludes_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "in", a=(1, 1, 1), a_small=(1, 1, 1), old__b=(1, 1, 1))
+    summary = small_run(tmp_path / "in", tmp_path / "out", exclude=("*_small.*", "old"))
+    assert (summary.total, summary.skipped) == (1, {Skip.EXCLUDED: 2})
+    with pytest.raises(OptionError, match=r"'\[z-a\]' is no glob: bad character range"):
+        small_run(tmp_path / "in", tmp_path / "out", exclude=("[z-a]",))
+
+
+def test_a_url_in_a_manifest_that_changed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only that one: not one that did not change, nor one whose server says nothing now."""
+    (tmp_path / "list.csv").write_text("photo\nhttps://x.example/a.png\nhttps://x.example/b.png\n", encoding="utf-8")
+    tags = {"https://x.example/a.png": "1-aa", "https://x.example/b.png": "1-bb"}
+    read: list[str] = []
+
+    def fetch(source: str, most_bytes: int) -> bytes:
+        read.append(source[-5])
+        return fakes.picture()
+
+    def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
+        for item in items:
+            yield do(item, fakes.answer, work, read=fetch)
+
+    monkeypatch.setattr(storage, "version", lambda url: tags[url])
+    done = []
+    for change in ({}, {}, {"https://x.example/a.png": "1-cc"}, {"https://x.example/b.png": ""}):
+        tags.update(change)
+        read.clear()
+        small_run(tmp_path / "list.csv", tmp_path / "out", engine)
+        done.append("".join(read))
+    assert done == ["ab", "", "a", ""]

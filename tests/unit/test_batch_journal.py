@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from idseg.batch.items import BatchError, Item, Outcome
-from idseg.batch.journal import Journal, sweep
+from idseg.batch.journal import NAME, Journal, sweep
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 ITEM = Item("school/a.jpg", "/in/school/a.jpg", "100-5")
 
 
@@ -107,27 +110,51 @@ def test_only_one_batch_at_a_time(tmp_path: Path) -> None:
     journal(tmp_path).close()
 
 
-def test_cut_off_anywhere_only_the_last_line_is_lost_and_the_journal_goes_on(tmp_path: Path) -> None:
+def test_killed_at_any_moment_what_was_noted_is_there_and_the_journal_goes_on(tmp_path: Path) -> None:
+    """A process that dies leaves the database and its write-ahead log as they are: copies of both stand for it."""
     outcomes = [Outcome(f"{number}.jpg", "1", "refused", "no_person", "nobody") for number in range(4)]
-    whole = tmp_path / "whole"
-    with journal(whole) as kept:
-        for outcome in outcomes:
+    with journal(tmp_path / "live") as kept:
+        for count, outcome in enumerate(outcomes, 1):
             kept.add(outcome)
-    content = (whole / ".idseg-batch/journal.jsonl").read_bytes()
-    ends = [place + 1 for place, byte in enumerate(content) if byte == 10]
-    near_an_end = {end + step for end in ends for step in (-2, -1, 0, 1)}
-    for length in sorted(near_an_end | set(range(0, len(content), 9))):
-        out = tmp_path / "cut"
-        (out / ".idseg-batch").mkdir(parents=True)
-        (out / ".idseg-batch/journal.jsonl").write_bytes(content[:length])
-        lines = sum(length >= end - 1 for end in ends[1:])  # a line that lacks only its newline is whole
-        with journal(out) as kept:
-            assert list(kept.outcomes()) == outcomes[:lines]
-            assert kept.clean == (length < ends[0] - 1)
-            kept.add(outcomes[3])
-        with journal(out) as kept:
-            assert {outcome.key for outcome in kept.outcomes()} == {o.key for o in [*outcomes[:lines], outcomes[3]]}
-        shutil.rmtree(out)
+            dead = tmp_path / f"dead{count}"
+            shutil.copytree(tmp_path / "live/.idseg-batch", dead / ".idseg-batch")
+            with journal(dead) as found:
+                assert list(found.outcomes()) == outcomes[:count]
+                assert not found.clean
+                found.add(outcomes[3])
+                found.end()
+            with journal(dead) as found:
+                assert found.clean
+                assert {outcome.key for outcome in found.outcomes()} == {
+                    o.key for o in [*outcomes[:count], outcomes[3]]
+                }
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but quite long enough to be one" * 50, b"SQLite format 3\0" * 90]
+)
+def test_a_damaged_journal_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".idseg-batch").mkdir()
+    (tmp_path / ".idseg-batch" / NAME).write_bytes(content)
+    with pytest.raises(BatchError, match="Delete it"):
+        journal(tmp_path)
+
+
+def test_a_second_process_is_kept_out_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    """Also where ``fcntl`` is missing, as on Windows: the lock is SQLite's."""
+    code = (
+        "import sys; sys.modules['fcntl'] = None; from pathlib import Path; from idseg.batch.journal import Journal;"
+        f"kept = Journal(Path({str(tmp_path / '.idseg-batch')!r}), {str(tmp_path)!r}, 's1');"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"open"
+        with pytest.raises(BatchError, match="another batch"):
+            journal(tmp_path)
+        process.kill()
+    journal(tmp_path).close()
 
 
 def test_half_written_files_are_swept_and_nothing_else(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def put(folder: Path, count: int) -> None:
 
 
 def statuses(out: Path) -> dict[str, tuple[str, str]]:
-    with open(out / "report.csv", encoding="utf-8", newline="") as file:
+    with open(out / "report.csv", encoding="utf-8-sig", newline="") as file:
         return {row["photo"]: (row["status"], row["reason"]) for row in csv.DictReader(file)}
 
 
@@ -123,5 +123,5 @@ def test_parquet_in_and_out(tmp_path: Path) -> None:
         else:
             assert row["scoremap"] is None
     shards = {path.name for path in (tmp_path / "out/answers").iterdir()}
-    with open(tmp_path / "out/report.csv", encoding="utf-8", newline="") as file:
+    with open(tmp_path / "out/report.csv", encoding="utf-8-sig", newline="") as file:
         assert {row["files"].removeprefix("answers/") for row in csv.DictReader(file)} == shards

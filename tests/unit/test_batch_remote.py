@@ -161,7 +161,7 @@ def test_from_bucket_to_bucket(tmp_path: Path, bucket: dict[str, str]) -> None:
     got = {path.as_posix() for path in files if path.parts[0] != ".idseg-batch"}
     answers = {f"x/{name}.png.{what}" for name in "ab" for what in ("scoremap.png", "cutout.png", "result.json")}
     assert got == {*answers, "report.csv", "refusals.html"}
-    with open(tmp_path / "got/report.csv", encoding="utf-8", newline="") as file:
+    with open(tmp_path / "got/report.csv", encoding="utf-8-sig", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)].count("ok") == 2
     assert 'src="data:image/jpeg;base64,' in (tmp_path / "got/refusals.html").read_text(encoding="utf-8")
 
