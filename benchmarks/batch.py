@@ -34,7 +34,7 @@ from idseg.batch.journal import noted
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.work import load
 from idseg.errors import InputError, PersonError
-from idseg.pipeline import Options, RefinerName
+from idseg.segmenter import Options, RefinerName
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BROKEN_EVERY = 20

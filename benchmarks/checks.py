@@ -25,20 +25,20 @@ from benchmarks import figures
 from benchmarks.environment import Run, pin
 from benchmarks.figures import Figure
 from benchmarks.spoil import SPOILERS, Portrait
-from idseg import pose
 from idseg.check import Report, check
-from idseg.compose import over
-from idseg.decode import decode
 from idseg.errors import IdsegError, MultiplePersonsError
-from idseg.foreground import estimate_foreground
+from idseg.imaging.compose import over
 from idseg.photo import head as heads
 from idseg.photo import render
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.place import as_it_is
 from idseg.photo.size import PhotoSize
 from idseg.photo.sizes import find_size
-from idseg.pipeline import Options, Segmenter
 from idseg.result import Result
+from idseg.segmenter import Options, Segmenter
+from idseg.stages import pose
+from idseg.stages.decode import decode
+from idseg.stages.foreground import estimate_foreground
 from idseg.types import Alpha, Rgb, Size, Window
 
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, Result
-from idseg.models import load_manifest
+from idseg.models.manifest import load_manifest
 
 _PACKAGES = ("idseg", "numpy", "opencv-contrib-python", "onnxruntime", "mediapipe", "pymatting", "pillow", "rembg")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -26,15 +26,17 @@ import numpy.typing as npt
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
 from benchmarks.peers import Files, Method
-from idseg import api, crop, encode
-from idseg.compare import Summary, compare, own_responder, summarise, to_json
-from idseg.compare.report import html
-from idseg.compare.run import Comparison
+from idseg.cloud import wire
+from idseg.cloud.compare import Summary, compare, own_responder, summarise, to_json
+from idseg.cloud.compare.report import html
+from idseg.cloud.compare.run import Comparison
+from idseg.cloud.errors import ERROR_TEXTS
 from idseg.errors import PersonError
-from idseg.matte import load_matte
-from idseg.models import load_manifest
-from idseg.pipeline import Options, Segmenter
+from idseg.imaging import cutting, encode
+from idseg.models.manifest import load_manifest
 from idseg.result import Result as Answer
+from idseg.segmenter import Options, Segmenter
+from idseg.stages.matte import load_matte
 from idseg.types import Alpha, Window
 
 PHOTOS = 30
@@ -150,13 +152,13 @@ def save_replies(
 def changed_reply(answer: Answer, change: Change, matte: Method | None) -> dict[str, Any]:
     """The reply that a service with this change would have sent."""
     if change.refused is not None:
-        return {"log_id": 1, "error_code": change.refused, "error_msg": api.ERROR_TEXTS[change.refused]}
-    reply = copy.deepcopy(api.render(answer, 1))
+        return {"log_id": 1, "error_code": change.refused, "error_msg": ERROR_TEXTS[change.refused]}
+    reply = copy.deepcopy(wire.render(answer, 1))
     del reply["cut_location"]
     window = _moved(answer.window, *change.window)
-    cut = crop.take(answer.photo, window)
-    whole = crop.paste(answer.alpha, answer.window, np.zeros(answer.photo.shape[:2], np.float32))
-    alpha = matte(cut) if matte is not None else crop.take(whole, window)
+    cut = cutting.take(answer.photo, window)
+    whole = cutting.paste(answer.alpha, answer.window, np.zeros(answer.photo.shape[:2], np.float32))
+    alpha = matte(cut) if matte is not None else cutting.take(whole, window)
     alpha = _shifted(alpha, *change.matte)
     if change.blur_px:
         alpha = _f32(cv2.GaussianBlur(alpha, (0, 0), change.blur_px, borderType=cv2.BORDER_REPLICATE))

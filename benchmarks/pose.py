@@ -30,11 +30,11 @@ from benchmarks.pose_labels import (
     read_labels,
     read_points,
 )
-from idseg import pose
-from idseg.decode import decode
 from idseg.errors import PersonError
-from idseg.geometry import midpoint
-from idseg.pipeline import Options, Segmenter
+from idseg.imaging.geometry import midpoint
+from idseg.segmenter import Options, Segmenter
+from idseg.stages import pose
+from idseg.stages.decode import decode
 from idseg.types import BodyParts, BodyPose, FacePose, PartName, Person, Point, Pose, Rgb
 
 TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)

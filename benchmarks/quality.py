@@ -1,6 +1,6 @@
 """How good the mattes and the foreground colours are, ours beside peers', on every set that is on the disk.
 
-SAD, MAD, MSE, Grad and Conn (idseg.metrics) over the whole picture and over the unknown band. Methods that take
+SAD, MAD, MSE, Grad and Conn (idseg.imaging.metrics) over the whole picture and over the unknown band. Methods that take
 seconds for a picture are measured on the first few of ``val`` only, beside all others once more. How long all of them
 take is for speed.py to measure; the held-out photos are matting.py's.
 """
@@ -19,9 +19,9 @@ from benchmarks.figures import Figure, Result
 from benchmarks.peers import Files, Method, Peer, is_ours, peers
 from benchmarks.published import PUBLISHED
 from benchmarks.sets import Sample, find_sets, read_grey
-from idseg.decode import decode
-from idseg.foreground import estimate_foreground
-from idseg.metrics import matte_errors
+from idseg.imaging.metrics import matte_errors
+from idseg.stages.decode import decode
+from idseg.stages.foreground import estimate_foreground
 from idseg.types import Alpha, Rgb
 
 _UNITS = {"sad": "thousand px", "mad": "of 1", "mse": "of 1", "grad": "thousand", "conn": "thousand"}

@@ -37,8 +37,10 @@ import numpy as np
 from benchmarks.environment import Run
 from benchmarks.figures import RESULTS, Figure, Result, Statistic, read, write
 from benchmarks.speed import portrait
-from idseg import api, encode
-from idseg.client import Client
+from idseg.cloud import wire
+from idseg.cloud.client import Client
+from idseg.cloud.errors import Reply
+from idseg.imaging import encode
 
 BACK_OFF_S = 0.25
 """How long a refused client waits."""
@@ -61,7 +63,7 @@ class Server:
     def token(self) -> str:
         fields = {"grant_type": "client_credentials", "client_id": self.api_key, "client_secret": self.secret_key}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        connection.request("GET", f"{api.TOKEN_PATH}?{urlencode(fields)}")
+        connection.request("GET", f"{wire.TOKEN_PATH}?{urlencode(fields)}")
         token: str = json.loads(connection.getresponse().read())["access_token"]
         connection.close()
         return token
@@ -132,7 +134,7 @@ def form_of(photo: bytes) -> bytes:
     return urlencode({"image": base64.b64encode(photo).decode("ascii")}).encode()
 
 
-def fingerprint(reply: api.Reply) -> str:
+def fingerprint(reply: Reply) -> str:
     """Of the cut and where it was taken."""
     text = reply["seg_info"]["cut"] + json.dumps([reply["cut_location"], reply["face_location"]])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -161,7 +163,7 @@ class Caller:
 
     def __init__(self, server: Server, token: str, number: int, side: int) -> None:
         self._server = server
-        self._path = f"{api.PATH}?access_token={token}"
+        self._path = f"{wire.PATH}?access_token={token}"
         self._form = form_of(own_picture(number, side))
         self._connection: http.client.HTTPConnection | None = None
         self.expected = ""
@@ -194,13 +196,13 @@ class Caller:
         self.close()
         return tally
 
-    def _call(self) -> api.Reply:
+    def _call(self) -> Reply:
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=TIMEOUT_S)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         self._connection.request("POST", self._path, self._form, headers)
         answer = self._connection.getresponse()
-        reply: api.Reply = json.loads(answer.read())
+        reply: Reply = json.loads(answer.read())
         if answer.will_close:
             self.close()
         return reply

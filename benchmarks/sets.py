@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from idseg.decode import DecodeLimits, decode
+from idseg.stages.decode import DecodeLimits, decode
 from idseg.types import Alpha, Rgb
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")

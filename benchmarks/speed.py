@@ -26,8 +26,9 @@ import numpy as np
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
 from benchmarks.peers import Files, Method, peers
-from idseg import encode
-from idseg.pipeline import Options, Segmenter
+from idseg.cloud import wire
+from idseg.imaging import encode
+from idseg.segmenter import Options, Segmenter
 from idseg.types import Rgb
 
 SIZES_MP = (0.5, 1.0, 4.0, 12.0)
@@ -85,7 +86,7 @@ def stage_figures(segmenter: Segmenter, megapixels: float, runs: int) -> Iterato
         result = segmenter(content)
         whole = time.perf_counter()
         cpu_times.append(1e3 * (time.process_time() - cpu))
-        reply = json.dumps(result.to_api(0))
+        reply = json.dumps(wire.render(result, 0))
         written = time.perf_counter()
         for name, milliseconds in result.timings_ms.items():
             stages.setdefault(f"stage: {name}", []).append(milliseconds)

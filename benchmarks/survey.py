@@ -28,8 +28,8 @@ from tqdm import tqdm
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, write
 from idseg import Segmenter
-from idseg.decode import decode
 from idseg.errors import IdsegError
+from idseg.stages.decode import decode
 from idseg.types import Rgb
 
 SEED = 20261123

@@ -11,24 +11,25 @@ first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["IdsegError", "Options", "Result", "Segmenter", "__version__", "body_seg_photo", "segment"]
+from idseg._version import __version__
+
+__all__ = ["IdsegError", "Options", "Result", "Segmenter", "__version__", "body_seg_photo", "segment", "to_api"]
 
 if TYPE_CHECKING:
-    from idseg.api import body_seg_photo
-    from idseg.decode import PhotoLike
+    from idseg.cloud.wire import body_seg_photo
     from idseg.errors import IdsegError
-    from idseg.pipeline import Options, Segmenter
     from idseg.result import Result
+    from idseg.segmenter import Options, Segmenter
+    from idseg.stages.decode import PhotoLike
 
 _HOME = {
     "IdsegError": "idseg.errors",
-    "Options": "idseg.pipeline",
+    "Options": "idseg.segmenter",
     "Result": "idseg.result",
-    "Segmenter": "idseg.pipeline",
-    "body_seg_photo": "idseg.api",
+    "Segmenter": "idseg.segmenter",
+    "body_seg_photo": "idseg.cloud.wire",
 }
 
 
@@ -41,10 +42,22 @@ def segment(photo: PhotoLike, options: Options | None = None) -> Result:
         InputError: the photo cannot be decoded or breaks the limits.
         PersonError: it does not show exactly one upright person.
     """
-    from idseg.pipeline import Segmenter
+    from idseg.segmenter import Segmenter
 
     with Segmenter(options) as segmenter:
         return segmenter(photo)
+
+
+def to_api(result: Result, log_id: int | None = None) -> dict[str, Any]:
+    """The cloud API's JSON of a result as a dictionary; images are base64, coordinates the cut's.
+
+    Args:
+        result: what :func:`segment` gave.
+        log_id: the reply's id; None: a fresh one.
+    """
+    from idseg.cloud import wire
+
+    return wire.render(result, wire.new_log_id() if log_id is None else log_id)
 
 
 def __getattr__(name: str) -> object:

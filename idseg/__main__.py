@@ -1,5 +1,5 @@
 """``python -m idseg``."""
 
-from idseg.cli import main
+from idseg.cli.main import main
 
 main(prog_name="idseg")

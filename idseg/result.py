@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from idseg import __version__, compose, encode, overlay
+from idseg._version import __version__
+from idseg.imaging import colours, compose, encode, overlay
 from idseg.types import Alpha, BodyParts, Box, Person, Pose, Rgb, Size, Window
 
 
@@ -60,19 +61,13 @@ class Result:
         """The cut-out (H, W, 4), straight alpha."""
         return compose.rgba(self.foreground, self.alpha)
 
-    def on(self, color: compose.Color) -> Rgb:
+    def on(self, color: colours.Color) -> Rgb:
         """The person on a plain colour: ``"white"``, ``"#438edb"``, ``(255, 0, 0)``."""
         return compose.on_color(self.foreground, self.alpha, color)
 
     def overlay(self) -> Rgb:
         """The photo with the window, face box, points and classes drawn over it."""
         return overlay.draw(self.photo, self.person, self.pose, self.window)
-
-    def to_api(self, log_id: int | None = None) -> dict[str, Any]:
-        """The API's JSON as a dictionary; images are base64, coordinates the cut's."""
-        from idseg import api
-
-        return api.render(self, api.new_log_id() if log_id is None else log_id)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: what ``result.json`` holds. Coordinates are the photo's."""
@@ -90,7 +85,7 @@ class Result:
             "provider": self.provider,
         }
 
-    def save(self, folder: str | Path, *, background: compose.Color | None = None, overlay: bool = False) -> list[Path]:
+    def save(self, folder: str | Path, *, background: colours.Color | None = None, overlay: bool = False) -> list[Path]:
         """Write ``cut.png``, ``scoremap.png``, ``demo.png`` (on black), ``cutout.png`` (RGBA) and ``result.json``.
 
         Args:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import skimage
 
 import idseg
-from idseg import overlay
+from idseg.imaging import overlay
 
 OUT = Path(__file__).resolve().parent.parent / ".assets" / "astronaut.jpg"
 _HEIGHT = 300

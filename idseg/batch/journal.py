@@ -25,7 +25,7 @@ from idseg.batch.items import BatchError, Item, Outcome
 
 NAME = "journal.sqlite3"
 _PART = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
-"""Names of files that :func:`idseg.encode.write` has begun."""
+"""Names of files that :func:`idseg.imaging.encode.write` has begun."""
 _ROWS_AT_A_TIME = 500
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, signature TEXT NOT NULL, ended INTEGER NOT NULL DEFAULT 0);

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from idseg import encode
 from idseg.batch.items import number64
-from idseg.compose import Color
+from idseg.cloud import wire
 from idseg.errors import OptionError
+from idseg.imaging import encode
+from idseg.imaging.colours import Color
 from idseg.result import Result
 
 ENDINGS: Mapping[str, str] = {
@@ -49,7 +50,7 @@ def render(result: Result, key: str, products: Sequence[str], background: Color 
         "background": lambda: encode.jpeg(result.on("white" if background is None else background)),
         "overlay": lambda: encode.jpeg(result.overlay()),
         "json": lambda: _json(result.to_dict()),
-        "api": lambda: _json(result.to_api(log_id=number64(key) >> 1)),  # fits Java's long; the same in each run
+        "api": lambda: _json(wire.render(result, number64(key) >> 1)),  # fits Java's long; the same in each run
     }
     return {key + ENDINGS[product]: makers[product]() for product in products}
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from idseg import encode
 from idseg.errors import DependencyError, PhotoReadError
+from idseg.imaging import encode
 
 T = TypeVar("T")
 

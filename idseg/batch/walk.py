@@ -10,7 +10,7 @@ from enum import Enum
 from functools import partial
 
 from idseg.batch.items import Item, Trouble
-from idseg.formats.sniff import sniff
+from idseg.imaging.formats.sniff import sniff
 
 STATE_FOLDER = ".idseg-batch"
 """In an output folder; a folder that has it holds answers, not photos."""

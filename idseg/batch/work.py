@@ -16,16 +16,17 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from idseg import __version__, encode
+from idseg._version import __version__
 from idseg.batch import inputs, products, storage
 from idseg.batch.items import LISTED, BatchError, Item, Outcome, number64
-from idseg.compose import Color
-from idseg.decode import decode
 from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
-from idseg.matte import resolved
-from idseg.models import MANIFEST, models_folder
-from idseg.pipeline import Options, Segmenter
+from idseg.imaging import encode
+from idseg.imaging.colours import Color
+from idseg.models.manifest import MANIFEST, models_folder
 from idseg.result import Result
+from idseg.segmenter import Options, Segmenter
+from idseg.stages.decode import decode
+from idseg.stages.matte import resolved
 from idseg.types import Size
 
 Answer: TypeAlias = Callable[[bytes], Result]

@@ -310,7 +310,7 @@ def _background(result: Result, finished: bool) -> RuleReport:
 
 def _outside_as_person(result: Result) -> Any:
     """The matte with 1 where the cut leaves the photo: what is not there is no background."""
-    from idseg.crop import inside
+    from idseg.imaging.cutting import inside
 
     return np.where(inside(result.photo_size, result.window), result.alpha, np.float32(1))
 

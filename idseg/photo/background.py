@@ -9,8 +9,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from idseg.compose import Color, parse_color
 from idseg.errors import OptionError
+from idseg.imaging.colours import Color, parse_color
 from idseg.types import Rgb, Size
 
 Kind = Literal["plain", "vertical", "radial", "picture", "transparent"]
@@ -54,7 +54,7 @@ def parse_background(text: Color) -> Background:
     if plain.lower() in {"transparent", "none"}:
         return Background("transparent", text=plain)
     if plain.startswith("@"):
-        from idseg.decode import decode
+        from idseg.stages.decode import decode
 
         return Background("picture", picture=decode(Path(plain[1:])).rgb, text=plain)
     kind, colon, rest = plain.partition(":")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from idseg.crop import CropOptions
 from idseg.photo import head as heads
 from idseg.photo import render
 from idseg.photo.background import Background, parse_background
@@ -17,6 +16,7 @@ from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Placement, place
 from idseg.photo.size import Band, PhotoSize
 from idseg.result import Result
+from idseg.stages.crop import CropOptions
 from idseg.types import Box
 
 _ENLARGED = 1.05

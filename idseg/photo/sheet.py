@@ -12,8 +12,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from idseg.encode import srgb_profile
 from idseg.errors import OptionError
+from idseg.imaging.encode import srgb_profile
 from idseg.photo.output import Encoded, Format, encode, jpeg
 from idseg.photo.pdf import Line, PdfImage, PdfPage, write_pdf
 from idseg.photo.size import MM_PER_INCH

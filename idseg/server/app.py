@@ -20,7 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from idseg import __version__, api
+from idseg._version import __version__
+from idseg.cloud import wire
+from idseg.cloud.errors import MethodError, render_error
 from idseg.server.auth import tokens
 from idseg.server.auth.access import Access
 from idseg.server.auth.keys import Keyring, environment_keys
@@ -51,7 +53,7 @@ class Engine:
 
 def create_worker_app() -> FastAPI:
     """The factory that uvicorn's workers call: settings from the environment, models from the manifest."""
-    from idseg.pipeline import Options, Segmenter
+    from idseg.segmenter import Options, Segmenter
     from idseg.server.settings import usable_cores
 
     settings = Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}"))
@@ -146,7 +148,7 @@ def _add_api(app: FastAPI, gate: cloud.Gate, logins: cloud.Logins) -> None:
         return await logins.answer(request)
 
     app.add_api_route(
-        api.PATH,
+        wire.PATH,
         body_seg_photo,
         methods=["POST"],
         response_class=Response,
@@ -157,7 +159,7 @@ def _add_api(app: FastAPI, gate: cloud.Gate, logins: cloud.Logins) -> None:
     )
     for method in ("GET", "POST"):  # two routes: one of both methods would give one operation id twice
         app.add_api_route(
-            api.TOKEN_PATH,
+            wire.TOKEN_PATH,
             token,
             methods=[method],
             response_class=Response,
@@ -181,7 +183,7 @@ def _parameter(name: str) -> dict[str, Any]:
 
 
 def _photo_openapi() -> dict[str, Any]:
-    image = {"type": "string", "maxLength": api.MAX_BASE64, "description": "Base64 of a JPEG, PNG or BMP, urlencoded"}
+    image = {"type": "string", "maxLength": wire.MAX_BASE64, "description": "Base64 of a JPEG, PNG or BMP, urlencoded"}
     form = {"type": "object", "required": ["image"], "properties": {"image": image}}
     token = {"name": "access_token", "in": "query", "required": False, "schema": {"type": "string"}}
     return {
@@ -247,13 +249,13 @@ async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     path: str = request.scope["path"]
     if path.startswith("/rest/2.0/"):
-        reply = api.render_error(api.MethodError("no such method"), api.new_log_id())
-        return Response(api.dumps(reply), headers={"content-type": "application/json; charset=utf-8"})
-    if path == api.TOKEN_PATH:
+        reply = render_error(MethodError("no such method"), wire.new_log_id())
+        return Response(wire.dumps(reply), headers={"content-type": "application/json; charset=utf-8"})
+    if path == wire.TOKEN_PATH:
         reply = {"error": "invalid_request", "error_description": "use GET or POST"}
         return JSONResponse(reply, 400)
     if path.startswith(v1.PREFIX):
-        refused = v1.refuse(api.MethodError(f"no such path, or not by {request.method[:10]}"), api.new_log_id())
+        refused = v1.refuse(MethodError(f"no such path, or not by {request.method[:10]}"), wire.new_log_id())
         return JSONResponse(json.loads(refused.body), status)
     names = {404: "not_found", 405: "method_not_allowed"}
     return JSONResponse({"error": names.get(status, "http")}, status)
@@ -288,6 +290,6 @@ class Shield:
             log(logging.ERROR, "unexpected", exc_info=error, path=scope["path"])
             if begun:
                 raise
-            reply = api.render_error(error, api.new_log_id())
+            reply = render_error(error, wire.new_log_id())
             status = 200 if scope["path"].startswith("/rest/2.0/") else 500
             await JSONResponse(reply, status)(scope, receive, careful)

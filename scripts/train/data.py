@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from idseg.foreground import estimate_foreground
+from idseg.stages.foreground import estimate_foreground
 from scripts.train.strands import add_strands
 
 U8 = NDArray[np.uint8]

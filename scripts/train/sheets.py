@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from idseg.foreground import estimate_foreground
-from idseg.matte import Matte, load_matte
-from idseg.models import load_manifest
-from idseg.pipeline import Options, Segmenter
+from idseg.models.manifest import load_manifest
+from idseg.segmenter import Options, Segmenter
+from idseg.stages.foreground import estimate_foreground
+from idseg.stages.matte import Matte, load_matte
 from idseg.types import Alpha, Rgb
 
 _HEIGHT = 260  # px of a strip

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from idseg.backends import mediapipe as backend
-from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.errors import DependencyError, ModelDamagedError, ModelMissingError, OptionError, PhotoTypeError
-from idseg.models import Manifest, load_manifest
+from idseg.models import mediapipe as backend
+from idseg.models.manifest import Manifest, load_manifest
+from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.types import FaceDetection, Rgb
 
 pytestmark = pytest.mark.weights
@@ -288,8 +288,8 @@ ALL_THREE = """
 import os, sys
 import numpy as np
 from skimage.data import astronaut
-from idseg.backends.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
-from idseg.models import load_manifest
+from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
+from idseg.models.manifest import load_manifest
 heavy = {"matplotlib", "cv2", "sounddevice", "mediapipe"} & set(sys.modules)
 assert not heavy, heavy
 manifest = load_manifest()
@@ -305,7 +305,7 @@ WRONG_NET = """
 import hashlib, zipfile
 from dataclasses import replace
 from pathlib import Path
-from idseg.models import Manifest
+from idseg.models.manifest import Manifest
 path = Path(sys.argv[1])
 with zipfile.ZipFile(path, "w") as bundle:
     bundle.writestr("face_detector.tflite", manifest["face-short"].path.read_bytes())

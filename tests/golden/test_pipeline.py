@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg import Options, Result, Segmenter, crop
-from idseg.compose import over
-from idseg.detect import DetectOptions
+from idseg import Options, Result, Segmenter
 from idseg.errors import MultiplePersonsError, NoPersonError, SidewaysError, UpsideDownError
+from idseg.imaging import cutting
+from idseg.imaging.compose import over
+from idseg.stages.find import DetectOptions
 from idseg.types import BodyPose, FacePose, Rgb, Window
 
 pytestmark = pytest.mark.weights
@@ -68,8 +69,8 @@ def test_the_matte_is_a_person(result: Result) -> None:
 
 
 def test_cutting_and_pasting_back_is_exact(result: Result, astronaut: Rgb) -> None:
-    assert np.array_equal(crop.paste(result.cut, result.window, astronaut), astronaut)
-    assert np.array_equal(result.cut, crop.take(astronaut, result.window))
+    assert np.array_equal(cutting.paste(result.cut, result.window, astronaut), astronaut)
+    assert np.array_equal(result.cut, cutting.take(astronaut, result.window))
 
 
 def test_recomposing_gives_the_photo_back(result: Result) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from idseg.encode import jpeg
+from idseg.imaging.encode import jpeg
 from idseg.types import Rgb
+from tests.cloud.test_wire import check
 from tests.server.live import Live, running
-from tests.unit.test_api import check
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,6 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
-from idseg.crop import CropOptions
-from idseg.decode import decode
 from idseg.errors import (
     IdsegError,
     ModelDamagedError,
@@ -30,19 +28,9 @@ from idseg.errors import (
 from idseg.result import Result
 from idseg.server.app import Engine, create_app
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
-from idseg.types import (
-    BodyParts,
-    BodyPose,
-    Box,
-    FacePose,
-    HeadAngles,
-    Person,
-    Point,
-    Pose,
-    Rgb,
-    ShoulderAngles,
-    Window,
-)
+from idseg.stages.crop import CropOptions
+from idseg.stages.decode import decode
+from idseg.types import BodyParts, BodyPose, Box, FacePose, HeadAngles, Person, Point, Pose, Rgb, ShoulderAngles, Window
 
 SECONDS_VARIABLE = "IDSEG_FAKE_SECONDS"
 """How long the fake takes for a photo."""

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from idseg import api
+from idseg.cloud import wire
 from idseg.server.auth.keys import Key, read_keys, write_keys
 from idseg.server.settings import Settings
-from tests.unit.test_api import check
+from tests.cloud.test_wire import check
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_APP = "tests.server.fakes:create_fake_app"
@@ -33,7 +33,7 @@ RUN = """
 import sys
 from idseg.server.run import serve
 from idseg.server.settings import Settings
-from tests.unit.test_api import check
+from tests.cloud.test_wire import check
 serve(Settings.from_json(sys.argv[1]))
 """
 
@@ -67,12 +67,12 @@ class Live:
         query = urllib.parse.urlencode(
             {"grant_type": "client_credentials", "client_id": API_KEY, "client_secret": SECRET_KEY}
         )
-        token: str = self.get(f"{api.TOKEN_PATH}?{query}")["access_token"]
+        token: str = self.get(f"{wire.TOKEN_PATH}?{query}")["access_token"]
         return token
 
     def call(self, token: str, photo: bytes, timeout_s: float = 30.0) -> Any:
         form = urllib.parse.urlencode({"image": base64.b64encode(photo).decode()}).encode()
-        with urllib.request.urlopen(f"{self.url}{api.PATH}?access_token={token}", form, timeout=timeout_s) as reply:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}{wire.PATH}?access_token={token}", form, timeout=timeout_s) as reply:  # noqa: S310
             answer = json.loads(reply.read())
         check(answer)
         return answer

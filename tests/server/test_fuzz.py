@@ -30,13 +30,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from idseg import __version__, api
-from idseg.encode import jpeg
+from idseg import __version__
+from idseg.cloud import wire
+from idseg.cloud.errors import INTERNAL
+from idseg.imaging.encode import jpeg
 from idseg.server.settings import Settings
+from tests.cloud.test_wire import check
 from tests.server.fakes import TWO_PEOPLE, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
 from tests.server.test_processes import resident
-from tests.unit.test_api import check
 
 REQUESTS = int(os.environ.get("IDSEG_FUZZ_REQUESTS", "1000"))
 SEED = int(os.environ.get("IDSEG_FUZZ_SEED", "20261123"))
@@ -121,7 +123,7 @@ def assert_an_answer(answer: Answer, request: bytes) -> int:
         return 0  # GET of the page
     reply = json.loads(answer.body)
     code = reply.get("error_code", 0)
-    assert code != api.INTERNAL, shown
+    assert code != INTERNAL, shown
     target = request.split(b" ", 2)[1] if request.count(b" ") > 1 else b""
     if answer.status == 200 and target.startswith(b"/rest/"):
         check(reply)
@@ -230,7 +232,7 @@ class Requests:
 
     def __init__(self, token: str, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311
-        self._url = f"{api.PATH}?access_token={token}"
+        self._url = f"{wire.PATH}?access_token={token}"
         self._token = token
         self._bombs = _bombs()
         kinds: list[tuple[int, Callable[[], bytes]]] = [
@@ -324,7 +326,7 @@ class Requests:
                 {"Range": "bytes=0-"},
             )
         )
-        url = api.PATH if "Authorization" in headers else self._url
+        url = wire.PATH if "Authorization" in headers else self._url
         return http_request(url, self._form(SEEDS[2]), headers=headers)
 
     def _odd_target(self) -> bytes:
@@ -354,7 +356,7 @@ class Requests:
         token = mutated(self._rng, self._token.encode())
         query = self._rng.choice((quote(token), quote(token) + "?x=1", "", "%", "1" * 5000))
         body = self._rng.choice((self._form(SEEDS[2]), b"access_token=" + quote_plus(token).encode()))
-        return http_request(f"{api.PATH}?access_token={query}", body)
+        return http_request(f"{wire.PATH}?access_token={query}", body)
 
     def _odd_login(self) -> bytes:
         rng = self._rng
@@ -362,8 +364,8 @@ class Requests:
         fields[rng.choice(list(fields))] = rng.choice(("", "x", "\x00", "密钥", "y" * 3000, "%"))
         query = urlencode(fields)
         if rng.random() < 0.5:
-            return http_request(f"{api.TOKEN_PATH}?{query}", b"", rng.choice(("GET", "POST", "PUT")))
-        return http_request(api.TOKEN_PATH, mutated(rng, query.encode()))
+            return http_request(f"{wire.TOKEN_PATH}?{query}", b"", rng.choice(("GET", "POST", "PUT")))
+        return http_request(wire.TOKEN_PATH, mutated(rng, query.encode()))
 
     def _broken_http(self) -> bytes:
         rng = self._rng
@@ -391,7 +393,7 @@ class Requests:
         return http_request("/page/photo", mutated(self._rng, self._rng.choice(SEEDS)), headers=headers)
 
     def _large_body(self) -> bytes:
-        size = self._rng.choice((api.MAX_BASE64 + 4, api.MAX_BODY + 1))
+        size = self._rng.choice((wire.MAX_BASE64 + 4, wire.MAX_BODY + 1))
         return http_request(self._url, b"image=" + self._rng.choice((b"A", b"%", b"=", b" ")) * size)
 
 
@@ -471,7 +473,7 @@ LATIN = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\x00"), m
 )
 def test_any_body_query_and_type(target: Live, body: bytes, content_type: str, query: str, with_token: bool) -> None:
     token = _token(target)
-    url = f"{api.PATH}?{query}&access_token={token}" if with_token else f"{api.PATH}?{query}"
+    url = f"{wire.PATH}?{query}&access_token={token}" if with_token else f"{wire.PATH}?{query}"
     request = http_request(
         url, body, headers={"Content-Type": content_type.encode("latin-1").decode("utf-8", "surrogateescape")}
     )
@@ -491,7 +493,7 @@ def test_clients_that_stop_in_the_middle(target: Live, tmp_path: Path) -> None:
     """Slow bodies and headers, and connections that end anywhere: each is let go in time, none keeps its place."""
     token = _token(target)
     good = http_request(
-        f"{api.PATH}?access_token={token}", urlencode({"image": base64.b64encode(SEEDS[2]).decode()}).encode()
+        f"{wire.PATH}?access_token={token}", urlencode({"image": base64.b64encode(SEEDS[2]).decode()}).encode()
     )
     started = time.monotonic()
     stuck = []

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idseg.api import (
+from idseg.cloud.errors import (
     BodyTimeoutError,
     BusyError,
     DailyQuotaError,

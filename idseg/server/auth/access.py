@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
-from idseg.api import NoCredentialError, SignatureError, UnknownTokenError
+from idseg.cloud.errors import NoCredentialError, SignatureError, UnknownTokenError
 from idseg.server.auth import bce, tokens
 from idseg.server.auth.keys import Keyring
 

@@ -15,7 +15,7 @@ from time import strptime
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus
 
-from idseg.api import SignatureError
+from idseg.cloud.errors import SignatureError
 from idseg.server.auth.midstate import Midstate
 
 CLOCK_SKEW_S: Final = 900

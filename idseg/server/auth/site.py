@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from idseg.api import ForeignSiteError
+from idseg.cloud.errors import ForeignSiteError
 from idseg.server.settings import LOOPBACK
 
 

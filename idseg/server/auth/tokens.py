@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
-from idseg.api import ExpiredTokenError, UnknownTokenError
+from idseg.cloud.errors import ExpiredTokenError, UnknownTokenError
 from idseg.errors import OptionError
 
 ACCESS: Final = 24

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from idseg.api import BodyTimeoutError
+from idseg.cloud.errors import BodyTimeoutError
 from idseg.errors import PhotoSizeError
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from idseg.api import BusyError, DailyQuotaError, RateError, UnavailableError
+from idseg.cloud.errors import BusyError, DailyQuotaError, RateError, UnavailableError
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from idseg.api import NoCredentialError, dumps, new_log_id, render_error
+from idseg.cloud.errors import NoCredentialError, render_error
+from idseg.cloud.wire import dumps, new_log_id
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 WRITE_TIMEOUT_S: Final = 60.0

@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idseg import api
+from idseg.cloud import wire
+from idseg.cloud.errors import INTERNAL, BusyError, NoCredentialError, Reply, UnavailableError, render_error
 from idseg.errors import IdsegError, PhotoSizeError
 from idseg.server.auth import tokens
 from idseg.server.auth.access import Access, query_string
@@ -80,7 +81,7 @@ class Gate:
             if leaving.done() and not working.done():
                 raise Disconnected
             if not working.done():
-                raise api.UnavailableError(f"no answer within {self.answer_timeout_s:g} s")
+                raise UnavailableError(f"no answer within {self.answer_timeout_s:g} s")
             return working.result()
         finally:
             working.cancel()
@@ -92,11 +93,11 @@ Answering: TypeAlias = Callable[[int, Body, Callable[[int], None]], Awaitable[An
 
 
 def refuse(
-    error: BaseException, log_id: int, render_error: Callable[[BaseException, int], api.Reply] = api.render_error
+    error: BaseException, log_id: int, render_error: Callable[[BaseException, int], Reply] = render_error
 ) -> Answer:
     """The API's answer to an error: HTTP 200."""
     reply = render_error(error, log_id)
-    return Answer(api.dumps(reply), reply["error_code"], reason_of(error))
+    return Answer(wire.dumps(reply), reply["error_code"], reason_of(error))
 
 
 def reason_of(error: BaseException) -> str:
@@ -117,7 +118,7 @@ async def respond(
         answer: coroutine function of (log_id, body, take): take as in :meth:`Budget.account`.
         refuse: error and log_id → answer.
     """
-    log_id, started = api.new_log_id(), time.perf_counter()
+    log_id, started = wire.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
     waits = request.headers.get("expect", "").lower() == "100-continue"
     body = Body(request.receive, gate.body_timeout_s, waits=waits)
@@ -133,7 +134,7 @@ async def respond(
         done = refuse(error, log_id)
     seconds = time.perf_counter() - started
     gate.metrics.observe(endpoint, done.code, seconds, done.stages_ms)
-    ours = done.code in (api.INTERNAL, 2)
+    ours = done.code in (INTERNAL, 2)
     log(
         logging.ERROR if ours else logging.INFO,
         "answered",
@@ -162,11 +163,11 @@ async def body_seg_photo(gate: Gate, request: Request) -> Response:
         caller = gate.access.caller(request)
         if caller is not None:
             gate.admit(caller)
-        check_announced(request, api.MAX_BODY)
+        check_announced(request, wire.MAX_BODY)
         if caller is None:
             caller, text = await _read_anonymous(gate, body, take)
         else:
-            text = await body.read(api.MAX_BODY, take)
+            text = await body.read(wire.MAX_BODY, take)
         gate.metrics.received.inc(len(text))
         content_type = request.headers.get("content-type", "")
         return await gate.work(caller, body, partial(_answer_photo, gate.segment, text, content_type, log_id))
@@ -183,10 +184,10 @@ async def _read_anonymous(gate: Gate, body: Body, take: Callable[[int], None]) -
             take_of_quarter(count)
             take(count)
 
-        text = await body.read(api.MAX_BODY, take_both)
-        token = (await asyncio.to_thread(api.parse_form, text)).access_token
+        text = await body.read(wire.MAX_BODY, take_both)
+        token = (await asyncio.to_thread(wire.parse_form, text)).access_token
         if not token:
-            raise api.NoCredentialError("send an access_token in the query, or sign the request")
+            raise NoCredentialError("send an access_token in the query, or sign the request")
         caller = gate.access.by_token(token)
     gate.admit(caller)
     return caller, text
@@ -202,11 +203,11 @@ def check_announced(request: Request, limit: int) -> None:
 def _answer_photo(segment: Segment, body: bytes, content_type: str, log_id: int) -> Answer:
     """In a thread of the pool: from the body to the JSON."""
     started = time.perf_counter()
-    photo = api.parse(body, content_type).image
+    photo = wire.parse(body, content_type).image
     parsed = time.perf_counter()
     result = segment(photo)
     segmented = time.perf_counter()
-    text = api.dumps(api.render(result, log_id))
+    text = wire.dumps(wire.render(result, log_id))
     rendered = time.perf_counter()
     stages = {"parse": (parsed - started) * 1000, **result.timings_ms, "render": (rendered - segmented) * 1000}
     return Answer(text, stages_ms=stages)
@@ -231,15 +232,15 @@ class Logins:
             status, reply = await self._answer(request, body)
         except Disconnected:
             return Response(status_code=400)
-        except api.BusyError:
+        except BusyError:
             status, reply = 503, _refusal("temporarily_unavailable", "Too many logins at once")
         except IdsegError:
             await body.drain()
             status, reply = 400, _refusal("invalid_request", "The form is too large or too slow")
         log(logging.INFO, "token", status=status, error=reply.get("error", ""))
-        return Response(api.dumps(reply), status, headers={"content-type": _JSON, "cache-control": "no-store"})
+        return Response(wire.dumps(reply), status, headers={"content-type": _JSON, "cache-control": "no-store"})
 
-    async def _answer(self, request: Request, body: Body) -> tuple[int, api.Reply]:
+    async def _answer(self, request: Request, body: Body) -> tuple[int, Reply]:
         form = await body.read(TOKEN_BODY, lambda _: None)
         fields = {**_fields(form.decode("latin-1")), **_fields(query_string(request))}
         if fields.get("grant_type") != "client_credentials":
@@ -266,5 +267,5 @@ def _fields(text: str) -> dict[str, str]:
     return dict(reversed(pairs))
 
 
-def _refusal(error: str, description: str) -> api.Reply:
+def _refusal(error: str, description: str) -> Reply:
     return {"error": error, "error_description": description}

@@ -18,7 +18,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from idseg import __version__, api
+from idseg._version import __version__
+from idseg.cloud import wire
+from idseg.cloud.errors import ForeignSiteError, Reply, RequestError
+from idseg.cloud.errors import render_error as render_api_error
 from idseg.errors import EmptyPhotoError
 from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.http.body import Body
@@ -26,7 +29,7 @@ from idseg.server.routes.cloud import Answer, Gate, refuse, respond
 from idseg.server.routes.photo_api import Segment
 
 STATIC: Final = Path(__file__).parent.parent / "page"
-MAX_FILE: Final = api.MAX_BASE64 // 4 * 3
+MAX_FILE: Final = wire.MAX_BASE64 // 4 * 3
 """The largest file whose base64 the API takes."""
 PAGE_HEADER: Final = "x-idseg-page"
 
@@ -72,11 +75,11 @@ async def photo(gate: Gate, request: Request) -> Response:
     return await respond(gate, request, "page", answer, partial(refuse, render_error=render_error))
 
 
-def render_error(error: BaseException, log_id: int) -> api.Reply:
+def render_error(error: BaseException, log_id: int) -> Reply:
     """As the API's, but always with an id and a reason: a person reads it."""
-    reply = api.render_error(error, log_id)
+    reply = render_api_error(error, log_id)
     if "error_detail" not in reply:
-        detail = error.to_dict() if isinstance(error, api.RequestError) else {"reason": "unavailable"}
+        detail = error.to_dict() if isinstance(error, RequestError) else {"reason": "unavailable"}
         reply = {"log_id": log_id, **reply, "error_detail": detail}
     return {**reply, "log_id": str(reply["log_id"])}
 
@@ -86,7 +89,7 @@ def _answer_photo(segment: Segment, file: bytes, log_id: int) -> Answer:
     JavaScript's numbers end at 2^53."""
     result = segment(file)
     started = time.perf_counter()
-    reply: dict[str, Any] = api.render(result, log_id)
+    reply: dict[str, Any] = wire.render(result, log_id)
     head, shoulders = result.pose.head, result.pose.shoulders
     reply["log_id"] = str(log_id)
     reply["photo"] = result.photo_size._asdict()
@@ -99,16 +102,16 @@ def _answer_photo(segment: Segment, file: bytes, log_id: int) -> Answer:
     }
     stages = {**result.timings_ms, "render": (time.perf_counter() - started) * 1000}
     reply["timings_ms"] = {stage: round(value, 1) for stage, value in stages.items()}
-    return Answer(api.dumps(reply), stages_ms=stages)
+    return Answer(wire.dumps(reply), stages_ms=stages)
 
 
 def _check_site(request: Request, *, needs_loopback: bool) -> None:
     """Raises ForeignSiteError where another site could be behind the call."""
     if request.headers.get(PAGE_HEADER) != __version__:
-        raise api.ForeignSiteError("the page is of another version; reload it", needs="reload")
+        raise ForeignSiteError("the page is of another version; reload it", needs="reload")
     refuse_foreign_site(request.headers, needs_loopback=needs_loopback)
 
 
-def settings_for_page(gate: Gate) -> api.Reply:
+def settings_for_page(gate: Gate) -> Reply:
     """What the page has to know before it can start."""
     return {"version": __version__, "auth": gate.access.keyring is not None, "max_file_bytes": MAX_FILE}

@@ -14,11 +14,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from idseg import api, errors
+from idseg import errors
 from idseg.check import Report, check, check_file, refused
-from idseg.compose import parse_color
-from idseg.crop import CropOptions
+from idseg.cloud.errors import (
+    BodyTimeoutError,
+    BusyError,
+    DailyQuotaError,
+    ExpiredTokenError,
+    ForeignSiteError,
+    MethodError,
+    NoCredentialError,
+    RateError,
+    Reply,
+    RequestError,
+    SignatureError,
+    UnavailableError,
+    UnknownTokenError,
+)
 from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, PhotoFormatError, PhotoSizeError
+from idseg.imaging.colours import parse_color
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
 from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
@@ -36,6 +50,7 @@ from idseg.server.routes.wanted import (
     read_size,
     read_wanted,
 )
+from idseg.stages.crop import CropOptions
 
 MEDIA_TYPES: Final[Mapping[Format, str]] = {
     "JPEG": "image/jpeg",
@@ -60,24 +75,24 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
     errors.EmptyPhotoError: 400,
     errors.PersonError: 422,
     errors.ModelError: 503,
-    api.RequestError: 400,
-    api.UnavailableError: 503,
-    api.MethodError: 405,
-    api.BusyError: 503,
-    api.SignatureError: 401,
-    api.DailyQuotaError: 429,
-    api.RateError: 429,
-    api.NoCredentialError: 401,
-    api.UnknownTokenError: 401,
-    api.ExpiredTokenError: 401,
-    api.BodyTimeoutError: 408,
-    api.ForeignSiteError: 403,
+    RequestError: 400,
+    UnavailableError: 503,
+    MethodError: 405,
+    BusyError: 503,
+    SignatureError: 401,
+    DailyQuotaError: 429,
+    RateError: 429,
+    NoCredentialError: 401,
+    UnknownTokenError: 401,
+    ExpiredTokenError: 401,
+    BodyTimeoutError: 408,
+    ForeignSiteError: 403,
 }
 """HTTP status of an error: the row of its class, else of the nearest class above it."""
 
 
 class Segment(Protocol):
-    """What answers photos; :class:`idseg.pipeline.Segmenter` is one."""
+    """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
 
     def __call__(self, photo: bytes, /, *, window: CropOptions | None = None) -> Result: ...
 
@@ -95,7 +110,7 @@ class File:
 # --- photos -----------------------------------------------------------------------------------------------------------
 
 
-def photo(segment: Segment, content: bytes, query: str) -> tuple[api.Reply, Mapping[str, float]]:
+def photo(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """All of it in one answer: the finished photo's file, its sheet where one was asked for, and the report.
 
     Returns:
@@ -132,7 +147,7 @@ def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapp
     return sheet_file(finished, wanted.sheet), result.timings_ms
 
 
-def checked(segment: Segment, content: bytes, query: str) -> tuple[api.Reply, Mapping[str, float]]:
+def checked(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """The report of a photo; a photo that does not show exactly one upright person has a report too."""
     values = read_query(query, CHECK_FIELDS)
     size, as_it_is = read_size(values), read_flag("finished", values.get("finished", ""))
@@ -182,20 +197,20 @@ def _file(stem: str, encoded: Encoded, facts: Mapping[str, Any]) -> File:
     return File(name, MEDIA_TYPES[encoded.format], encoded.content, {**about, **facts})
 
 
-def _in_json(file: File) -> api.Reply:
+def _in_json(file: File) -> Reply:
     about = {name: file.facts[name] for name in ("format", "quality", "kb")}
     content = base64.b64encode(file.content).decode("ascii")
     return {"name": file.name, "media_type": file.media_type, **about, "base64": content}
 
 
-def _sheet_in_json(file: File) -> api.Reply:
+def _sheet_in_json(file: File) -> Reply:
     return {"file": _in_json(file), **{name: file.facts[name] for name in ("paper", "paper_mm", "photos")}}
 
 
 # --- sizes, errors, JSON ----------------------------------------------------------------------------------------------
 
 
-def sizes(query: str) -> api.Reply:
+def sizes(query: str) -> Reply:
     """The sizes that hold the word ``q``, all without one, and the papers; a page needs no other knowledge."""
     word = read_query(query, ("q",)).get("q", "")
     return {
@@ -204,7 +219,7 @@ def sizes(query: str) -> api.Reply:
     }
 
 
-def _size(size: PhotoSize) -> api.Reply:
+def _size(size: PhotoSize) -> Reply:
     colors = [parse_color(color) for color in size.backgrounds]
     return {**size.to_dict(), "background_hex": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors]}
 
@@ -216,10 +231,10 @@ def status_of(error: BaseException) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def error_reply(error: BaseException, log_id: int) -> api.Reply:
+def error_reply(error: BaseException, log_id: int) -> Reply:
     """The JSON of an error. Of a fault of ours it says no more than that it is one."""
     status = status_of(error)
-    if isinstance(error, IdsegError) and (status < 500 or isinstance(error, api.RequestError)):
+    if isinstance(error, IdsegError) and (status < 500 or isinstance(error, RequestError)):
         told: Mapping[str, Any] = error.to_dict()
     elif status == 503:
         told = {"reason": "unavailable", "message": "the models are not ready; see the server's log"}

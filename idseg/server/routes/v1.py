@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idseg import api
+from idseg.cloud import wire
+from idseg.cloud.errors import Reply, error_code
 from idseg.errors import IdsegError
 from idseg.server.auth.access import query_string
 from idseg.server.auth.site import refuse_foreign_site
@@ -25,7 +26,7 @@ from idseg.server.routes.wanted import CHECK_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
 
 PREFIX: Final = "/v1/"
 
-_Json: TypeAlias = Callable[[Segment, bytes, str], tuple[api.Reply, Mapping[str, float]]]
+_Json: TypeAlias = Callable[[Segment, bytes, str], tuple[Reply, Mapping[str, float]]]
 _Making: TypeAlias = Callable[[Segment, bytes, str], tuple[File, Mapping[str, float]]]
 _Work: TypeAlias = Callable[[Segment, bytes, str, int], Answer]
 
@@ -110,7 +111,7 @@ def refuse(error: BaseException, log_id: int) -> Answer:
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     body = photo_api.dumps(photo_api.error_reply(error, log_id))
-    return Answer(body, api.error_code(error), reason_of(error), status=status, headers=headers)
+    return Answer(body, error_code(error), reason_of(error), status=status, headers=headers)
 
 
 async def _sizes(request: Request) -> Response:
@@ -119,7 +120,7 @@ async def _sizes(request: Request) -> Response:
         reply = await asyncio.to_thread(photo_api.sizes, query_string(request))
         status, body = 200, photo_api.dumps(reply)
     except IdsegError as error:
-        refused = refuse(error, api.new_log_id())
+        refused = refuse(error, wire.new_log_id())
         status, body = refused.status, refused.body
     headers = {"content-type": "application/json; charset=utf-8", "cache-control": "no-cache"}
     return Response(body, status, headers=headers)

@@ -20,10 +20,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg import api
+from idseg.cloud import wire
+from idseg.cloud.errors import ERROR_CODES
 from idseg.server.auth import tokens
 from idseg.server.auth.keys import Key, write_keys
 from idseg.server.settings import Settings
+from tests.cloud.test_wire import check
 from tests.server.fakes import (
     A_BUG,
     NO_PROVIDER,
@@ -36,7 +38,6 @@ from tests.server.fakes import (
     picture,
 )
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
-from tests.unit.test_api import check
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 LOG_ID = rb'\{"log_id":(\d{1,19}),'
@@ -47,7 +48,7 @@ def encoded(photo: bytes) -> dict[str, str]:
 
 
 def post(http: httpx.Client, token: str, photo: bytes) -> httpx.Response:
-    return http.post(api.PATH, params={"access_token": token}, data=encoded(photo))
+    return http.post(wire.PATH, params={"access_token": token}, data=encoded(photo))
 
 
 # --- the good answer --------------------------------------------------------------------------------------------------
@@ -70,17 +71,17 @@ def test_the_largest_photo_is_answered(http: httpx.Client, token: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(noise).save(stream, "BMP")
     photo = stream.getvalue()
-    assert 0.9 * api.MAX_BASE64 < len(photo) * 4 / 3 < api.MAX_BASE64
+    assert 0.9 * wire.MAX_BASE64 < len(photo) * 4 / 3 < wire.MAX_BASE64
     check(post(http, token, photo).json())
     text = base64.b64encode(photo).decode()
     thrice = "".join(f"%{ord(character):02X}" for character in text)
-    reply = http.post(f"{api.PATH}?access_token={token}", content=b"image=" + thrice.encode(), headers=FORM).json()
+    reply = http.post(f"{wire.PATH}?access_token={token}", content=b"image=" + thrice.encode(), headers=FORM).json()
     assert "seg_info" in reply
 
 
 def test_the_token_may_be_in_the_form(http: httpx.Client, token: str) -> None:
-    assert "seg_info" in http.post(api.PATH, data={**encoded(picture()), "access_token": token}).json()
-    wrong = http.post(api.PATH, data={**encoded(picture()), "access_token": "24.x"})
+    assert "seg_info" in http.post(wire.PATH, data={**encoded(picture()), "access_token": token}).json()
+    wrong = http.post(wire.PATH, data={**encoded(picture()), "access_token": "24.x"})
     assert wrong.json()["error_code"] == 110
 
 
@@ -90,7 +91,7 @@ def test_the_token_may_be_in_the_form(http: httpx.Client, token: str) -> None:
 def test_a_form_is_read_whatever_it_calls_itself(http: httpx.Client, token: str, content_type: str | None) -> None:
     body = urlencode(encoded(picture())).encode()
     headers = {} if content_type is None else {"content-type": content_type}
-    assert "seg_info" in http.post(f"{api.PATH}?access_token={token}", content=body, headers=headers).json()
+    assert "seg_info" in http.post(f"{wire.PATH}?access_token={token}", content=body, headers=headers).json()
 
 
 # --- the error table --------------------------------------------------------------------------------------------------
@@ -124,16 +125,16 @@ def assert_refused(answer: httpx.Response, rest: bytes) -> None:
 
 
 def test_code_3_is_any_other_path_or_method(http: httpx.Client, token: str) -> None:
-    for path in ("/rest/2.0/image-classify/v1/body_seg", "/rest/2.0/", f"{api.PATH}/"):
+    for path in ("/rest/2.0/image-classify/v1/body_seg", "/rest/2.0/", f"{wire.PATH}/"):
         assert_bare(http.post(path, params={"access_token": token}, data=encoded(picture())), 3)
     for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"):
-        assert_bare(http.request(method, api.PATH, params={"access_token": token}), 3)
+        assert_bare(http.request(method, wire.PATH, params={"access_token": token}), 3)
 
 
 def test_code_100_is_no_authorization(http: httpx.Client) -> None:
-    assert_bare(http.post(api.PATH, data=encoded(picture())), 100)
-    assert_bare(http.post(f"{api.PATH}?access_token=", data=encoded(picture())), 100)
-    assert_bare(http.post(api.PATH, data=encoded(picture()), headers={"authorization": "Bearer x"}), 100)
+    assert_bare(http.post(wire.PATH, data=encoded(picture())), 100)
+    assert_bare(http.post(f"{wire.PATH}?access_token=", data=encoded(picture())), 100)
+    assert_bare(http.post(wire.PATH, data=encoded(picture()), headers={"authorization": "Bearer x"}), 100)
 
 
 def test_code_110_is_an_unknown_token(http: httpx.Client, live: Live, token: str) -> None:
@@ -148,12 +149,12 @@ def test_code_110_is_an_unknown_token(http: httpx.Client, live: Live, token: str
         "24." + "0" * 32 + ".1.1.1-1",
         "令牌",
     ):
-        assert_bare(http.post(api.PATH, params={"access_token": wrong}, data=encoded(picture())), 110)
+        assert_bare(http.post(wire.PATH, params={"access_token": wrong}, data=encoded(picture())), 110)
 
 
 def test_code_110_is_a_token_of_a_removed_key(http: httpx.Client, live: Live) -> None:
     orphan = tokens.issue(live.token_secret(), 99999999, int(time.time()), 1000)["access_token"]
-    assert_bare(http.post(api.PATH, params={"access_token": orphan}, data=encoded(picture())), 110)
+    assert_bare(http.post(wire.PATH, params={"access_token": orphan}, data=encoded(picture())), 110)
 
 
 def test_code_110_is_a_token_of_a_changed_secret(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_code_110_is_a_token_of_a_changed_secret(tmp_path: Path) -> None:
 
 def test_code_111_is_an_expired_token(http: httpx.Client, live: Live) -> None:
     old = tokens.issue(live.token_secret(), 12345678, int(time.time()) - 2592001, 2592000)["access_token"]
-    assert_bare(http.post(api.PATH, params={"access_token": old}, data=encoded(picture())), 111)
+    assert_bare(http.post(wire.PATH, params={"access_token": old}, data=encoded(picture())), 111)
 
 
 def test_code_14_is_a_bad_signature(http: httpx.Client) -> None:
@@ -174,8 +175,8 @@ def test_code_14_is_a_bad_signature(http: httpx.Client) -> None:
     for key in (API_KEY, "unknown-key"):
         header = f"bce-auth-v1/{key}/{stamp}/1800/host;x-bce-date/{'0' * 64}"
         headers = {"authorization": header, "x-bce-date": stamp}
-        assert_bare(http.post(api.PATH, data=encoded(picture()), headers=headers), 14)
-    assert_bare(http.post(api.PATH, data=encoded(picture()), headers={"authorization": "bce-auth-v1"}), 14)
+        assert_bare(http.post(wire.PATH, data=encoded(picture()), headers=headers), 14)
+    assert_bare(http.post(wire.PATH, data=encoded(picture()), headers={"authorization": "bce-auth-v1"}), 14)
 
 
 def test_code_2_is_weights_that_do_not_load(http: httpx.Client, token: str, live: Live) -> None:
@@ -217,7 +218,7 @@ def burst(live: Live, count: int) -> list[httpx.Response]:
 
 def test_216101_is_no_image(http: httpx.Client, token: str) -> None:
     answer = http.post(
-        f"{api.PATH}?access_token={token}", content=b'{"image":"QUJD"}', headers={"content-type": "application/json"}
+        f"{wire.PATH}?access_token={token}", content=b'{"image":"QUJD"}', headers={"content-type": "application/json"}
     )
     assert_refused(
         answer,
@@ -227,15 +228,15 @@ def test_216101_is_no_image(http: httpx.Client, token: str) -> None:
         b'as application/x-www-form-urlencoded"}}',
     )
     for body in (b"", b"url=http://example.com/a.jpg", b"Image=QUJD"):
-        reply = http.post(f"{api.PATH}?access_token={token}", content=body, headers=FORM).json()
+        reply = http.post(f"{wire.PATH}?access_token={token}", content=body, headers=FORM).json()
         assert (reply["error_code"], reply["error_msg"]) == (216101, "not enough param")
-    multipart = http.post(f"{api.PATH}?access_token={token}", files={"image": picture()})
+    multipart = http.post(f"{wire.PATH}?access_token={token}", files={"image": picture()})
     assert multipart.json()["error_code"] == 216101
     assert multipart.json()["error_detail"]["content_type"].startswith("multipart/form-data")
 
 
 def test_216200_is_an_empty_image(http: httpx.Client, token: str) -> None:
-    answer = http.post(f"{api.PATH}?access_token={token}", content=b"image=", headers=FORM)
+    answer = http.post(f"{wire.PATH}?access_token={token}", content=b"image=", headers=FORM)
     assert_refused(
         answer,
         b'"error_code":216200,"error_msg":"empty image",'
@@ -254,7 +255,7 @@ def test_216201_is_another_format(http: httpx.Client, token: str) -> None:
 
 
 def test_216201_is_a_data_header(http: httpx.Client, token: str) -> None:
-    answer = http.post(api.PATH, params={"access_token": token}, data={"image": "data:image/png;base64,QUJD"})
+    answer = http.post(wire.PATH, params={"access_token": token}, data={"image": "data:image/png;base64,QUJD"})
     assert_refused(
         answer,
         b'"error_code":216201,"error_msg":"image format error","error_detail":{"reason":"data_header",'
@@ -270,8 +271,8 @@ def test_216202_is_a_wrong_size(http: httpx.Client, token: str) -> None:
         assert (reply["error_detail"]["width"], reply["error_detail"]["height"]) == size
     for size in ((50, 50), (4096, 50)):
         assert "seg_info" in post(http, token, picture(size=size)).json()
-    chars = api.MAX_BASE64 + 4
-    answer = http.post(f"{api.PATH}?access_token={token}", content=b"image=" + b"A" * chars, headers=FORM)
+    chars = wire.MAX_BASE64 + 4
+    answer = http.post(f"{wire.PATH}?access_token={token}", content=b"image=" + b"A" * chars, headers=FORM)
     assert_refused(
         answer,
         b'"error_code":216202,"error_msg":"image size error","error_detail":{"reason":"photo_size",'
@@ -285,7 +286,7 @@ def test_216202_is_a_body_over_any_limit(http: httpx.Client, token: str, chunked
     """The client gets the reason, not a reset, although it is still sending."""
     pieces = [b"image="] + [b"A" * 2**20] * 20
     content = iter(pieces) if chunked else b"".join(pieces)
-    answer = http.post(f"{api.PATH}?access_token={token}", content=content, headers=FORM)
+    answer = http.post(f"{wire.PATH}?access_token={token}", content=content, headers=FORM)
     assert_refused(
         answer,
         b'"error_code":216202,"error_msg":"image size error","error_detail":{"reason":"photo_size",'
@@ -294,7 +295,7 @@ def test_216202_is_a_body_over_any_limit(http: httpx.Client, token: str, chunked
 
 
 def test_216203_is_broken_base64(http: httpx.Client, token: str) -> None:
-    answer = http.post(api.PATH, params={"access_token": token}, data={"image": "@@@@"})
+    answer = http.post(wire.PATH, params={"access_token": token}, data={"image": "@@@@"})
     assert_refused(
         answer,
         b'"error_code":216203,"error_msg":"image size error","error_detail":{"reason":"base64",'
@@ -334,7 +335,7 @@ def test_282000_is_a_fault_of_ours(http: httpx.Client, token: str, live: Live, c
 def test_every_row_that_is_ours_was_asked_for() -> None:
     """The rows of ERROR_CODES, against the tests of this file by the code in their names."""
     text = Path(__file__).read_text(encoding="utf-8")
-    missing = {code for code in api.ERROR_CODES.values() if str(code) not in text} - {
+    missing = {code for code in ERROR_CODES.values() if str(code) not in text} - {
         216100
     }  # OptionError: no option in the API
     assert not missing
@@ -347,10 +348,10 @@ LOGIN = {"grant_type": "client_credentials", "client_id": API_KEY, "client_secre
 
 def login(http: httpx.Client, shape: str, fields: dict[str, str]) -> httpx.Response:
     if shape == "GET query":
-        return http.get(api.TOKEN_PATH, params=fields)
+        return http.get(wire.TOKEN_PATH, params=fields)
     if shape == "POST query":
-        return http.post(api.TOKEN_PATH, params=fields)
-    return http.post(api.TOKEN_PATH, data=fields)
+        return http.post(wire.TOKEN_PATH, params=fields)
+    return http.post(wire.TOKEN_PATH, data=fields)
 
 
 SHAPES = ["GET query", "POST query", "POST form"]
@@ -395,11 +396,11 @@ def test_a_wrong_login_is_refused(
 
 
 def test_odd_logins_are_refused(http: httpx.Client) -> None:
-    assert http.get(api.TOKEN_PATH).status_code == 400
-    assert http.put(api.TOKEN_PATH).status_code == 400
-    assert http.post(api.TOKEN_PATH, content=b"x" * 70_000).status_code == 400
-    assert http.post(api.TOKEN_PATH, content="&".join(f"a{n}=1" for n in range(500)).encode()).status_code == 400
-    assert http.post(api.TOKEN_PATH, content=b"\xff\xfe=\x00&%%%").status_code == 400
+    assert http.get(wire.TOKEN_PATH).status_code == 400
+    assert http.put(wire.TOKEN_PATH).status_code == 400
+    assert http.post(wire.TOKEN_PATH, content=b"x" * 70_000).status_code == 400
+    assert http.post(wire.TOKEN_PATH, content="&".join(f"a{n}=1" for n in range(500)).encode()).status_code == 400
+    assert http.post(wire.TOKEN_PATH, content=b"\xff\xfe=\x00&%%%").status_code == 400
 
 
 # --- around it --------------------------------------------------------------------------------------------------------
@@ -424,13 +425,13 @@ def counted(http: httpx.Client, name: str) -> float:
 def test_openapi_describes_the_call(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     own = {"/v1/photo", "/v1/photo/file", "/v1/photo/sheet", "/v1/check", "/v1/sizes"}
-    assert set(paths) == {api.PATH, api.TOKEN_PATH, "/healthz", "/readyz", "/metrics", *own}
-    assert paths[api.PATH]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["title"]
+    assert set(paths) == {wire.PATH, wire.TOKEN_PATH, "/healthz", "/readyz", "/metrics", *own}
+    assert paths[wire.PATH]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["title"]
 
 
 def test_logs_hold_ids_and_no_secret(live: Live, http: httpx.Client, token: str) -> None:
     photo = picture((77, 88, 99))
-    answer = http.post(api.PATH, params={"access_token": token}, data=encoded(photo))
+    answer = http.post(wire.PATH, params={"access_token": token}, data=encoded(photo))
     login(http, "GET query", LOGIN)
     text = live.log_text()
     entries = [json.loads(line) for line in text.splitlines()]
@@ -461,17 +462,17 @@ def test_a_refused_photo_does_not_count_for_the_quota() -> None:
 
 def test_no_cors_unless_asked(http: httpx.Client, token: str) -> None:
     headers = {"origin": "https://elsewhere.example"}
-    answer = http.post(api.PATH, params={"access_token": token}, data=encoded(picture()), headers=headers)
+    answer = http.post(wire.PATH, params={"access_token": token}, data=encoded(picture()), headers=headers)
     assert "access-control-allow-origin" not in answer.headers
     with running(Settings(app=FAKE_APP, auth=False, cors_origins=("https://elsewhere.example",))) as live:
         for origin, allowed in (("https://elsewhere.example", True), ("https://other.example", False)):
-            answer = httpx.post(live.url + api.PATH, data=encoded(picture()), headers={"origin": origin})
+            answer = httpx.post(live.url + wire.PATH, data=encoded(picture()), headers={"origin": origin})
             assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
 def test_no_auth_answers_sdks_too() -> None:
     with running(Settings(app=FAKE_APP, auth=False)) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
-        assert "seg_info" in http.post(api.PATH, data=encoded(picture())).json()
+        assert "seg_info" in http.post(wire.PATH, data=encoded(picture())).json()
         anybody = login(http, "GET query", {**LOGIN, "client_id": "whoever"}).json()
         assert "seg_info" in post(http, anybody["access_token"], picture()).json()
 
@@ -521,7 +522,7 @@ def test_slow_clients_are_let_go() -> None:
         slow_headers = raw(live, b"POST / HTTP/1.1\r\nHost: a\r\n")
         assert b'"reason":"http"' in slow_headers
         assert raw(live, b"").startswith(b"HTTP/1.1 400 ")
-        path = f"{api.PATH}?access_token={live.token()}".encode()
+        path = f"{wire.PATH}?access_token={live.token()}".encode()
         slow_body = raw(live, b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nimage=AAAA")
         assert b'"error_code":216100' in slow_body
         assert b'"reason":"body_timeout"' in slow_body
@@ -530,7 +531,7 @@ def test_slow_clients_are_let_go() -> None:
 
 
 def test_expect_100_continue_is_refused_before_the_body(live: Live, token: str) -> None:
-    path = f"{api.PATH}?access_token={token}".encode()
+    path = f"{wire.PATH}?access_token={token}".encode()
     answer = raw(
         live,
         b"POST "
@@ -547,7 +548,7 @@ def test_a_client_that_leaves_does_not_keep_its_place() -> None:
         token = live.token()
         body = urlencode(encoded(picture())).encode()
         head = (
-            f"POST {api.PATH}?access_token={token} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+            f"POST {wire.PATH}?access_token={token} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
         )
         leavers = []
@@ -578,10 +579,10 @@ def test_bodies_that_would_fill_the_memory_are_refused() -> None:
     settings = Settings(app=FAKE_APP, body_memory_mb=1)
     with running(settings) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
         token = live.token()
-        url = f"{api.PATH}?access_token={token}"
+        url = f"{wire.PATH}?access_token={token}"
         assert_bare(http.post(url, content=b"image=" + b"A" * 2**21, headers=FORM), 4)
-        assert_bare(http.post(api.PATH, content=b"image=" + b"A" * 2**19, headers=FORM), 4)
-        assert_bare(http.post(api.PATH, content=b"image=" + b"A" * 2**17, headers=FORM), 100)
+        assert_bare(http.post(wire.PATH, content=b"image=" + b"A" * 2**19, headers=FORM), 4)
+        assert_bare(http.post(wire.PATH, content=b"image=" + b"A" * 2**17, headers=FORM), 100)
         assert "seg_info" in post(http, token, picture()).json()
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from idseg import api
+from idseg.cloud import wire
 from idseg.server.auth import tokens
 from idseg.server.auth.keys import Key, write_keys
 from idseg.server.settings import Settings
+from tests.cloud.test_wire import check
 from tests.server.fakes import NOBODY, TWO_PEOPLE, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
-from tests.unit.test_api import check
 
 HERE = Path(__file__).parent
 
@@ -34,10 +34,10 @@ class PythonSdk:
         from aip import AipImageClassify
         from aip.base import AipBase
 
-        AipBase._AipBase__accessTokenUrl = live.url + api.TOKEN_PATH
+        AipBase._AipBase__accessTokenUrl = live.url + wire.TOKEN_PATH
         self.client = AipImageClassify("app", api_key, secret_key)
         self.client.s.trust_env = False
-        self._url = live.url + api.PATH
+        self._url = live.url + wire.PATH
 
     def call(self, photo: bytes) -> Any:
         try:
@@ -197,7 +197,7 @@ def test_node_with_a_wrong_secret_gets_14(node_sdk: Path, live: Live) -> None:
 def curl(live: Live, token: str, *arguments: str) -> Any:
     if shutil.which("curl") is None:
         pytest.skip("curl is not here")
-    url = f"{live.url}{api.PATH}?access_token={token}"
+    url = f"{live.url}{wire.PATH}?access_token={token}"
     done = subprocess.run(
         ["curl", "-sS", "--noproxy", "*", url, *arguments], capture_output=True, timeout=60, check=True
     )
@@ -233,7 +233,7 @@ def test_curl_logs_in_with_a_post_and_a_query(live: Live) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not here")
     query = f"grant_type=client_credentials&client_id={API_KEY}&client_secret={SECRET_KEY}"
-    command = ["curl", "-sS", "--noproxy", "*", "-X", "POST", f"{live.url}{api.TOKEN_PATH}?{query}"]
+    command = ["curl", "-sS", "--noproxy", "*", "-X", "POST", f"{live.url}{wire.TOKEN_PATH}?{query}"]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)
     assert "seg_info" in live.call(json.loads(done.stdout)["access_token"], picture())
 

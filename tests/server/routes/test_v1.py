@@ -20,22 +20,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from idseg import api, errors
+from idseg import errors
+from idseg.cloud import wire
 from idseg.errors import EmptyPhotoError, IdsegError, ModelDamagedError, NoPersonError, OptionError, PhotoFormatError
 from idseg.photo.size import Band
 from idseg.photo.sizes import load_sizes
 from idseg.server.routes import photo_api
 from idseg.server.routes.wanted import PHOTO_FIELDS, SHEET_FIELDS, Wanted, read_query, read_wanted
 from idseg.server.settings import Settings
-from tests.server.fakes import (
-    A_BUG,
-    NO_WEIGHTS,
-    NOBODY,
-    SECONDS_VARIABLE,
-    TWO_PEOPLE,
-    FakeSegmenter,
-    picture,
-)
+from tests.server.fakes import A_BUG, NO_WEIGHTS, NOBODY, SECONDS_VARIABLE, TWO_PEOPLE, FakeSegmenter, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
 
 SEGMENT = FakeSegmenter()
@@ -229,7 +222,7 @@ def _below(kind: type[IdsegError]) -> Iterator[type[IdsegError]]:
 
 
 def test_every_error_has_a_status() -> None:
-    here = ("idseg.errors", "idseg.api_errors", "idseg.photo")  # the client's and the batch's are raised elsewhere
+    here = ("idseg.errors", "idseg.cloud.errors", "idseg.photo")  # the client's and the batch's are raised elsewhere
     kinds = {kind for kind in _below(IdsegError) if kind.__module__.startswith(here)}
     assert len(kinds) > 25
     for kind in kinds:
@@ -488,4 +481,4 @@ def test_the_documentation_names_every_parameter(client: httpx.Client) -> None:
         "429",
         "503",
     }
-    assert api.PATH in paths
+    assert wire.PATH in paths

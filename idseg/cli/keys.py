@@ -1,0 +1,102 @@
+"""``idseg keys``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idseg.cli.runner import clear_errors
+from idseg.errors import OptionError
+
+
+def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--state",
+        "state_folder",
+        default="",
+        metavar="FOLDER",
+        envvar="IDSEG_STATE",
+        help="Folder of the token secret and the keys (default: ~/.local/state/idseg).",
+    )(
+        click.option(
+            "--keys",
+            "keys_file",
+            default="",
+            metavar="FILE",
+            envvar="IDSEG_KEYS",
+            help="File of keys (default: keys.json there).",
+        )(command)
+    )
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and remove API keys. A running server sees the change at once."""
+
+
+@keys.command()
+@state_option
+@click.option("--note", default="", help="Whose key this is.")
+@click.option(
+    "--token-only", is_flag=True, help="Keep nothing that bce-auth signatures could be verified (or forged) with."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the pair as JSON.")
+def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json: bool) -> None:
+    """Make a pair. The secret key is shown this once; the file keeps only hashes of it."""
+    from idseg.server.auth.keys import Key, new_pair, read_keys, write_keys
+
+    with clear_errors():
+        path = _keys_path(state_folder, keys_file)
+        known = read_keys(path)
+        api_key, secret_key = new_pair()
+        used = {key.app_id for key in known}
+        key = Key.of(api_key, secret_key, may_sign=not token_only, note=note)
+        while key.app_id in used:
+            api_key, secret_key = new_pair()
+            key = Key.of(api_key, secret_key, may_sign=not token_only, note=note)
+        write_keys(path, (*known, key))
+    if as_json:
+        click.echo(json.dumps({"api_key": api_key, "secret_key": secret_key, "app_id": key.app_id}))
+    else:
+        click.echo(
+            f"API key     {api_key}\nSecret key  {secret_key}\n"
+            f"In          {path} (hashed; this is the only time you see it)"
+        )
+
+
+@keys.command(name="list")
+@state_option
+def list_keys(state_folder: str, keys_file: str) -> None:
+    """The API keys of the file, their app ids and notes."""
+    from idseg.server.auth.keys import read_keys
+
+    with clear_errors():
+        for key in read_keys(_keys_path(state_folder, keys_file)):
+            signs = "tokens, signatures" if key.signing else "tokens"
+            click.echo(f"{key.api_key:<26} {key.app_id:<10} {signs:<19} {key.note}".rstrip())
+
+
+@keys.command()
+@state_option
+@click.argument("api_key")
+def remove(state_folder: str, keys_file: str, api_key: str) -> None:
+    """Take a key away; its tokens end with it."""
+    from idseg.server.auth.keys import read_keys, write_keys
+
+    with clear_errors():
+        path = _keys_path(state_folder, keys_file)
+        known = read_keys(path)
+        left = [key for key in known if key.api_key != api_key]
+        if len(left) == len(known):
+            raise OptionError(f"{path} has no key {api_key}")
+        write_keys(path, left)
+
+
+def _keys_path(state_folder: str, keys_file: str) -> Path:
+    from idseg.server.settings import Settings
+
+    return Settings(state_folder=state_folder, keys_file=keys_file).keys_path

@@ -1,0 +1,59 @@
+"""The command line. Imports nothing heavy until a command runs: ``idseg --help`` must answer at once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from idseg._version import __version__
+from idseg.cli.runner import EXITS
+
+_COMMANDS: dict[str, str] = {
+    "batch": "Cut out many photos: folders, globs, manifests; resumable, or on Ray.",
+    "check": "Say rule by rule whether a photo can be used for a document.",
+    "compare": "Compare saved replies of the API with our answers; one HTML report.",
+    "doctor": "Say what is missing on this machine, and what mends it.",
+    "keys": "Make and list API keys of the server.",
+    "models": "List the models that ship and check their files.",
+    "photo": "Make finished ID photos: placed by a document's rules, and print sheets.",
+    "record": "Ask a service of the API about photos and save its replies.",
+    "segment": "Cut one person out of each PHOTO (JPEG, PNG or BMP).",
+    "serve": "Answer the cloud API's requests over HTTP, with a web page.",
+    "sizes": "List the sizes of ID photos.",
+}
+"""Each command is a function of its own name in a file of its own name; the line is what --help shows for it."""
+
+
+class _Commands(click.Group):
+    """Imports a command's file only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"idseg.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EXITS
+)
+@click.version_option(__version__, prog_name="idseg")
+def main() -> None:
+    """Portrait segmentation for ID photos, on this machine.
+
+    \b
+    One selfie in; out come the head-and-shoulders cut, a hair-level matte, a demo on black,
+    the face box, ten body parts and the classes of face and body pose. Nothing leaves the machine.
+
+    \b
+    Start with:
+      idseg segment selfie.jpg -o out --overlay --background white
+    """

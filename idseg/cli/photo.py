@@ -1,0 +1,177 @@
+"""``idseg photo``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idseg.cli.runner import clear_errors, exit_code, model_options, segmenter_of
+from idseg.errors import IdsegError, InputError, OptionError, PersonError
+
+if TYPE_CHECKING:
+    from idseg.photo.finish import Finished
+    from idseg.photo.output import Encoded, Format
+    from idseg.segmenter import Segmenter
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
+@click.option(
+    "-s",
+    "--size",
+    "size_names",
+    multiple=True,
+    required=True,
+    metavar="SIZE",
+    help="A name of `idseg sizes`, 35x45mm, 413x531px, 2x2in, 35x45mm@600; may be given several times.",
+)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A file for one photo and size; else a folder.",
+)
+@click.option(
+    "--background",
+    metavar="BACK",
+    help="white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent (default: the document's).",
+)
+@click.option(
+    "--format", "format_name", metavar="jpeg|png|webp|tiff|pdf", help="Of the file (default: by its name, or JPEG)."
+)
+@click.option("--kb", metavar="MOST|LEAST-MOST", help="Kilobytes of the file (default: the document's).")
+@click.option(
+    "--sheet",
+    "papers",
+    multiple=True,
+    metavar="PAPER",
+    help="Also a print sheet: 5inch, 6inch, 7inch, 4x6, A4, A5, Letter, 100x148mm.",
+)
+@click.option("--copies", type=int, metavar="N", help="Photos of each size on a sheet (default: as many as fit).")
+@click.option("--sheet-format", default="pdf", show_default=True, metavar="pdf|jpeg|png", help="Of the sheet.")
+@click.option("--margin", type=float, metavar="MM", help="Free at the paper's edge (default 4).")
+@click.option("--gap", type=float, metavar="MM", help="Between photos (default 2).")
+@click.option(
+    "--marks", type=click.Choice(["corners", "lines", "none"]), default="corners", show_default=True, help="Cut marks."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was made, a line a photo.")
+@model_options
+def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **chosen: Any) -> None:
+    """Make finished ID photos: head placed by the document's rules, background, file size, print sheet.
+
+    \b
+    Examples:
+      idseg photo selfie.jpg -s us-visa -o visa.jpg
+      idseg photo selfie.jpg -s 一寸 -s 二寸 --background blue -o out --sheet 6inch
+      idseg photo *.jpg -s cn-id-card -o out --json > made.jsonl
+    """
+    with clear_errors():
+        job = _Job(size_names, out, chosen, many=len(photos) > 1)
+        segmenter = segmenter_of(
+            {name: chosen[name] for name in ("threads", "provider", "matting_model", "refine", "turn")}
+        )
+        failed: IdsegError | None = None
+        for path in photos:
+            try:
+                made = job.make(segmenter, path)
+            except (InputError, PersonError) as error:
+                if len(photos) == 1:
+                    raise
+                click.echo(f"{path}: {error}", err=True)
+                failed = error
+                continue
+            click.echo(json.dumps(made, ensure_ascii=False) if chosen["as_json"] else _told(made))
+        if failed is not None:
+            sys.exit(exit_code([failed]))
+
+
+class _Job:
+    """What the command line asks for, read before the first photo: a wrong option is told at once."""
+
+    def __init__(self, size_names: Sequence[str], out: Path, chosen: dict[str, Any], *, many: bool) -> None:
+        from idseg.photo.background import parse_background
+        from idseg.photo.output import SUFFIXES, format_of, parse_kb
+        from idseg.photo.sheet import SheetOptions, paper
+        from idseg.photo.sizes import find_size
+
+        self.sizes = tuple(find_size(name) for name in size_names)
+        self.background = None if chosen["background"] is None else parse_background(chosen["background"])
+        self.kb = None if chosen["kb"] is None else parse_kb(chosen["kb"])
+        single = not many and len(self.sizes) == 1
+        self.file = out if single and out.suffix.lower() in SUFFIXES else None
+        self.folder = out.parent if self.file else out
+        named = chosen["format_name"] or (self.file.suffix if self.file else None)
+        self.format: Format | None = (
+            None if named is None else format_of(f"x{named}" if named.startswith(".") else named)
+        )
+        self.papers = {name: paper(name) for name in chosen["papers"]}
+        self.copies = chosen["copies"]
+        if self.copies is not None and self.copies < 1:
+            raise OptionError(f"--copies {self.copies} is less than 1", copies=self.copies)
+        self.sheet_format = format_of(chosen["sheet_format"])
+        given = {"margin_mm": chosen["margin"], "gap_mm": chosen["gap"]}
+        self.sheet_options = SheetOptions(
+            marks=chosen["marks"], **{name: value for name, value in given.items() if value is not None}
+        )
+
+    def make(self, segmenter: Segmenter, path: Path) -> dict[str, Any]:
+        """All files of one photo; what was made."""
+        from idseg.imaging.encode import write
+        from idseg.photo.finish import crop_options, finish
+
+        result = segmenter(path, window=crop_options(*self.sizes))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files, finished = [], []
+        for size in self.sizes:
+            done = finish(result, size, self.background)
+            encoded = done.encode(self.format, self.kb)
+            target = self.file or self.folder / f"{path.stem}-{_file_name(size.name)}{_suffix(encoded)}"
+            write(target, encoded.content)
+            finished.append(done)
+            files.append({"file": str(target), **_about(encoded), **done.to_dict()})
+        sheets = [self._sheet(name, finished, path) for name in self.papers]
+        return {"photo": str(path), "files": files, "sheets": sheets}
+
+    def _sheet(self, name: str, finished: Sequence[Finished], path: Path) -> dict[str, Any]:
+        from idseg.imaging.encode import write
+        from idseg.photo.sheet import Item, encode_sheet, lay_out
+
+        if any(done.pixels.shape[2] == 4 for done in finished):
+            raise OptionError("a print sheet needs a background; transparent photos cannot be printed")
+        items = [Item(done.size.width_mm, done.size.height_mm, self.copies) for done in finished]
+        layout = lay_out(items, self.papers[name], self.sheet_options)
+        encoded = encode_sheet(layout, [done.pixels for done in finished], self.sheet_format, self.sheet_options)
+        target = self.folder / f"{path.stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
+        write(target, encoded.content)
+        return {"file": str(target), "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), **_about(encoded)}
+
+
+def _about(encoded: Encoded) -> dict[str, Any]:
+    return {"format": encoded.format, "quality": encoded.quality, "kb": round(encoded.kb, 1)}
+
+
+def _suffix(encoded: Encoded) -> str:
+    return {"JPEG": ".jpg", "TIFF": ".tif"}.get(encoded.format, f".{encoded.format.lower()}")
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
+
+
+def _told(made: dict[str, Any]) -> str:
+    lines = []
+    for file in made["files"]:
+        width, height = file["px"]
+        lines.append(f"{file['file']}: {file['size']}, {width} x {height} px, {file['dpi']:g} dpi, {file['kb']} KB")
+        lines += [f"  {warning}" for warning in file["warnings"]]
+    lines += [
+        f"{sheet['file']}: {sheet['photos']} photos on {sheet['paper_mm'][0]:.4g} x {sheet['paper_mm'][1]:.4g} mm"
+        for sheet in made["sheets"]
+    ]
+    return "\n".join(lines)

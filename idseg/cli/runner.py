@@ -1,0 +1,115 @@
+"""What all commands share: clear errors, exit codes, progress, the options that choose a Segmenter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from idseg.errors import DependencyError, IdsegError, InputError, ModelError, OptionError, PersonError, ProviderError
+
+if TYPE_CHECKING:
+    from idseg.segmenter import Segmenter
+
+_T = TypeVar("_T")
+
+EXIT_SOME_FAILED = 1
+"""Several photos, some of them without an answer, for different kinds of reasons."""
+EXIT_CODES: dict[type[IdsegError], int] = {
+    OptionError: 2,
+    InputError: 3,
+    PersonError: 4,
+    ModelError: 5,
+    ProviderError: 6,
+    DependencyError: 7,
+}
+"""Exit code by kind of error (2 is also click's for a wrong command line)."""
+
+EXITS = """\b
+Exit codes: 0 all answered · 2 wrong option · 3 a photo cannot be used · 4 not exactly one upright person ·
+5 weights missing or damaged · 6 provider not there · 7 a package or library is missing · 1 several kinds.
+"""
+
+
+@contextmanager
+def clear_errors(more: dict[type[IdsegError], int] | None = None) -> Iterator[None]:
+    """One line on stderr and an exit code instead of a traceback.
+
+    Args:
+        more: exit codes of a command's own kinds of error, looked up before :data:`EXIT_CODES`.
+    """
+    try:
+        yield
+    except IdsegError as error:
+        click.echo(f"idseg: {error}", err=True)
+        own = (code for kind, code in (more or {}).items() if isinstance(error, kind))
+        sys.exit(next(own, None) or exit_code([error]))
+
+
+def exit_code(failures: Sequence[IdsegError]) -> int:
+    codes = {next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1) for error in failures}
+    return codes.pop() if len(codes) == 1 else EXIT_SOME_FAILED
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--threads", type=int, metavar="N", help="Threads of the matting nets (default: one for each core)."
+        ),
+        click.option(
+            "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where they run."
+        ),
+        click.option("--matting-model", metavar="NAME|FILE", help="Another matting model."),
+        click.option(
+            "--refine",
+            type=click.Choice(["net", "closed-form", "none"]),
+            default="net",
+            show_default=True,
+            help="How hair is refined. net: on large cuts, where it helps.",
+        ),
+        click.option("--turn", is_flag=True, help="Turn a photo that lies on its side instead of refusing it."),
+    ):
+        command = option(command)
+    return command
+
+
+def segmenter_of(chosen: dict[str, Any]) -> Segmenter:
+    from idseg.segmenter import Options, Segmenter
+    from idseg.stages.find import DetectOptions
+
+    turn = chosen.pop("turn")
+    return Segmenter(
+        Options(
+            detect=DetectOptions(turn=True) if turn else DetectOptions(),
+            **{name: value for name, value in chosen.items() if value is not None},
+        )
+    )
+
+
+def progress_bar(unit: str, total: int | None = None) -> Callable[[Iterable[_T]], Iterable[_T]]:
+    """A progress bar on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    def wrap(items: Iterable[_T]) -> Iterable[_T]:
+        bar: Iterable[_T] = tqdm(items, unit=unit, total=total, disable=not sys.stderr.isatty())
+        return bar
+
+    return wrap
+
+
+def write_text(path: Path, text: str) -> None:
+    from idseg.imaging import encode
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        encode.write(path, text.encode())
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror}") from None

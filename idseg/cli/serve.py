@@ -1,0 +1,111 @@
+"""``idseg serve``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from idseg.cli.keys import state_option
+from idseg.cli.runner import clear_errors
+from idseg.errors import DependencyError
+
+_SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", default=8080, show_default=True, help="Port.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes; each loads its own models. Limits are per worker.",
+)
+@click.option(
+    "--threads", default=0, metavar="N", help="Photos worked on at once in a worker (default: cores / workers)."
+)
+@click.option(
+    "--queue", default=16, show_default=True, metavar="N", help="Photos waiting in a worker; the next gets code 4."
+)
+@click.option(
+    "--rate",
+    "rate_per_s",
+    default=0.0,
+    metavar="N",
+    help="Requests a second for one key; beyond: code 18 (default: no limit).",
+)
+@click.option(
+    "--daily-quota", default=0, metavar="N", help="Requests a day for one key; beyond: code 17 (default: no limit)."
+)
+@click.option("--no-auth", is_flag=True, help="No keys; only for a server that this machine alone can reach.")
+@state_option
+@click.option(
+    "--body-timeout",
+    "body_timeout_s",
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For a whole request body.",
+)
+@click.option(
+    "--answer-timeout",
+    "answer_timeout_s",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="An accepted photo is answered this soon, or with code 2.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a stop waits for accepted photos.",
+)
+@click.option(
+    "--cors",
+    "cors_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A web origin that may call the API; repeatable (default: none).",
+)
+@click.option("--tls-cert", default="", metavar="FILE", help="Certificate chain, PEM.")
+@click.option("--tls-key", default="", metavar="FILE", help="Its private key, PEM.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="JSON lines on stderr.",
+)
+def serve(no_auth: bool, log_level: str, **chosen: Any) -> None:
+    """Answer the cloud API's requests over HTTP, with a web page at /.
+
+    \b
+    Examples:
+      idseg keys add                       # once: makes an API key and a secret key
+      idseg serve                          # http://127.0.0.1:8080/
+      idseg serve --no-auth                # try it without keys
+      IDSEG_API_KEY=… IDSEG_SECRET_KEY=… idseg serve --host 0.0.0.0 --workers 4
+
+    \b
+    In a client, change the host name only:
+      https://aip.baidubce.com/…  →  http://127.0.0.1:8080/…
+    """
+    with clear_errors():
+        missing = [name for name in _SERVER_PACKAGES if find_spec(name) is None]
+        if missing:
+            raise DependencyError(
+                f"the server needs {', '.join(missing)}; install them with: pip install 'idseg[server]'"
+            )
+        from idseg.server.run import serve as run
+        from idseg.server.settings import Settings
+
+        settings = Settings(auth=not no_auth, **chosen)
+        scheme = "https" if settings.tls_cert else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        run(settings, log_level, lambda: click.echo(f"loading models, then {scheme}://{host}:{settings.port}/"))

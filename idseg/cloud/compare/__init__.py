@@ -1,0 +1,22 @@
+"""Saved replies of the API against ours: read leniently, aligned, measured, told in one page.
+
+read → align → measure → summary → report; ``run`` goes through a folder.
+"""
+
+from idseg.cloud.compare.read import Answer, Refusal, parse, read_file
+from idseg.cloud.compare.run import Comparison, compare, own_responder, saved_responder
+from idseg.cloud.compare.summary import Summary, summarise, to_json
+
+__all__ = [
+    "Answer",
+    "Comparison",
+    "Refusal",
+    "Summary",
+    "compare",
+    "own_responder",
+    "parse",
+    "read_file",
+    "saved_responder",
+    "summarise",
+    "to_json",
+]

@@ -1,0 +1,157 @@
+"""Call a service of the API for every photo and save its replies beside them: what ``idseg compare`` reads.
+
+Resumable: a photo with a final reply (a result, or an error of the photo's own) is not sent again. Slow on purpose:
+cloud accounts allow a few calls a second, and code 18 costs a call.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from idseg.cloud.client import ApiError, LimitError, PhotoError, ServiceError, TransportError
+from idseg.cloud.compare import read
+from idseg.errors import InputError, OptionError
+from idseg.imaging import encode
+
+_LONGEST_WAIT_S = 60.0
+_FIRST_WAIT_S = 1.0
+_FINAL_CODES = range(216000, 217000)
+"""Errors of the photo itself: asking again gives the same."""
+
+
+class Service(Protocol):
+    """What a :class:`idseg.cloud.client.Client` can do."""
+
+    def body_seg_photo(self, photo: Path, /) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of one photo."""
+
+    photo: Path
+    state: Literal["answer", "refused", "kept", "failed"]
+    """``refused``: the reply is an error of the photo's; ``kept``: a final reply was there; ``failed``: none came."""
+    message: str = ""
+
+
+def record(
+    photos: Iterable[Path],
+    service: Service,
+    folder: Path | None = None,
+    *,
+    per_second: float = 2.0,
+    tries: int = 5,
+    wait: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Recorded]:
+    """Send photos one after the other; yields what became of each.
+
+    Args:
+        photos: photo files; two of one name in one folder would share a reply, so that is an error.
+        service: whom to ask.
+        folder: where replies (and copies of the photos) go; None: beside the photos.
+        per_second: calls a second, at most.
+        tries: calls for one photo, at most, where the service is busy, away or at fault; waits 1, 2, 4 … 60 s between.
+        wait, clock: the time; tests have their own.
+
+    Raises:
+        LoginError, AuthorizationError: the keys are refused: no photo would pass.
+        OptionError: see above.
+    """
+    if per_second <= 0:
+        raise OptionError(f"{per_second:g} calls a second; it must be more than 0", per_second=per_second)
+    targets = _targets(list(photos), folder)
+    pace = _Pace(1 / per_second, wait, clock)
+    for photo, target in targets:
+        if _final(target):
+            yield Recorded(photo, "kept")
+            continue
+        yield _one(photo, target, service, pace, tries)
+
+
+def reply_path(photo: Path, folder: Path | None) -> Path:
+    """Where a photo's reply lies."""
+    return (photo.parent if folder is None else folder) / f"{photo.stem}.json"
+
+
+def _targets(photos: list[Path], folder: Path | None) -> list[tuple[Path, Path]]:
+    targets = [(photo, reply_path(photo, folder)) for photo in photos]
+    seen: dict[Path, Path] = {}
+    for photo, target in targets:
+        if target in seen:
+            raise OptionError(f"{seen[target]} and {photo} would both be saved as {target}")
+        seen[target] = photo
+    return targets
+
+
+def _final(target: Path) -> bool:
+    """Whether there is a reply that asking again would not change."""
+    if not target.is_file():
+        return False
+    try:
+        outcome = read.read_file(target)
+    except InputError:
+        return False
+    return isinstance(outcome, read.Answer) or outcome.code in _FINAL_CODES
+
+
+def _one(photo: Path, target: Path, service: Service, pace: _Pace, tries: int) -> Recorded:
+    message = ""
+    for turn in range(tries):
+        pace.next(0.0 if turn == 0 else min(_FIRST_WAIT_S * 2 ** (turn - 1), _LONGEST_WAIT_S))
+        try:
+            reply = service.body_seg_photo(photo)
+        except PhotoError as error:
+            _save(photo, target, _as_reply(error))
+            return Recorded(photo, "refused", error.message)
+        except (LimitError, ServiceError, TransportError) as error:
+            message = error.message
+        except InputError as error:
+            return Recorded(photo, "failed", error.message)
+        else:
+            _save(photo, target, reply)
+            return Recorded(photo, "answer")
+    return Recorded(photo, "failed", f"{message} (asked {tries} times)")
+
+
+def _save(photo: Path, target: Path, reply: Mapping[str, Any]) -> None:
+    """The reply, and a copy of the photo where the reply does not lie beside it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    copy = target.parent / photo.name
+    if not copy.exists():
+        encode.write(copy, photo.read_bytes())
+    encode.write(target, json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+
+
+def _as_reply(error: ApiError) -> dict[str, Any]:
+    """The error's JSON again, as the service sent it."""
+    reply: dict[str, Any] = {"error_code": error.code, "error_msg": error.text}
+    if error.log_id is not None:
+        reply["log_id"] = error.log_id
+    if error.detail:
+        reply["error_detail"] = error.detail
+    return reply
+
+
+class _Pace:
+    """Lets calls start no faster than one in ``every`` seconds."""
+
+    def __init__(self, every: float, wait: Callable[[float], None], clock: Callable[[], float]) -> None:
+        self._every = every
+        self._wait = wait
+        self._clock = clock
+        self._free_at = clock()
+
+    def next(self, rest_s: float) -> None:
+        """Wait for the next turn, at least ``rest_s`` seconds."""
+        now = self._clock()
+        start = max(now + rest_s, self._free_at)
+        if start > now:
+            self._wait(start - now)
+        self._free_at = start + self._every

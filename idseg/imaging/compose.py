@@ -1,0 +1,39 @@
+"""Laying a cut-out over a background: I = alpha F + (1 - alpha) B (Porter & Duff 1984, "over", straight alpha)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.imaging.colours import Color, parse_color
+from idseg.types import Alpha, Rgb
+
+_STRIP = 256
+"""Rows that are mixed at once: float copies of a whole 12-megapixel picture would take 450 MB."""
+
+
+def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
+    """``foreground`` (H, W, 3) over ``background`` (H, W, 3) by ``alpha`` (H, W); rounded to the nearest."""
+    result = np.empty_like(foreground)
+    for top in range(0, len(alpha), _STRIP):
+        rows = np.s_[top : top + _STRIP]
+        weight = alpha[rows][..., None]
+        mixed = foreground[rows].astype(np.float32) * weight + background[rows].astype(np.float32) * (1.0 - weight)
+        result[rows] = cv2.convertScaleAbs(mixed)
+    return result
+
+
+def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:
+    """``foreground`` over a plain colour."""
+    plain = np.broadcast_to(np.array(parse_color(color), dtype=np.uint8), foreground.shape)
+    return over(foreground, alpha, plain)
+
+
+def rgba(foreground: Rgb, alpha: Alpha) -> npt.NDArray[np.uint8]:
+    """The cut-out (H, W, 4) with straight alpha, for a PNG. Colour where alpha is 0 is black: nothing hides in it."""
+    result = np.empty((*alpha.shape, 4), dtype=np.uint8)
+    result[..., 3] = cv2.convertScaleAbs(alpha, alpha=255.0)
+    result[..., :3] = foreground
+    result[result[..., 3] == 0] = 0
+    return result

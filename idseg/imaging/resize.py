@@ -1,0 +1,34 @@
+"""Pictures and mattes at another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.types import Alpha, Rgb, Size
+
+
+def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Resample (H, W) or (H, W, C): averaged over areas where it shrinks, bicubic where it grows."""
+    if values.shape[1] == size.width and values.shape[0] == size.height:
+        return values
+    shrinks = size.width * size.height < values.shape[0] * values.shape[1]
+    return cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def unit(values: npt.NDArray[Any]) -> Alpha:
+    """Clipped to 0..1 as float32: bicubic resampling overshoots at edges."""
+    return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
+
+
+def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
+    """A copy whose longest side is at most ``longest`` px (area-averaged), and its scale (<= 1)."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    if scale == 1.0:
+        return rgb, 1.0
+    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), scale

@@ -1,0 +1,309 @@
+"""Faces, face meshes and body poses with MediaPipe's Tasks API; the only file that imports MediaPipe.
+
+What it knows about MediaPipe (1.2), so that nobody else has to:
+
+* Its objects work one picture at a time: each finder here keeps up to ``parallel`` of them in a pool.
+* It prints dozens of lines to stderr and reports usage to play.googleapis.com, with no switch for either. All its
+  threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr.
+* ``import mediapipe`` loads matplotlib, OpenCV and sounddevice (1.1 s) for drawing and microphones. Only the three
+  task modules are imported here (0.1 s).
+* A graph that failed can hang when it is closed: it is left alone instead.
+* It names points anatomically: its left is the person's. Faces come out with the picture's left and right; meshes and
+  poses keep MediaPipe's numbering.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+
+from idseg.errors import DependencyError, ModelDamagedError, OptionError, PhotoTypeError
+from idseg.models.manifest import Manifest, ModelEntry
+from idseg.models.sandbox import call_confined
+from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb
+
+_MESH_POINTS = 468
+"""Points of the canonical face mesh. The Tasks API gives 478: ten of the irises, which our net has not, are zeros."""
+
+_FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right_ear")
+"""Our names, the picture's, in BlazeFace's order: right eye, left eye, nose tip, mouth, right ear, left ear."""
+
+
+class _Finder:
+    """A pool of MediaPipe objects of one kind: thread-safe, made when first needed, closed at the end of ``with``."""
+
+    def __init__(self, entry: ModelEntry, make: Callable[[Any, str], Any], min_score: float, parallel: int) -> None:
+        if not 0 < min_score < 1:
+            raise OptionError(f"min_score {min_score:g} is outside 0 .. 1", min_score=min_score)
+        if parallel < 1:
+            raise OptionError(f"parallel {parallel} is less than 1", parallel=parallel)
+        self._entry = entry
+        self._make = make
+        self._free_slots = threading.BoundedSemaphore(parallel)
+        self._idle: list[Any] = []
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Free the native objects; those at work are freed when their picture is done."""
+        self._closed.set()
+        while self._idle:
+            with suppress(IndexError):  # another thread took it
+                self._idle.pop().close()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _detect(self, rgb: Rgb) -> Any:
+        """MediaPipe's own result for a picture."""
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+            raise PhotoTypeError(
+                f"a picture is uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}",
+                dtype=str(rgb.dtype),
+                shape=list(rgb.shape),
+            )
+        with self._lent() as task:
+            tasks = _tasks()
+            return task.detect(tasks.Image(tasks.ImageFormat.SRGB, np.ascontiguousarray(rgb)))
+
+    @contextmanager
+    def _lent(self) -> Iterator[Any]:
+        """One object of the pool for one picture."""
+        with self._free_slots:
+            if self._closed.is_set():
+                raise RuntimeError(f"this {type(self).__name__} is closed")
+            task = self._idle_or_new()
+            try:
+                yield task
+            except BaseException:
+                task._handle = None  # makes MediaPipe's close() and __del__ do nothing: they can hang after a failure
+                raise
+            self._idle.append(task)
+            if self._closed.is_set():
+                self.close()
+
+    def _idle_or_new(self) -> Any:
+        with suppress(IndexError):
+            return self._idle.pop()
+        path = str(self._entry.check())
+        tasks = _tasks()
+        try:
+            return call_confined(partial(self._make, tasks, path))
+        except (RuntimeError, ValueError) as error:
+            raise ModelDamagedError(f"MediaPipe does not load {path}: {error}", path=path) from error
+
+
+class FaceDetector(_Finder):
+    """Faces of a picture, by BlazeFace.
+
+    ``"short"`` is made for selfies (128x128 input), ``"full"`` for people up to some metres away (192x192). Finds with
+    a score (0..1) under ``min_score`` are dropped.
+
+    Raises:
+        OptionError, ModelMissingError, ModelDamagedError, DependencyError
+    """
+
+    def __init__(
+        self, manifest: Manifest, range: Literal["short", "full"], min_score: float = 0.5, parallel: int = 1
+    ) -> None:
+        def make(tasks: Any, path: str) -> Any:
+            options = tasks.FaceDetectorOptions(
+                base_options=tasks.BaseOptions(model_asset_path=path), min_detection_confidence=min_score
+            )
+            return tasks.FaceDetector.create_from_options(options)
+
+        super().__init__(manifest[f"face-{range}"], make, min_score, parallel)
+
+    def __call__(self, rgb: Rgb) -> tuple[FaceDetection, ...]:
+        """The faces in ``rgb`` (H, W, 3), the best score first; boxes may leave the picture."""
+        height, width = rgb.shape[:2]
+        faces = (_face(detection, width, height) for detection in self._detect(rgb).detections)
+        return tuple(sorted(faces, key=lambda face: -face.score))
+
+
+class FaceLandmarker(_Finder):
+    """The mesh of the best face, by MediaPipe Face Mesh.
+
+    It finds its face with the short-range detector: give it a crop around a face that is already known, some face
+    widths wide. The mesh net's own score does not come out of the Tasks API; the mesh gets its detection's score.
+    """
+
+    def __init__(self, manifest: Manifest, min_score: float = 0.5, parallel: int = 1) -> None:
+        def make(tasks: Any, path: str) -> Any:
+            options = tasks.FaceLandmarkerOptions(
+                base_options=tasks.BaseOptions(model_asset_path=path),
+                num_faces=1,
+                min_face_detection_confidence=min_score,
+                min_face_presence_confidence=min_score,
+            )
+            return tasks.FaceLandmarker.create_from_options(options)
+
+        super().__init__(manifest["face-mesh"], make, min_score, parallel)
+        self._detector = FaceDetector(manifest, "short", min_score, parallel)
+
+    def __call__(self, rgb: Rgb) -> FaceMesh | None:
+        """The mesh of the best face in ``rgb`` (H, W, 3), or None where there is no face."""
+        faces = self._detector(rgb)
+        if not faces:
+            return None
+        meshes = self._detect(rgb).face_landmarks
+        if not meshes:
+            return None
+        height, width = rgb.shape[:2]
+        points = _points(meshes[0][:_MESH_POINTS], width, height)
+        x, y = points[:, :2].mean(axis=0)
+        nearest = min(faces, key=lambda face: float(np.hypot(face.box.center[0] - x, face.box.center[1] - y)))
+        return FaceMesh(points, nearest.score)
+
+    def close(self) -> None:
+        super().close()
+        self._detector.close()
+
+
+class PoseLandmarker(_Finder):
+    """The bodies of a picture, at most ``most``, by BlazePose GHUM (full)."""
+
+    def __init__(self, manifest: Manifest, most: int = 2, min_score: float = 0.5, parallel: int = 1) -> None:
+        if most < 1:
+            raise OptionError(f"most {most} is less than 1", most=most)
+
+        def make(tasks: Any, path: str) -> Any:
+            options = tasks.PoseLandmarkerOptions(
+                base_options=tasks.BaseOptions(model_asset_path=path),
+                num_poses=most,
+                min_pose_detection_confidence=min_score,
+                min_pose_presence_confidence=min_score,
+            )
+            return tasks.PoseLandmarker.create_from_options(options)
+
+        super().__init__(manifest["pose-full"], make, min_score, parallel)
+
+    def __call__(self, rgb: Rgb) -> tuple[PosePoints, ...]:
+        """The bodies in ``rgb`` (H, W, 3), as MediaPipe orders them; points may leave the picture."""
+        height, width = rgb.shape[:2]
+        return tuple(
+            PosePoints(
+                points=_points(body, width, height),
+                visibility=np.array([point.visibility for point in body], np.float64),
+                presence=np.array([point.presence for point in body], np.float64),
+            )
+            for body in self._detect(rgb).pose_landmarks
+        )
+
+
+def _face(detection: Any, width: int, height: int) -> FaceDetection:
+    box = detection.bounding_box
+    points = [(point.x * width, point.y * height) for point in detection.keypoints]
+    return FaceDetection(
+        box=Box(float(box.origin_x), float(box.origin_y), float(box.width), float(box.height)),
+        score=float(detection.categories[0].score),
+        **dict(zip(_FACE_POINTS, points, strict=True)),
+    )
+
+
+def _points(landmarks: Any, width: int, height: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(N, 3) pixels from MediaPipe's shares of width and height; z is a share of the width too."""
+    shares = np.array([(point.x, point.y, point.z) for point in landmarks], np.float64)
+    return shares * (width, height, width)
+
+
+_loading = threading.Lock()
+_loaded: list[types.SimpleNamespace] = []
+
+
+def _tasks() -> Any:
+    """The names of the Tasks API that this file uses; imported once a process, at the first call.
+
+    Raises:
+        DependencyError: MediaPipe or a system library that it links to is missing.
+    """
+    with _loading:
+        if not _loaded:
+            try:
+                _loaded.append(call_confined(_import_tasks))
+            except ModuleNotFoundError as error:
+                raise DependencyError(
+                    f"the package {error.name} is missing; install it: pip install 'mediapipe>=1.2,<2'",
+                    missing=str(error.name),
+                ) from error
+            except OSError as error:
+                raise _missing_library(error) from error
+        return _loaded[0]
+
+
+def _missing_library(error: OSError) -> DependencyError:
+    library = str(error).partition(":")[0]
+    return DependencyError(
+        f"MediaPipe does not load: {error}; on Debian and Ubuntu install what it needs: "
+        "apt-get install -y libegl1 libgles2 libgl1",
+        missing=library,
+    )
+
+
+_PACKAGES = ("mediapipe", "mediapipe.tasks.python", "mediapipe.tasks.python.vision")
+"""Packages whose ``__init__`` imports every task, and with drawing and audio matplotlib, OpenCV and sounddevice."""
+
+
+def _import_tasks() -> types.SimpleNamespace:
+    """Import the three task modules and open the native library.
+
+    While that runs, empty packages stand in for ``_PACKAGES``; afterwards ``sys.modules`` holds nothing of MediaPipe,
+    so that an ``import mediapipe`` elsewhere gets the real package. Where that is imported already, it is used.
+    """
+    if "mediapipe" in sys.modules:
+        return _names()
+    spec = importlib.util.find_spec("mediapipe")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe")
+    site = os.path.dirname(os.path.dirname(spec.origin))
+    for name in _PACKAGES:
+        package = types.ModuleType(name)
+        package.__path__ = [os.path.join(site, *name.split("."))]
+        sys.modules[name] = package
+    try:
+        return _names()
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "mediapipe"]:
+            del sys.modules[name]
+
+
+def _names() -> types.SimpleNamespace:
+    vision = "mediapipe.tasks.python.vision"
+    face, mesh, pose, image, options, native = (
+        importlib.import_module(name)
+        for name in (
+            f"{vision}.face_detector",
+            f"{vision}.face_landmarker",
+            f"{vision}.pose_landmarker",
+            f"{vision}.core.image",
+            "mediapipe.tasks.python.core.base_options",
+            "mediapipe.tasks.python.core.mediapipe_c_bindings",
+        )
+    )
+    native.load_raw_library()
+    return types.SimpleNamespace(
+        BaseOptions=options.BaseOptions,
+        FaceDetector=face.FaceDetector,
+        FaceDetectorOptions=face.FaceDetectorOptions,
+        FaceLandmarker=mesh.FaceLandmarker,
+        FaceLandmarkerOptions=mesh.FaceLandmarkerOptions,
+        Image=image.Image,
+        ImageFormat=image.ImageFormat,
+        PoseLandmarker=pose.PoseLandmarker,
+        PoseLandmarkerOptions=pose.PoseLandmarkerOptions,
+    )

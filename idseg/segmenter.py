@@ -1,0 +1,294 @@
+"""One photo in, the whole answer out: the stages in the order the data flows.
+
+decode → detect → landmarks → pose → crop → matte → refine → foreground → Result. Every stage is a function of values;
+the models they call live on a :class:`Segmenter`, which keeps nothing of a photo.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from idseg.errors import OptionError, SidewaysError, UpsideDownError
+from idseg.imaging import cutting, resize
+from idseg.models import region
+from idseg.models.manifest import load_manifest
+from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
+from idseg.result import Result
+from idseg.stages import crop, find, landmarks, pose
+from idseg.stages.decode import DecodeLimits, PhotoLike, decode
+from idseg.stages.foreground import estimate_foreground
+from idseg.stages.matte import AUTO, Matte, load_matte
+from idseg.stages.refine import WORTH, Refiner, load_refiner
+from idseg.types import Alpha, Person, Rgb, Size, Window
+
+RefinerName = Literal["net", "closed-form", "none"]
+
+_DETECTION_SIDE_PX = 1280
+"""Longest side of the copy that faces and people are looked for in: the full-range detector then sees faces from
+about 1/40."""
+_MOST_LOOKS = 4
+"""How often the window may grow after hair or a hat that reaches its edge; each time by a quarter."""
+_GROWTH = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that can be chosen. Frozen: one Segmenter, one set of options."""
+
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+    detect: find.DetectOptions = field(default_factory=find.DetectOptions)
+    landmarks: landmarks.LandmarkOptions = field(default_factory=landmarks.LandmarkOptions)
+    pose: pose.PoseRules = field(default_factory=pose.PoseRules)
+    crop: crop.CropOptions = field(default_factory=crop.CropOptions)
+    matting_model: str = AUTO
+    """Name of a ``matting`` entry of the manifest; ``auto``: ours, in 8-bit integers on a CPU."""
+    preset: str | None = None
+    """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
+    ``birefnet``."""
+    refine: RefinerName = "net"
+    """``net``: ours, on cuts of four times the coarse net's pixels (about 1 MP) or more; the others on all cuts."""
+    provider: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
+    threads: int | None = None
+    """Threads of the matting nets; None: one for each core."""
+    parallel: int = 1
+    """How many calls may run MediaPipe's models at the same time (each has its own copy of them)."""
+    models: Path | None = None
+    """Folder with another ``manifest.toml``."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise OptionError(f"threads must be at least 1, not {self.threads}", threads=self.threads)
+        if self.parallel < 1:
+            raise OptionError(f"parallel must be at least 1, not {self.parallel}", parallel=self.parallel)
+
+
+class Segmenter:
+    """Loads the models once and answers any number of photos; thread-safe.
+
+    >>> segmenter = Segmenter()
+    >>> result = segmenter("selfie.jpg")  # doctest: +SKIP
+    >>> result.save("out")  # doctest: +SKIP
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = Options() if options is None else options
+        self._manifest = load_manifest(self.options.models)
+        self._lock = threading.Lock()
+        self._finder: _Finder | None = None
+        self._matter: _Matter | None = None
+
+    def warm(self) -> None:
+        """Load all models and run each once, so that the first photo does not wait."""
+        grey = np.full((256, 256, 3), 128, dtype=np.uint8)
+        self._finding().warm(grey)
+        matter = self._matting()
+        matter.refine(grey, matter.coarse(grey))
+
+    def close(self) -> None:
+        """Let go of MediaPipe's models; the Segmenter loads them again when it is next used."""
+        with self._lock:
+            if self._finder is not None:
+                self._finder.close()
+                self._finder = None
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __call__(self, photo: PhotoLike, *, window: crop.CropOptions | None = None) -> Result:
+        """The answer to one photo.
+
+        Args:
+            photo: a path, bytes, a binary file, an array or a PIL image.
+            window: proportions of the cut for this photo only; None: those of the options.
+
+        Raises:
+            InputError: it cannot be decoded or breaks the limits.
+            PersonError: it does not show exactly one upright person.
+        """
+        clock = _Clock()
+        with clock("decode"):
+            rgb = decode(photo, self.options.limits).rgb
+        rgb, person = self._find_turning(rgb, clock)
+        with clock("pose"):
+            classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
+        at, cut, alpha = self._cut_out(rgb, person, self.options.crop if window is None else window, clock)
+        with clock("foreground"):
+            foreground = estimate_foreground(cut, alpha)
+        return Result(
+            photo=rgb,
+            person=person,
+            pose=classes,
+            window=at,
+            cut=cut,
+            alpha=alpha,
+            foreground=foreground,
+            timings_ms=clock.ms,
+            provider=self._matting().provider,
+        )
+
+    def find(self, photo: PhotoLike) -> Person:
+        """Only the first half: the person, without window and matte. Raises as a call does."""
+        return self._find_turning(decode(photo, self.options.limits).rgb, _Clock())[1]
+
+    def matte(self, rgb: Rgb) -> Alpha:
+        """The refined matte (H, W) of a picture as it is: no detection, no crop."""
+        matter = self._matting()
+        return matter.refined(rgb, matter.coarse(rgb))
+
+    def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
+        """The person, and the photo turned upright first where the options allow that."""
+        try:
+            return rgb, self._find(rgb, clock)
+        except (UpsideDownError, SidewaysError) as error:
+            if not self.options.detect.turn:
+                raise
+            quarter_turns = int(str(error.facts["turn_deg"])) // 90
+        turned = np.ascontiguousarray(np.rot90(rgb, -quarter_turns))
+        return turned, self._find(turned, clock)
+
+    def _find(self, rgb: Rgb, clock: _Clock) -> Person:
+        finder = self._finding()
+        with clock("detect"):
+            small, scale = resize.reduced(rgb, _DETECTION_SIDE_PX)
+            seen = find.one_face(
+                small,
+                (finder.short, finder.full),
+                self.options.detect,
+                lambda face: region.look_pose(small, face, finder.pose) is not None,
+            )
+            face = find.enlarged(seen, 1 / scale)
+        with clock("landmarks"):
+            mesh = region.look_mesh(rgb, region.mesh_area(face), finder.mesh)
+            body = region.look_pose(rgb, face, finder.pose)
+            if body is not None:
+                find.refuse_turned_body(landmarks.body_roll_deg(body), self.options.detect)
+            if mesh is None:
+                mesh = region.look_closer_mesh(rgb, face, finder.mesh, lambda seen: landmarks.agree(seen, body))
+            elif body is None:
+                body = region.look_closer_pose(rgb, face, finder.pose, landmarks.upright)
+            size = Size(rgb.shape[1], rgb.shape[0])
+            return landmarks.person(face, mesh, body, size, self.options.landmarks)
+
+    def _cut_out(self, rgb: Rgb, person: Person, options: crop.CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
+        """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
+        matter = self._matting()
+        photo = Size(rgb.shape[1], rgb.shape[0])
+        window = crop.window(person.face_box, person.parts, photo, options)
+        with clock("matte"):
+            looked, coarse, head = self._look_at_head(rgb, person, window, matter)
+            fitted = crop.window(person.face_box, person.parts, photo, options, head)
+            if fitted != looked or matter.coarse.scales:
+                coarse = matter.coarse(cutting.filled(rgb, fitted))
+        with clock("refine"):
+            alpha = matter.refined(cutting.filled(rgb, fitted), coarse)
+            if not cutting.lies_inside(photo, fitted):
+                alpha = np.where(cutting.inside(photo, fitted), alpha, np.float32(0))
+        return fitted, cutting.take(rgb, fitted), alpha
+
+    def _look_at_head(
+        self, rgb: Rgb, person: Person, window: Window, matter: _Matter
+    ) -> tuple[Window, Alpha, crop.Head | None]:
+        """A window that shows the whole head, its coarse matte, and where the head lies in the photo."""
+        photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
+        for look in range(_MOST_LOOKS):
+            coarse = matter.coarse.glance(cutting.filled(rgb, window))
+            head = crop.head_extent(coarse, person.face_box.bottom - window.top)
+            if head is None:
+                break
+            cut_off = (
+                (head.top <= 0 and window.top > photo.top)
+                or (head.left <= 0 and window.left > photo.left)
+                or (head.right >= window.width and window.right < photo.right)
+            )
+            head = crop.Head(head.top + window.top, head.left + window.left, head.right + window.left)
+            if not cut_off or look == _MOST_LOOKS - 1:
+                break
+            grow = round(_GROWTH * window.height / 2), round(_GROWTH * window.width / 2)
+            window = Window(
+                window.left - grow[1], window.top - 2 * grow[0], window.width + 2 * grow[1], window.height + 2 * grow[0]
+            )
+        return window, coarse, head
+
+    def _finding(self) -> _Finder:
+        with self._lock:
+            if self._finder is None:
+                parallel = self.options.parallel
+                self._finder = _Finder(
+                    short=FaceDetector(self._manifest, "short", parallel=parallel),
+                    full=FaceDetector(self._manifest, "full", parallel=parallel),
+                    mesh=FaceLandmarker(self._manifest, parallel=parallel),
+                    pose=PoseLandmarker(self._manifest, parallel=parallel),
+                )
+            return self._finder
+
+    def _matting(self) -> _Matter:
+        with self._lock:
+            if self._matter is None:
+                chosen = self.options
+                coarse = load_matte(
+                    self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
+                )
+                refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
+                worth = WORTH if chosen.refine == "net" and coarse.scales else 0.0
+                self._matter = _Matter(coarse, refine, worth)
+            return self._matter
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    short: FaceDetector
+    full: FaceDetector
+    mesh: FaceLandmarker
+    pose: PoseLandmarker
+
+    def warm(self, rgb: Rgb) -> None:
+        for model in (self.short, self.full, self.mesh, self.pose):
+            model(rgb)
+
+    def close(self) -> None:
+        for model in (self.short, self.full, self.mesh, self.pose):
+            model.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    coarse: Matte
+    refine: Refiner
+    worth: float
+    """Least enlargement of a picture that is refined."""
+
+    @property
+    def provider(self) -> str:
+        return self.coarse.provider
+
+    def refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
+        """The coarse matte refined, where that is worth it."""
+        enough = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0])) < self.worth
+        return alpha if enough else self.refine(rgb, alpha)
+
+
+class _Clock:
+    """Milliseconds per stage; a stage entered twice adds up."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3

@@ -1,0 +1,129 @@
+"""Where the head-and-shoulders window lies.
+
+The window is an integer rectangle that may leave the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from idseg.errors import OptionError
+from idseg.types import Alpha, BodyParts, Box, Size, Window
+
+_SPARE = 1 / 6
+"""What stays free beside the face box, in face widths, however the body is turned: ear and hair."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropOptions:
+    """ID-photo proportions. The defaults reproduce the published example (face box 173x226 at (80, 116) in a cut
+    about 355 wide); what the example does not show (the height) is ours."""
+
+    aspect: float = 5 / 7
+    """Width / height of the window: 5:7 is the shape of China's 1 inch (25x35 mm) and 2 inch (35x49 mm) photos."""
+    head_room: float = 116 / 226
+    """Window top above the face box's top, in face heights (example: 116/226)."""
+    face_share: float = 173 / 355
+    """Face box width / window width, at most (example: 173/355). Broad shoulders make the window wider."""
+    shoulder_share: float = 334 / 355
+    """Shoulder width / window width, at most (example: 334/355)."""
+    most_faces_wide: float = 2.75
+    """Widest window in face widths: a body turned or arms spread do not make the head small."""
+    hair_gap: float = 0.04
+    """Least gap between the top of the hair or hat and the window's top, as a share of the window's height."""
+    side_gap: float = 0.03
+    """Least gap between hair or hat brim and the window's sides, as a share of its width."""
+    keep_inside: bool = True
+    """Do not leave the photo above or below: give up head room, then width (never below ``least_faces_wide``), at
+    last the aspect. A band of nothing under a chest cut off in mid-air looks torn. At the sides the window may leave
+    the photo: the head stays in the middle."""
+    least_faces_wide: float = 1.75
+    """Narrowest window in face widths: both ears and the hair beside them."""
+
+    def __post_init__(self) -> None:
+        if not 0.2 <= self.aspect <= 5:
+            raise OptionError(f"aspect {self.aspect:g} is outside 0.2 .. 5 (width / height)", aspect=self.aspect)
+        if not 0 <= self.head_room <= 3:
+            raise OptionError(f"head_room {self.head_room:g} is outside 0 .. 3 face heights", head_room=self.head_room)
+        for name in ("face_share", "shoulder_share"):
+            value = getattr(self, name)
+            if not 0.1 <= value <= 1:
+                raise OptionError(f"{name} {value:g} is outside 0.1 .. 1", **{name: value})
+
+
+class Head(NamedTuple):
+    """What a matte shows of hair, hat and head above the chin: its highest row, first column and one past its last."""
+
+    top: float
+    left: float
+    right: float
+
+
+def window(
+    face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, head: Head | None = None
+) -> Window:
+    """The head-and-shoulders window of a person.
+
+    Args:
+        face_box: face box, photo pixels.
+        parts: the ten points, photo pixels.
+        photo: the photo's size; the window may leave it, but is kept inside where that costs nothing needed.
+        options: the proportions.
+        head: hair, hat and head above the chin, where a matte has shown them, photo pixels: all of it comes inside.
+    """
+    options = CropOptions() if options is None else options
+    left, right = parts.left_shoulder, parts.right_shoulder
+    width = max(face_box.width / options.face_share, abs(right.x - left.x) / options.shoulder_share)
+    inner_left, inner_right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
+    if head is not None:
+        inner_left, inner_right = min(inner_left, head.left), max(inner_right, head.right)
+        width = max(width, (inner_right - inner_left) / (1 - 2 * options.side_gap))
+    width = min(width, face_box.width * options.most_faces_wide)
+    top = face_box.top - options.head_room * face_box.height
+    bottom = top + width / options.aspect
+    if head is not None:
+        if options.keep_inside and top < 0:
+            # A photo without that much room above: down to its edge, as long as the least gap stays.
+            lower = min(0.0, max(top, head.top - options.hair_gap * (bottom - top)))
+            top, bottom = lower, bottom + lower - top
+        # (head.top - top) / (bottom - top) >= gap, the bottom staying where it is.
+        top = min(top, (head.top - options.hair_gap * bottom) / (1 - options.hair_gap))
+        width = max(width, (bottom - top) * options.aspect)
+    if options.keep_inside and bottom > photo.height:
+        least = max(face_box.width * options.least_faces_wide, inner_right - inner_left, 1.0)
+        width = min(width, max((photo.height - top) * options.aspect, least))
+        bottom = top + width / options.aspect
+    if options.keep_inside:
+        top = max(top, min(0.0, face_box.top))
+        bottom = min(bottom, max(float(photo.height), face_box.bottom))
+    center = (left.x + right.x) / 2
+    if inner_right - inner_left < width:
+        center = min(max(center, inner_right - width / 2), inner_left + width / 2)
+    else:
+        center = (inner_left + inner_right) / 2
+    size = Size(max(1, round(width)), max(1, round(bottom - top)))
+    return Window(round(center - size.width / 2), round(top), size.width, size.height)
+
+
+def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> Head | None:
+    """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person
+    above the row of the chin. None where nothing is there.
+
+    Args:
+        threshold: alpha from which a pixel is person.
+        least_share: rows (columns) with fewer person pixels than this share of the width (height) are stray hairs.
+    """
+    above = np.ascontiguousarray((alpha[: max(1, int(chin_row))] >= threshold).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    if count < 2:
+        return None
+    piece = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    rows = np.flatnonzero(piece.sum(axis=1) >= max(2, least_share * alpha.shape[1]))
+    columns = np.flatnonzero(piece.sum(axis=0) >= max(2, least_share * alpha.shape[0]))
+    if not rows.size or not columns.size:
+        return None
+    return Head(float(rows[0]), float(columns[0]), float(columns[-1] + 1))

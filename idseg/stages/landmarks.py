@@ -1,0 +1,292 @@
+"""From MediaPipe's face mesh and pose landmarks to the API's ten body parts, the face box and the head's angles.
+
+MediaPipe numbers anatomically (its "left" is the person's left); the API's left and right are the picture's. A point
+of the person's right side therefore becomes ``left_…`` here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from idseg.imaging.geometry import head_angles, midpoint, slope_deg
+from idseg.types import BodyParts, Box, FaceDetection, FaceMesh, HeadAngles, Person, Point, Points, PosePoints, Size
+
+# Face mesh indices (canonical_face_model_uv_visualization in MediaPipe's repository). "left" is the picture's.
+_LEFT_EYE = (33, 133)
+_RIGHT_EYE = (362, 263)
+_NOSE_TIP = 1
+_LEFT_MOUTH = 61
+_RIGHT_MOUTH = 291
+_LEFT_EAR = (127, 234)
+_RIGHT_EAR = (356, 454)
+_FOREHEAD = 10
+_CHIN = 152
+
+# Pose landmark indices (BlazePose GHUM, Bazarevsky et al. 2020, fig. 1).
+_POSE_NOSE = 0
+_POSE_LEFT_EYE, _POSE_RIGHT_EYE = 5, 2
+_POSE_LEFT_EAR, _POSE_RIGHT_EAR = 8, 7
+_POSE_LEFT_MOUTH, _POSE_RIGHT_MOUTH = 10, 9
+_POSE_LEFT_SHOULDER, _POSE_RIGHT_SHOULDER = 12, 11
+
+_EAR_HIDDEN_YAW_DEG = 32.0
+"""Yaw at which the far ear goes behind the cheek: half of the ear's own angle behind the face's silhouette."""
+_EYE_HIDDEN_YAW_DEG = 62.0
+"""Yaw at which the bridge of the nose begins to hide the far eye and the far corner of the mouth."""
+_HIDING_SPREAD_DEG = 6.0
+"""How gradually a part goes out of sight, degrees of yaw per unit of the logistic function."""
+_OUTSIDE = 0.2
+"""Factor on the score of a point that lies outside the photo: an estimate, not a sight."""
+_GUESS = 0.01
+"""Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, a face of which only
+the detector's six points are known. No class rests on it."""
+_UPRIGHT_DEG = 65.0
+"""Body roll of upright portraits: see :func:`body_roll_deg`."""
+_YAWS_APART_DEG = 50.0
+"""Yaws of mesh and pose differ by up to this on one head: the pose model's is about 33 degrees more on turned heads."""
+_SIDE_BREADTH = 0.95
+"""Shoulder width / face width below which the body stands sideways and hides its far shoulder."""
+_BEHIND = 0.3
+"""Factor on the score of that shoulder: MediaPipe gives it 0.94 to 1.0."""
+
+# From the published example: shoulders 334 px apart at a face 173 px wide, 315.5 px below the top of a face 226 high;
+# the neck 52 % of the way from the mouth to the shoulders' middle.
+_SHOULDER_SPAN = 334 / 173
+_SHOULDER_DROP = (431.5 - 116) / 226
+_NECK_SHARE = 0.52
+
+# The API's box is wider than the mesh's outline (it reaches to the ears) and higher (it holds the whole forehead). In
+# eye distances the example's box is 2.34 wide, starts 1.34 above the eyes and ends 1.72 below them; the median mesh
+# of 400 frontal portraits is 2.18 wide, starts 0.82 above and ends 1.72 below.
+_BOX_SIDE = (2.34 / 2.18 - 1) / 2
+"""Added at each side of the mesh's outline, as a share of its width."""
+_BOX_TOP = (1.34 - 0.82) / (0.82 + 1.72)
+"""Added above the mesh's outline, as a share of its height."""
+_EAR_OUT = _BOX_SIDE
+"""How far the ears lie outside the mesh's ear points, as a share of their distance (example: at the box's edges)."""
+_NEUTRAL_PITCH_DEG = -8.0
+"""Pitch of the mesh's forehead-chin axis on a face that looks into the camera: the median of those portraits (-8.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkOptions:
+    """When to trust which model."""
+
+    mesh_yaw_deg: float = 65.0
+    """|yaw| beyond which the mesh slides off the face and the pose model's points are taken for the face."""
+    mesh_apart: float = 0.6
+    """Distance between the mesh's and the detector's eyes' middle, in face box widths, beyond which the mesh is on
+    something else."""
+
+
+def person(
+    face: FaceDetection,
+    mesh: FaceMesh | None,
+    pose: PosePoints | None,
+    photo: Size,
+    options: LandmarkOptions | None = None,
+) -> Person:
+    """One person's face box, ten parts and head angles from what the three models saw, all in the photo's pixels.
+
+    Args:
+        face: the detector's face.
+        mesh: the face mesh; None where the landmark model found no face.
+        pose: the pose landmarks; None where the pose model found nobody.
+        photo: the photo's size, for the scores of points outside it.
+        options: when to trust the mesh.
+    """
+    options = LandmarkOptions() if options is None else options
+    if mesh is not None and _on_face(mesh, face, options):
+        head = mesh_angles(mesh)
+        if abs(head.yaw_deg) <= options.mesh_yaw_deg:
+            face_points, box = _mesh_points(mesh, face, head), mesh_box(mesh)
+            return replace(_assemble(box, face.score, face_points, pose, head, photo), mesh=mesh)
+    if pose is not None:
+        head = pose_angles(pose)
+        face_points = _pose_face_points(pose, face)
+        return _assemble(face.box, face.score, face_points, pose, head, photo)
+    face_points = _detector_points(face)
+    head = head_angles(*_detector_axes(face))
+    return _assemble(face.box, face.score, face_points, None, head, photo)
+
+
+def mesh_angles(mesh: FaceMesh) -> HeadAngles:
+    """Head angles from the mesh: ear to ear and forehead to chin (z is in the scale of x: weak perspective)."""
+    points = mesh.points
+    right = _mean(points, _RIGHT_EAR) - _mean(points, _LEFT_EAR) + points[263] - points[33]
+    raw = head_angles(right, points[_CHIN] - points[_FOREHEAD])
+    return HeadAngles(raw.yaw_deg, raw.pitch_deg - _NEUTRAL_PITCH_DEG, raw.roll_deg)
+
+
+def mesh_box(mesh: FaceMesh) -> Box:
+    """The face box around the mesh's outline, reaching to the ears and over the forehead as in the published
+    example."""
+    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
+    width, height = high - low
+    side, above = _BOX_SIDE * width, _BOX_TOP * height
+    return Box(float(low[0] - side), float(low[1] - above), float(width + 2 * side), float(height + above))
+
+
+def pose_angles(pose: PosePoints) -> HeadAngles:
+    """Head angles from the pose landmarks of the head, for profiles: ear to ear, and the eyes' middle to the
+    mouth's."""
+    points = pose.points
+    right = points[_POSE_RIGHT_EAR] - points[_POSE_LEFT_EAR]
+    down = (points[_POSE_LEFT_MOUTH] + points[_POSE_RIGHT_MOUTH]) - (points[_POSE_LEFT_EYE] + points[_POSE_RIGHT_EYE])
+    return head_angles(right, down)
+
+
+def body_roll_deg(pose: PosePoints) -> float:
+    """How far the body is turned in the picture, -180..180, > 0 clockwise: the direction from the nose to the
+    shoulders' middle against straight down. Within 65 degrees on 200 upright portraits, beyond 120 on the same upside
+    down."""
+    nose = pose.points[_POSE_NOSE]
+    middle = (pose.points[_POSE_LEFT_SHOULDER] + pose.points[_POSE_RIGHT_SHOULDER]) / 2
+    return slope_deg((nose[1], -nose[0]), (middle[1], -middle[0]))
+
+
+def upright(pose: PosePoints) -> bool:
+    """Whether the body stands as on a portrait: what a closer look finds is less sure, and a body on its side wrong."""
+    return abs(body_roll_deg(pose)) <= _UPRIGHT_DEG
+
+
+def agree(mesh: FaceMesh, pose: PosePoints | None) -> bool:
+    """Whether mesh and pose see the head turned alike, as far as they can: a mesh that slid off a profile does not."""
+    return pose is None or abs(mesh_angles(mesh).yaw_deg - pose_angles(pose).yaw_deg) <= _YAWS_APART_DEG
+
+
+def hidden_ear_score(yaw_deg: float) -> tuple[float, float]:
+    """How much of the (left, right) ear the head leaves in sight at this yaw, 0..1 each."""
+    return _in_sight(yaw_deg, _EAR_HIDDEN_YAW_DEG), _in_sight(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
+
+
+def _in_sight(yaw_deg: float, hidden_at_deg: float) -> float:
+    """Looking to the picture's left (yaw < 0) hides the parts on the left."""
+    return 1 / (1 + math.exp(-(yaw_deg + hidden_at_deg) / _HIDING_SPREAD_DEG))
+
+
+def _on_face(mesh: FaceMesh, face: FaceDetection, options: LandmarkOptions) -> bool:
+    eyes = _mean(mesh.points, _LEFT_EYE + _RIGHT_EYE)[:2]
+    seen = midpoint(face.left_eye, face.right_eye)
+    return math.dist(eyes, seen) <= options.mesh_apart * face.box.width
+
+
+_FacePoints = dict[str, Point]
+
+
+def _mesh_points(mesh: FaceMesh, face: FaceDetection, head: HeadAngles) -> _FacePoints:
+    points, score = mesh.points, min(max(mesh.score, face.score), 1.0)
+    left_ear_at, right_ear_at = _mean(points, _LEFT_EAR), _mean(points, _RIGHT_EAR)
+    outward = _EAR_OUT * (right_ear_at - left_ear_at)
+    left_ear, right_ear = hidden_ear_score(head.yaw_deg)
+    left, right = _in_sight(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _in_sight(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
+    return {
+        "left_ear": _point(left_ear_at - outward, score * left_ear),
+        "right_ear": _point(right_ear_at + outward, score * right_ear),
+        "left_eye": _point(_mean(points, _LEFT_EYE), score * left),
+        "right_eye": _point(_mean(points, _RIGHT_EYE), score * right),
+        "nose_tip": _point(points[_NOSE_TIP], score),
+        "left_mouth": _point(points[_LEFT_MOUTH], score * left),
+        "right_mouth": _point(points[_RIGHT_MOUTH], score * right),
+    }
+
+
+def _pose_face_points(pose: PosePoints, face: FaceDetection) -> _FacePoints:
+    head = pose_angles(pose)
+    left_ear, right_ear = hidden_ear_score(head.yaw_deg)
+    left, right = _in_sight(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _in_sight(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
+    rows = {
+        "left_ear": (_POSE_LEFT_EAR, left_ear),
+        "right_ear": (_POSE_RIGHT_EAR, right_ear),
+        "left_eye": (_POSE_LEFT_EYE, left),
+        "right_eye": (_POSE_RIGHT_EYE, right),
+        "nose_tip": (_POSE_NOSE, 1.0),
+        "left_mouth": (_POSE_LEFT_MOUTH, left),
+        "right_mouth": (_POSE_RIGHT_MOUTH, right),
+    }
+    return {
+        name: _point(pose.points[row], float(pose.visibility[row]) * face.score * share)
+        for name, (row, share) in rows.items()
+    }
+
+
+def _detector_points(face: FaceDetection) -> _FacePoints:
+    """The detector's own six points; the corners of the mouth lie about 0.4 of the eyes' distance beside its middle."""
+    eyes = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
+    share = 0.37
+    score = _GUESS
+    mouth = face.mouth
+    return {
+        "left_ear": Point(*face.left_ear, score),
+        "right_ear": Point(*face.right_ear, score),
+        "left_eye": Point(*face.left_eye, score),
+        "right_eye": Point(*face.right_eye, score),
+        "nose_tip": Point(*face.nose_tip, score),
+        "left_mouth": Point(mouth[0] - share * eyes[0], mouth[1] - share * eyes[1], score),
+        "right_mouth": Point(mouth[0] + share * eyes[0], mouth[1] + share * eyes[1], score),
+    }
+
+
+def _detector_axes(face: FaceDetection) -> tuple[Points, Points]:
+    """The head's axes from the detector's points: depth from how far the nose is off the ears' middle."""
+    left, right = np.array(face.left_ear), np.array(face.right_ear)
+    axis = right - left
+    width = float(np.linalg.norm(axis)) or 1.0
+    off = float(np.dot(np.array(face.nose_tip) - (left + right) / 2, axis)) / width / (width / 2)
+    down = np.array(face.mouth) - np.array(midpoint(face.left_eye, face.right_eye))
+    # The head is a ball: a nose off by sin(yaw) of the radius means an ear axis turned by yaw in depth.
+    depth = math.tan(math.asin(max(-0.95, min(0.95, off)))) * width
+    return np.array([*axis, depth]), np.array([*down, 0.0])
+
+
+def _assemble(
+    box: Box, score: float, face_points: _FacePoints, pose: PosePoints | None, head: HeadAngles, photo: Size
+) -> Person:
+    shoulders = _guessed_shoulders(box) if pose is None else _pose_shoulders(pose, box)
+    left, right = shoulders
+    mouth = midpoint(face_points["left_mouth"][:2], face_points["right_mouth"][:2])
+    middle = midpoint(left[:2], right[:2])
+    neck = Point(
+        mouth[0] + _NECK_SHARE * (middle[0] - mouth[0]),
+        mouth[1] + _NECK_SHARE * (middle[1] - mouth[1]),
+        math.sqrt(max(left.score, right.score) * min(1.0, face_points["nose_tip"].score)),
+    )
+    parts = BodyParts(**face_points, left_shoulder=left, right_shoulder=right, neck=neck)
+    scored = BodyParts(**{name: _inside_or_less(point, photo) for name, point in parts.items()})
+    return Person(face_box=box, face_score=score, parts=scored, head=head)
+
+
+def _pose_shoulders(pose: PosePoints, box: Box) -> tuple[Point, Point]:
+    rows = (_POSE_LEFT_SHOULDER, _POSE_RIGHT_SHOULDER)
+    left, right = (_point(pose.points[row], float(pose.visibility[row])) for row in rows)
+    if math.dist(left[:2], right[:2]) < _SIDE_BREADTH * box.width:
+        left_is_behind = pose.points[rows[0], 2] > pose.points[rows[1], 2]
+        if left_is_behind:
+            left = left._replace(score=_BEHIND * left.score)
+        else:
+            right = right._replace(score=_BEHIND * right.score)
+    return left, right
+
+
+def _guessed_shoulders(box: Box) -> tuple[Point, Point]:
+    """Shoulders by the example's proportions below a face that no pose was found for."""
+    x, y = box.center[0], box.top + _SHOULDER_DROP * box.height
+    half = _SHOULDER_SPAN * box.width / 2
+    return Point(x - half, y, _GUESS), Point(x + half, y, _GUESS)
+
+
+def _inside_or_less(point: Point, photo: Size) -> Point:
+    inside = 0 <= point.x < photo.width and 0 <= point.y < photo.height
+    return Point(point.x, point.y, min(1.0, max(0.0, point.score * (1.0 if inside else _OUTSIDE))))
+
+
+def _mean(points: Points, rows: tuple[int, ...]) -> Points:
+    mean: Points = points[list(rows)].mean(axis=0)
+    return mean
+
+
+def _point(xyz: Points, score: float) -> Point:
+    return Point(float(xyz[0]), float(xyz[1]), score)

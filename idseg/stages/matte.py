@@ -1,0 +1,316 @@
+"""Coarse matte: which pixels are the person, from a network that sees the whole picture at once.
+
+A matte is a callable ``(rgb) -> alpha`` at the picture's own size, whatever its aspect. ``load_matte`` builds it from a
+block of the manifest, or from any ONNX file whose kind a preset describes. The output is never stretched between its
+own minimum and maximum: that would give an empty picture a full mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.errors import ModelDamagedError, ModelNameError, OptionError
+from idseg.imaging.resize import resize, unit
+from idseg.models.manifest import Manifest, ModelEntry
+from idseg.models.onnx import OnnxNet, first_provider
+from idseg.types import Alpha, Rgb, Size, Window
+
+Fit: TypeAlias = Literal["area", "stretch", "short-side"]
+"""How a picture becomes the network's input.
+
+* ``area``: the picture's aspect, about ``size[0] * size[1]`` px; as it is, where it has about as many anyway, because
+  resampling costs 9 % of MAD and Grad there; smaller ones at half of that. Edge pixels repeated
+  up to multiples of ``multiple``.
+* ``stretch``: exactly ``size``, whatever the aspect.
+* ``short-side``: the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
+"""
+Activation: TypeAlias = Literal["none", "sigmoid"]
+
+AUTO = "auto"
+"""In place of a matting model's name: ours, in the form that suits the provider."""
+_FLOAT, _INT8 = "portrait-coarse", "portrait-coarse-int8"
+"""Our net in both forms. CPUs run 8-bit integers in about half of the time, other providers floats."""
+
+_AS_IT_IS = (0.4, 1.25)
+"""Shares of its form's pixels between which "area" takes a picture without resampling. What is enlarged further loses
+more of a small picture's sense than it gains in hair: held-out photos of 0.2 MP at 0.5 MP, MAD .0165 to .0193."""
+_ENLARGED = 0.5
+"""Share of its form's pixels to which "area" enlarges smaller pictures."""
+_GLANCE = 0.25
+"""Share of its pixels at which a net glances."""
+_REACH = 0.01
+"""How far, as a share of the longer side, the matte is free of what a glance is sure of; up to three times as far, less
+and less."""
+_SURE = (0.05, 0.95)
+"""Alpha of a glance below and above which it is sure."""
+_DOUBT = 0.15
+"""Share of a piece that must be half-covered from near, or the glance is not believed where it says the contrary."""
+_DOUBTFUL = (0.02, 0.98)
+"""Alpha from near between which there is a doubt."""
+_LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures: at 3:1 a 256 x 320 net still has 5 rows at stride 32
+
+
+@dataclass(frozen=True, slots=True)
+class MatteForm:
+    """What a matting network eats and gives."""
+
+    size: Size
+    fit: Fit
+    multiple: int
+    mean: tuple[float, float, float]
+    """Subtracted from RGB in 0..255."""
+    std: tuple[float, float, float]
+    """Divided by after that."""
+    activation: Activation
+    input: str | None = None
+    """Name of the input; None: the first."""
+    output: str | None = None
+    """Name of the output; None: the first. Its last two axes are rows and columns; channel 0 of the others is used."""
+    second_look: bool = False
+    """Whether a glance bounds the matte; only where ``fit`` is ``area``."""
+
+
+_IMAGENET_MEAN = (123.675, 116.28, 103.53)
+_IMAGENET_STD = (58.395, 57.12, 57.375)
+
+PRESETS: Mapping[str, MatteForm] = {
+    # github.com/ZHKKKe/MODNet, onnx/inference_onnx.py: (x - 127.5) / 127.5, short side 512, multiples of 32.
+    "modnet": MatteForm(Size(512, 512), "short-side", 32, (127.5,) * 3, (127.5,) * 3, "none"),
+    # github.com/xuebinqin/DIS, Inference.py: x / 255 - 0.5 at 1024 x 1024; the graph ends in a sigmoid.
+    "isnet": MatteForm(Size(1024, 1024), "stretch", 32, (127.5,) * 3, (255.0,) * 3, "none"),
+    # github.com/xuebinqin/U-2-Net, data_loader.py ToTensorLab(flag=0): ImageNet statistics at 320 x 320; the graph
+    # ends in a sigmoid. The original divides by the picture's maximum first and stretches the output: left out here.
+    "u2net": MatteForm(Size(320, 320), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "none"),
+    # github.com/ZhengPeng7/BiRefNet, README: ImageNet statistics at 1024 x 1024; the graph ends in logits.
+    "birefnet": MatteForm(Size(1024, 1024), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "sigmoid"),
+}
+
+
+class Matte:
+    """A matting net ready to run; thread-safe, keeps nothing of a picture.
+
+    Raises:
+        ModelDamagedError: the file has no input or output of the form's name.
+    """
+
+    def __init__(self, net: OnnxNet, form: MatteForm) -> None:
+        self._net, self._form = net, form
+        self._input = form.input if form.input is not None else net.inputs[0]
+        self._output = form.output if form.output is not None else net.outputs[0]
+        if self._input not in net.inputs or self._output not in net.outputs:
+            raise ModelDamagedError(
+                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}, "
+                f"not {self._input!r} and {self._output!r}",
+                path=str(net.path),
+            )
+        levels = np.arange(256, dtype=np.float32)[:, None]
+        tables = (levels - np.array(form.mean, np.float32)) * (1.0 / np.array(form.std)).astype(np.float32)
+        self._tables = [np.ascontiguousarray(table) for table in tables.T]
+        """The normalised value of each of the 256 levels, red, green, blue."""
+
+    @property
+    def provider(self) -> str:
+        """Short name of the execution provider that really runs the net."""
+        return self._net.provider
+
+    @property
+    def scales(self) -> bool:
+        """Whether the net also works on pictures of fewer pixels than its form says."""
+        return self._form.fit == "area"
+
+    def enlargement(self, picture: Size, form: MatteForm | None = None) -> float:
+        """How many pixels of such a picture there are for each that the net sees (in another form, if given)."""
+        seen, _ = frame(picture, form or self._form)
+        return picture.width * picture.height / (seen.width * seen.height)
+
+    def __call__(self, rgb: Rgb) -> Alpha:
+        """Alpha of the person at the picture's own size.
+
+        With a second look: one at full size for hair, and a glance for what is person at all. From near a check jacket
+        is a pattern like any other, from further off a shoulder. Where the glance is sure all around, it is right,
+        unless the look from near is sure of the contrary: a white street beside white clothes.
+        """
+        alpha = self._at(rgb, self._form)
+        if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
+            return alpha
+        glance = inside(*self._seen(rgb, self._glance_form()))
+        reach = max(round(_REACH * max(glance.shape)), 1)
+        around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
+        least = cv2.erode((glance > _SURE[1]).astype(np.float32), around)
+        most = cv2.dilate((glance > _SURE[0]).astype(np.float32), around)
+        near = np.asarray(cv2.resize(alpha, glance.shape[::-1]), np.float32)
+        least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
+        most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
+        # Twice as far, then ramps that begin where the reach ends: a bound that steps would show as stairs.
+        ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
+        least, most = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
+        return np.asarray(np.clip(alpha, least, most), np.float32)
+
+    def glance(self, rgb: Rgb) -> Alpha:
+        """The same in a quarter of the time where the net scales: good enough to see where a head ends."""
+        if not self.scales:
+            return self(rgb)
+        return self._at(rgb, self._glance_form())
+
+    def _glance_form(self) -> MatteForm:
+        width, height = self._form.size
+        share = _GLANCE**0.5
+        return replace(self._form, size=Size(round(share * width), round(share * height)))
+
+    def _at(self, rgb: Rgb, form: MatteForm) -> Alpha:
+        """Alpha at the picture's own size."""
+        return out_of_frame(*self._seen(rgb, form), Size(rgb.shape[1], rgb.shape[0]))
+
+    def _seen(self, rgb: Rgb, form: MatteForm) -> tuple[npt.NDArray[np.float32], Window]:
+        """What the net gives for the picture in its frame, and where the picture lies in that."""
+        framed, inner = into_frame(rgb, form)
+        planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
+        for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
+            cv2.LUT(plane, table, target)
+        value = self._net({self._input: planes})[self._output].astype(np.float32)
+        value = value.reshape(-1, *value.shape[-2:])[0]
+        if form.activation == "sigmoid":
+            value = 1.0 / (1.0 + np.exp(-value))
+        return value, inner
+
+
+def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
+    """The connected pieces of ``where`` (H, W) in which ``alpha`` (H, W) is nearly everywhere 0 or 1."""
+    if not where.any():
+        return where
+    count, labels = cv2.connectedComponents(where.astype(np.uint8))
+    doubtful = (alpha > _DOUBTFUL[0]) & (alpha < _DOUBTFUL[1])
+    size = np.bincount(labels.ravel(), minlength=count)
+    sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _DOUBT * size
+    sure[0] = False  # label 0 is what lies outside
+    return np.asarray(sure[labels], np.bool_)
+
+
+def load_matte(
+    manifest: Manifest, model: str, provider: str = "auto", threads: int | None = None, *, preset: str | None = None
+) -> Matte:
+    """The matte of a manifest block (task ``matting``), its file checked first; with a preset, of an ONNX file.
+
+    Args:
+        manifest: where names are looked up.
+        model: the block's name, ``auto`` for ours, or the file's path where ``preset`` is given.
+        provider: ``auto`` or a key of :data:`idseg.models.manifest.onnx.PROVIDERS`.
+        threads: of one run; None: one for each core.
+        preset: a key of ``PRESETS``.
+
+    Raises:
+        OptionError: no such preset.
+        ModelNameError: no block of that name and task.
+        ModelMissingError, ModelDamagedError: the file; also a block whose tables do not describe a matting net.
+        ProviderError: a forced provider is not there.
+    """
+    if preset is not None:
+        if preset not in PRESETS:
+            raise OptionError(
+                f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}", preset=preset, known=list(PRESETS)
+            )
+        return Matte(OnnxNet(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
+    entry = manifest[resolved(model, provider)]
+    if entry.task != "matting":
+        known = [other.name for other in manifest if other.task == "matting"]
+        raise ModelNameError(
+            f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
+        )
+    form = form_of(entry)
+    return Matte(OnnxNet(entry.check(), provider=provider, threads=threads or 0), form)
+
+
+def resolved(model: str, provider: str = "auto") -> str:
+    """The name of the block that a matting model's name means on a provider: itself, unless it is ``auto``.
+
+    Raises:
+        ProviderError: a forced provider is not there.
+    """
+    if model != AUTO:
+        return model
+    return _INT8 if first_provider(provider) == "cpu" else _FLOAT
+
+
+def form_of(entry: ModelEntry) -> MatteForm:
+    """Read the ``input`` and ``output`` tables of a manifest block.
+
+    Raises:
+        ModelDamagedError: a key is missing or has a value that is not known.
+    """
+    try:
+        fit, activation = entry.input["fit"], entry.output["activation"]
+        if fit not in get_args(Fit) or activation not in get_args(Activation):
+            raise ValueError(f"fit = {fit!r}, activation = {activation!r}")
+        width, height = entry.input["size"]
+        return MatteForm(
+            size=Size(int(width), int(height)),
+            fit=fit,
+            multiple=int(entry.input["multiple"]),
+            mean=_three(entry.input["mean"]),
+            std=_three(entry.input["std"]),
+            activation=activation,
+            input=entry.input.get("name"),
+            output=entry.output.get("name"),
+            second_look=fit == "area" and bool(entry.input.get("second_look", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
+
+
+def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
+    """At what size a net of this form sees a picture of this size, and the size of its input, which may be larger."""
+    if form.fit == "stretch":
+        return form.size, form.size
+    width, height = picture
+    aspect, area = width / height, form.size.width * form.size.height
+    if form.fit == "short-side":
+        scale = form.size.width / min(width, height)
+        wanted = (width * scale, height * scale)
+    elif 1.0 / _LARGEST_ASPECT <= aspect <= _LARGEST_ASPECT:
+        least, most = _AS_IT_IS
+        shares = width * height / area
+        if least <= shares <= most:
+            return picture, Size(*(-(-side // form.multiple) * form.multiple for side in picture))
+        scale = ((1.0 if shares > most else _ENLARGED) / shares) ** 0.5
+        wanted = (width * scale, height * scale)
+    else:
+        aspect = min(max(aspect, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)
+        wanted = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
+    size = Size(*(max(round(side / form.multiple), 1) * form.multiple for side in wanted))
+    return size, size
+
+
+def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
+    """The picture as a net of this form sees it, its edge pixels repeated up to the input's size, and where it lies."""
+    scaled, whole = frame(Size(rgb.shape[1], rgb.shape[0]), form)
+    left, top = (whole.width - scaled.width) // 2, (whole.height - scaled.height) // 2
+    right, bottom = whole.width - scaled.width - left, whole.height - scaled.height - top
+    small = resize(rgb, scaled)
+    if scaled != whole:
+        small = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return np.asarray(small, np.uint8), Window(left, top, scaled.width, scaled.height)
+
+
+def out_of_frame(value: npt.NDArray[np.float32], inner: Window, picture: Size) -> Alpha:
+    """A net's output (H, W) back at the picture's own size: the way back from :func:`into_frame`."""
+    return unit(resize(inside(value, inner), picture))
+
+
+def inside(value: npt.NDArray[np.float32], inner: Window) -> npt.NDArray[np.float32]:
+    """The part of a net's output (H, W) that is the picture, a view."""
+    return value[inner.top : inner.bottom, inner.left : inner.right]
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    """One number for all channels, or three."""
+    if isinstance(values, int | float):
+        return float(values), float(values), float(values)
+    red, green, blue = values
+    return float(red), float(green), float(blue)

@@ -1,0 +1,220 @@
+"""The whole way from a Result to a finished photo, on a drawn person; and what lies behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idseg.errors import OptionError
+from idseg.photo import render
+from idseg.photo.background import parse_background
+from idseg.photo.finish import crop_options, finish
+from idseg.photo.place import Placement
+from idseg.photo.sizes import find_size, load_sizes
+from idseg.types import Size, Window
+from tests.photo import person as drawn
+
+IDENTITY = Placement(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), 1.0, 0.0, {}, (), {})
+
+
+def scaled(factor: float, dx: float = 0.0, dy: float = 0.0) -> Placement:
+    return Placement(((factor, 0.0, dx), (0.0, factor, dy)), factor, 0.0, {}, (), {})
+
+
+# ---------------------------------------------------------------- backgrounds
+
+
+@pytest.mark.parametrize("text", ["white", "#438edb", "vertical:#000,#fff", "radial:white,blue", (1, 2, 3)])
+def test_a_background_fills_the_size(text: str | tuple[int, int, int]) -> None:
+    painted = parse_background(text).paint(Size(31, 47))
+    assert painted is not None
+    assert painted.shape == (47, 31, 3)
+    assert painted.dtype == np.uint8
+
+
+def test_vertical_gradient_runs_from_the_first_to_the_second() -> None:
+    painted = parse_background("vertical:#000000,#ffffff").paint(Size(5, 256))
+    assert painted is not None
+    column = painted[:, 0, 0].astype(int)
+    assert (np.diff(column) >= 0).all()
+    assert column[0] <= 1
+    assert column[-1] >= 254
+    assert (painted == painted[:, :1]).all()
+
+
+def test_radial_gradient_is_the_same_in_all_four_corners() -> None:
+    painted = parse_background("radial:#ffffff,#000000").paint(Size(100, 60))
+    assert painted is not None
+    assert painted[30, 50].min() >= 245
+    assert painted[0, 0].max() <= 10
+    np.testing.assert_array_equal(painted, painted[::-1])
+    np.testing.assert_array_equal(painted, painted[:, ::-1])
+
+
+def test_a_picture_covers_without_being_stretched(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from idseg.imaging.encode import png
+
+    file = Path(str(tmp_path)) / "wall.png"
+    wall = np.zeros((100, 300, 3), np.uint8)
+    wall[:, 100:200] = 200  # the middle third, a square
+    file.write_bytes(png(wall))
+    painted = parse_background(f"@{file}").paint(Size(50, 50))
+    assert painted is not None
+    assert painted.shape == (50, 50, 3)
+    assert painted[25, 2:48].min() == 200
+
+
+@pytest.mark.parametrize("text", ["", "nocolour", "vertical:red", "diagonal:red,blue", "radial:red,blue,green", "#12"])
+def test_no_background(text: str) -> None:
+    with pytest.raises(OptionError):
+        parse_background(text)
+
+
+# ---------------------------------------------------------------- one resampling
+
+
+def test_at_scale_one_pixels_are_kept_exactly() -> None:
+    colors, alpha = drawn.draw()
+    got, cover = render.draw(colors, np.ones_like(alpha), Window(0, 0, 600, 800), IDENTITY, Size(600, 800))
+    np.testing.assert_array_equal(np.rint(got).astype(np.uint8), colors)
+    assert (cover == 1).all()
+
+
+def test_a_shift_moves_pixels_and_leaves_the_rest_transparent() -> None:
+    colors, alpha = drawn.draw()
+    got, cover = render.draw(colors, np.ones_like(alpha), Window(0, 0, 600, 800), scaled(1, 10, 20), Size(600, 800))
+    np.testing.assert_array_equal(np.rint(got[20:, 10:]).astype(np.uint8), colors[:-20, :-10])
+    assert cover[:20].max() == 0
+    assert cover[:, :10].max() == 0
+
+
+def test_the_window_is_where_the_cut_lies() -> None:
+    colors, alpha = drawn.draw()
+    whole, cover = render.draw(colors, alpha, Window(0, 0, 600, 800), scaled(0.5), Size(300, 400))
+    part, part_cover = render.draw(
+        colors[100:700, 50:550], alpha[100:700, 50:550], Window(50, 100, 500, 600), scaled(0.5), Size(300, 400)
+    )
+    inner = (slice(52, 348), slice(27, 273))
+    np.testing.assert_allclose(whole[inner], part[inner], atol=1e-3)
+    np.testing.assert_allclose(cover[inner], part_cover[inner], atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_reduction_is_the_mean_of_the_pixels(factor: int) -> None:
+    """Nothing is skipped: a checkerboard becomes grey, not a pattern."""
+    board = np.indices((240, 240)).sum(axis=0) % 2 * 255
+    colors = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    side = 240 // factor
+    got, _ = render.draw(
+        colors, np.ones((240, 240), np.float32), Window(0, 0, 240, 240), scaled(1 / factor), Size(side, side)
+    )
+    inner = got[1:-1, 1:-1]
+    assert abs(float(inner.mean()) - 127.5) < 1
+    assert inner.std() < (1 if factor % 2 == 0 else 20)
+
+
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    colors, alpha = drawn.draw()
+    whole = render.draw(colors, alpha, Window(0, 0, 600, 800), scaled(0.37, 3, 5), Size(222, 296))
+    monkeypatch.setattr(render, "_STRIP_SAMPLES", 20_000)
+    strips = render.draw(colors, alpha, Window(0, 0, 600, 800), scaled(0.37, 3, 5), Size(222, 296))
+    np.testing.assert_allclose(whole[0], strips[0], atol=0.01)
+    np.testing.assert_allclose(whole[1], strips[1], atol=1e-4)
+
+
+# ---------------------------------------------------------------- finished
+
+
+@pytest.mark.parametrize("name", ["cn-1inch", "cn-id-card", "us-visa", "de-passport", "jp-passport", "cn-cet"])
+@pytest.mark.parametrize("roll_deg", [0.0, 9.0, -14.0])
+def test_measured_again_on_the_finished_photo(name: str, roll_deg: float) -> None:
+    """Hair, eyes and chin are found in the pixels where the placement says: within 1.5 % of the photo's height."""
+    size = find_size(name)
+    done = finish(drawn.result(roll_deg), size, parse_background("white"))
+    assert done.pixels.shape == (size.px.height, size.px.width, 3)
+    column = done.pixels[:, size.px.width // 2].astype(int)
+    hair_row = int(np.flatnonzero(np.abs(column - 255).sum(axis=1) > 300)[0])
+    mm = done.placement.mm
+    close = 0.015 * size.height_mm
+    assert hair_row / size.px_per_mm == pytest.approx(mm["top"], abs=close)
+    skin_rows = np.flatnonzero(np.abs(column - np.array(drawn.SKIN)).sum(axis=1) < 12)
+    chin_row = int(skin_rows[-1])
+    assert size.height_mm - chin_row / size.px_per_mm == pytest.approx(mm["chin"], abs=close)
+    eye_row = round(size.px.height - mm["eyes"] * size.px_per_mm)
+    eye_columns = done.pixels[eye_row - 2 : eye_row + 3, : size.px.width // 2].astype(int)
+    assert eye_columns.sum(axis=2).min() < 150  # the pupil
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 12.0])
+def test_no_halo_of_the_old_wall(roll_deg: float) -> None:
+    """The green wall is nowhere in the finished photo: green never exceeds what the colours at hand can mix."""
+    done = finish(drawn.result(roll_deg), find_size("us-visa"), parse_background("white"))
+    green = done.pixels[..., 1].astype(int)
+    others = np.maximum(done.pixels[..., 0], done.pixels[..., 2]).astype(int)
+    assert (green - others).max() <= 2
+
+
+def test_transparent_has_the_persons_colours_only() -> None:
+    done = finish(drawn.result(), find_size("cn-1inch"), parse_background("transparent"))
+    assert done.pixels.shape[2] == 4
+    alpha = done.pixels[..., 3]
+    assert alpha[0].max() == 0
+    assert alpha.max() == 255
+    assert done.pixels[alpha == 0].max() == 0
+    edge = (alpha > 60) & (alpha < 200)
+    assert (done.pixels[edge][:, 1].astype(int) - done.pixels[edge][:, :3].max(axis=1)).max() <= 0
+    assert done.encode().format == "PNG"
+
+
+def test_the_documents_background_is_the_default() -> None:
+    done = finish(drawn.result(), find_size("gr-passport"))
+    assert tuple(done.pixels[0, 0]) == (190, 190, 190)
+    assert done.background == "#bebebe"
+
+
+def test_the_tale_says_what_was_done() -> None:
+    done = finish(drawn.result(5.0), find_size("us-visa"))
+    tale = done.to_dict()
+    assert tale["unretouched"] is True
+    assert tale["turned_deg"] == -5
+    assert tale["resamplings"] == 1
+    assert all(rule["ok"] for rule in tale["rules"])
+    assert tale["warnings"] == list(done.warnings)
+
+
+def test_a_photo_that_is_too_small_says_so() -> None:
+    done = finish(drawn.result(), find_size("35x45mm@1200"))
+    assert any("enlarged" in warning for warning in done.warnings)
+
+
+def test_a_cut_that_ends_at_the_chin_says_so() -> None:
+    done = finish(drawn.result(cut=Window(0, 0, 600, 390)), find_size("cn-1inch"))
+    assert done.placement.lacks_mm.keys() == {"bottom"}
+    assert any("lower edge" in warning for warning in done.warnings)
+    assert tuple(done.pixels[-1, 0]) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
+def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
+    """The window asked of the pipeline must hold what the finished photo shows of an ordinary head."""
+    from idseg.photo.head import measure, reach
+    from idseg.photo.place import place
+    from idseg.photo.size import PhotoSize
+    from idseg.stages import crop
+
+    assert isinstance(size, PhotoSize)
+    subject = drawn.result()
+    head = measure(subject.person, subject.person.mesh, subject.alpha, subject.window)
+    placement = place(head, reach(subject.alpha, subject.window, Size(600, 800), head), size)
+    inverse = np.linalg.inv(np.vstack((np.array(placement.matrix), (0, 0, 1))))
+    corners = inverse @ np.array([[0, size.px.width], [0, size.px.height], [1, 1]], dtype=np.float64)
+    window = crop.window(
+        subject.person.face_box, subject.person.parts, Size(600, 800), crop_options(size), crop.Head(145, 220, 380)
+    )
+    spare = 0.06 * window.width
+    assert window.left <= corners[0, 0] + spare
+    assert window.right >= corners[0, 1] - spare
+    assert window.top <= corners[1, 0] + spare
+    assert window.bottom >= corners[1, 1] - spare

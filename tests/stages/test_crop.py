@@ -1,0 +1,137 @@
+"""The window: the published example, properties under shifts, scale and mirroring; cutting and pasting are exact."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.pose_labels import EXAMPLE_BOX as FACE_BOX
+from benchmarks.pose_labels import EXAMPLE_PARTS as PARTS
+from idseg.errors import OptionError
+from idseg.imaging.cutting import inside, paste, take
+from idseg.stages.crop import CropOptions, Head, head_extent, window
+from idseg.types import Box, Size, Window
+
+PHOTO = Size(2000, 3000)
+WINDOWS = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), st.integers(1, 50), st.integers(1, 50))
+
+
+def test_the_published_example() -> None:
+    found = window(FACE_BOX, PARTS, PHOTO)
+    assert found.width == pytest.approx(355, rel=0.05)
+    assert abs(found.left) <= 0.05 * 355
+    assert abs(found.top) <= 0.05 * 355
+    assert found.width / found.height == pytest.approx(5 / 7, abs=0.003)
+
+
+@given(dx=st.integers(-500, 500), dy=st.integers(-500, 500))
+def test_a_moved_person_moves_the_window(dx: int, dy: int) -> None:
+    free = CropOptions(keep_inside=False)
+    at_home, moved = (
+        window(FACE_BOX, PARTS, PHOTO, free),
+        window(FACE_BOX.moved(dx, dy), PARTS.moved(dx, dy), PHOTO, free),
+    )
+    assert moved.size == at_home.size
+    assert abs(moved.left - at_home.left - dx) <= 1  # rounding of a half
+    assert abs(moved.top - at_home.top - dy) <= 1
+
+
+@given(aspect=st.floats(0.3, 2))
+def test_the_aspect_is_kept(aspect: float) -> None:
+    found = window(FACE_BOX, PARTS, PHOTO, CropOptions(aspect=aspect))
+    assert found.width / found.height == pytest.approx(aspect, rel=0.01)
+
+
+@given(hair=st.floats(-900, 200), left=st.floats(-60, 80), right=st.floats(253, 450))
+def test_hair_and_hats_stay_inside(hair: float, left: float, right: float) -> None:
+    options = CropOptions(keep_inside=False, most_faces_wide=9)
+    found = window(FACE_BOX, PARTS, PHOTO, options, Head(hair, left, right))
+    assert hair - found.top >= options.hair_gap * found.height - 1
+    assert found.left <= left + 1
+    assert found.right >= right - 1
+    assert found.width >= window(FACE_BOX, PARTS, PHOTO, options).width
+    assert found.width / found.height == pytest.approx(options.aspect, rel=0.01)
+
+
+def test_a_photo_without_head_room_gives_no_band_above() -> None:
+    """The face box starts 60 px below the photo's top, hair ends 30 px below it: the window starts at the photo's
+    edge."""
+    found = window(FACE_BOX.moved(0, -56), PARTS.moved(0, -56), PHOTO, None, Head(30, 90, 250))
+    assert found.top == 0
+    assert found.size == window(FACE_BOX, PARTS, PHOTO).size
+    chopped = window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, None, Head(0, 90, 250))
+    assert chopped.top == 0
+    free = CropOptions(keep_inside=False)
+    assert window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, free).top == -116
+
+
+@given(x=st.floats(-400, 400), shoulders=st.floats(0, 2000), face=st.floats(20, 400), height=st.integers(100, 3000))
+def test_the_face_is_always_inside(x: float, shoulders: float, face: float, height: int) -> None:
+    parts = PARTS.moved(0, 0)
+    box = Box(180 - face / 2 + x, 116, face, face * 1.3)
+    middle = 177.0
+    from dataclasses import replace
+
+    parts = replace(
+        parts,
+        left_shoulder=parts.left_shoulder._replace(x=middle - shoulders / 2),
+        right_shoulder=parts.right_shoulder._replace(x=middle + shoulders / 2),
+    )
+    found = window(box, parts, Size(500, height))
+    assert found.left <= box.left + 1
+    assert found.right >= box.right - 1
+    assert found.top <= box.top + 1
+    assert found.bottom >= box.bottom - 1
+
+
+def test_a_photo_that_ends_at_the_chin_gives_up_the_aspect() -> None:
+    close = window(FACE_BOX.moved(0, -100), PARTS.moved(0, -100), Size(400, 250))
+    assert (close.top, close.bottom) == (0, 250)
+    assert close.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
+
+
+def test_a_photo_that_ends_below_the_chin_narrows_the_window_but_keeps_the_ears() -> None:
+    low = window(FACE_BOX, PARTS, Size(400, 400))
+    assert low.bottom == 400
+    assert low.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
+    assert low.width < window(FACE_BOX, PARTS, PHOTO).width
+
+
+@given(found=WINDOWS, channels=st.sampled_from([(), (3,)]))
+def test_paste_back_is_exact(found: Window, channels: tuple[int, ...]) -> None:
+    picture = np.arange(30 * 20 * int(np.prod(channels or (1,))), dtype=np.int32).reshape(30, 20, *channels)
+    cut = take(picture, found, fill=-1)
+    assert cut.shape[:2] == (found.height, found.width)
+    assert np.array_equal(paste(cut, found, picture), picture)
+    mask = inside(Size(20, 30), found)
+    assert np.all(cut[~mask] == -1)
+    assert np.all(cut[mask] >= 0)
+    for row, column in ((0, 0), (found.height - 1, found.width - 1)):
+        y, x = row + found.top, column + found.left
+        if 0 <= y < 30 and 0 <= x < 20:
+            assert np.array_equal(cut[row, column], picture[y, x])
+
+
+def test_taking_gives_a_copy() -> None:
+    picture = np.zeros((4, 4), dtype=np.uint8)
+    take(picture, Window(0, 0, 4, 4))[:] = 1
+    assert not picture.any()
+
+
+def test_head_extent_ignores_stray_pixels_other_pieces_and_the_body() -> None:
+    alpha = np.zeros((100, 80), dtype=np.float32)
+    assert head_extent(alpha, 70) is None
+    alpha[3, 40] = 1
+    alpha[10:20, 0:4] = 1
+    alpha[20:60, 30:50] = 1
+    alpha[60:, 5:75] = 1
+    assert head_extent(alpha, 60) == Head(20, 30, 50)
+    assert head_extent(alpha, 100) == Head(20, 5, 75)
+
+
+@pytest.mark.parametrize(
+    "options", [{"aspect": 0}, {"aspect": 9}, {"head_room": -1}, {"face_share": 0}, {"shoulder_share": 1.5}]
+)
+def test_wrong_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        CropOptions(**options)  # type: ignore[arg-type]

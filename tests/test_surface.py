@@ -1,0 +1,119 @@
+"""What the package promises: its public names, who may import whom, and that importing it is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import idseg
+
+PACKAGE = Path(idseg.__file__).parent
+ROOT = PACKAGE.parent
+ONLY_IN = {
+    "mediapipe": ["models/mediapipe.py"],
+    "onnxruntime": ["models/onnx.py"],
+    "pymatting": ["stages/refine.py"],
+    "fastapi": ["server/"],
+    "starlette": ["server/"],
+    "uvicorn": ["server/"],
+    "prometheus_client": ["server/"],
+    "fsspec": ["batch/storage.py"],
+    "pyarrow": ["batch/parquet.py"],
+    "ray": ["batch/cluster.py"],
+}
+LAYERS = (
+    *("errors", "types", "imaging", "models", "stages", "result", "segmenter"),
+    *("cloud", "photo", "check", "batch", "server", "cli"),
+)
+"""From the lowest; a module imports from its own layer and those before it."""
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports anywhere in it, by statement or by name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("mediapipe.tasks.")
+        ):
+            names.add(node.value)
+    return names
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_has_one_home(library: str) -> None:
+    homes = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in sources()
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert homes, f"nothing imports {library}: is this test looking in the right place?"
+    assert not [home for home in homes if not any(home.startswith(allowed) for allowed in ONLY_IN[library])]
+
+
+def test_imports_go_down_the_layers_only() -> None:
+    seen = set()
+    for path in sources():
+        layer = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if layer in ("__init__", "__main__", "_version"):
+            continue
+        seen.add(layer)
+        upper = LAYERS[LAYERS.index(layer) + 1 :]
+        above = {name for name in imports(path) if name.startswith("idseg.") and name.split(".")[1] in upper}
+        assert not above, f"{path.name} imports {above}"
+    assert seen == set(LAYERS)
+
+
+def test_the_core_never_sees_the_web() -> None:
+    for path in sources():
+        relative = path.relative_to(PACKAGE).as_posix()
+        if not relative.startswith(("server/", "cli/serve", "cli/keys")):
+            assert not any(name.startswith("idseg.server") for name in imports(path)), relative
+
+
+def test_public_names() -> None:
+    assert sorted(idseg.__all__) == [
+        "IdsegError",
+        "Options",
+        "Result",
+        "Segmenter",
+        "__version__",
+        "body_seg_photo",
+        "segment",
+        "to_api",
+    ]
+    for name in idseg.__all__:
+        assert getattr(idseg, name) is not None
+    assert dir(idseg) == sorted(idseg.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = idseg.nonsense
+
+
+def test_importing_is_cheap() -> None:
+    heavy = {"numpy", "cv2", "mediapipe", "onnxruntime", "pymatting", "numba", "PIL"}
+    code = f"import sys, idseg, idseg.cli.main; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "[]"
+
+
+def test_no_print_and_no_address_of_a_registry() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
+    if tracked.returncode != 0:
+        pytest.skip("not a git checkout: the list of files comes from git")
+    words = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com", "deb.debian" + ".org")
+    for name in filter(None, tracked.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".sh", ".js", ".html", ".json", ""} and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            assert not [word for word in words if word in text], f"{name} names a registry"
