@@ -25,11 +25,6 @@ ONLY_IN = {
     "pyarrow": ["batch/parquet.py"],
     "ray": ["batch/cluster.py"],
 }
-LAYERS = (
-    *("errors", "types", "imaging", "models", "stages", "result", "segmenter"),
-    *("cloud", "photo", "check", "batch", "server", "cli"),
-)
-"""From the lowest; a module imports from its own layer and those before it."""
 
 
 def imports(path: Path) -> set[str]:
@@ -60,26 +55,6 @@ def test_a_library_has_one_home(library: str) -> None:
     }
     assert homes, f"nothing imports {library}: is this test looking in the right place?"
     assert not [home for home in homes if not any(home.startswith(allowed) for allowed in ONLY_IN[library])]
-
-
-def test_imports_go_down_the_layers_only() -> None:
-    seen = set()
-    for path in sources():
-        layer = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if layer in ("__init__", "__main__", "_version"):
-            continue
-        seen.add(layer)
-        upper = LAYERS[LAYERS.index(layer) + 1 :]
-        above = {name for name in imports(path) if name.startswith("idseg.") and name.split(".")[1] in upper}
-        assert not above, f"{path.name} imports {above}"
-    assert seen == set(LAYERS)
-
-
-def test_the_core_never_sees_the_web() -> None:
-    for path in sources():
-        relative = path.relative_to(PACKAGE).as_posix()
-        if not relative.startswith(("server/", "cli/serve", "cli/keys")):
-            assert not any(name.startswith("idseg.server") for name in imports(path)), relative
 
 
 def test_public_names() -> None:
