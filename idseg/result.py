@@ -36,6 +36,8 @@ class Result:
     """Milliseconds per stage."""
     provider: str = ""
     """The ONNX execution provider that ran the matting."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what of the file was not used; see :class:`idseg.types.Photo`."""
 
     @property
     def photo_size(self) -> Size:
@@ -83,6 +85,7 @@ class Result:
             "shoulders": asdict(self.pose.shoulders),
             "timings_ms": {name: round(ms, 2) for name, ms in self.timings_ms.items()},
             "provider": self.provider,
+            "notes": list(self.notes),
         }
 
     def save(self, folder: str | Path, *, background: colours.Color | None = None, overlay: bool = False) -> list[Path]:

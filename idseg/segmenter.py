@@ -119,8 +119,8 @@ class Segmenter:
         """
         clock = _Clock()
         with clock("decode"):
-            rgb = decode(photo, self.options.limits).rgb
-        rgb, person = self._find_turning(rgb, clock)
+            decoded = decode(photo, self.options.limits)
+        rgb, person = self._find_turning(decoded.rgb, clock)
         with clock("pose"):
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
         at, cut, alpha = self._cut_out(rgb, person, self.options.crop if window is None else window, clock)
@@ -136,6 +136,7 @@ class Segmenter:
             foreground=foreground,
             timings_ms=clock.ms,
             provider=self._matting().provider,
+            notes=decoded.notes,
         )
 
     def find(self, photo: PhotoLike) -> Person:

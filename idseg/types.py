@@ -148,6 +148,8 @@ class Photo:
     """``"JPEG"``, ``"PNG"``, ``"BMP"``, or ``"array"`` for a NumPy array or a PIL image."""
     exif_orientation: int = 1
     """1..8 as found in the file (already applied to ``rgb``)."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what of the file was not used, such as a colour profile of a rare kind."""
 
     @property
     def size(self) -> Size:

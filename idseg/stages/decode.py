@@ -2,8 +2,9 @@
 
 * Files: JPEG (a phone's MPO gives its first picture), PNG (an animated one its default picture), BMP; see
   :mod:`idseg.imaging.formats`. All eight EXIF orientations are applied, as a permutation of pixels.
-* Colour: ICC profiles are applied, alpha is composited on white, CMYK and grey become RGB
-  (:mod:`idseg.imaging.formats.color`). 16-bit samples keep their high byte, in files and in arrays.
+* Colour: ICC profiles of a matrix and curves are applied (others are ignored, with a note), alpha is composited on
+  white, CMYK and grey become RGB (:mod:`idseg.imaging.formats.color`). 16-bit samples keep their high byte, in files
+  and in arrays.
 * NumPy arrays are RGB (not BGR), sRGB: uint8; uint16 over its full range; or float within 0..1 (a value outside is
   refused: nobody can tell 0..255 from overexposure). Shapes (H, W), (H, W, 1), (H, W, 3), or (H, W, 4) with straight
   alpha.
@@ -112,7 +113,7 @@ def _decode_file(file_bytes: bytes, limits: DecodeLimits) -> Photo:
     raster = reader(file_bytes)
     _check_size(raster.size, limits)
     rgb = _upright(color.to_srgb(raster.load(), raster.icc), raster.exif_orientation)
-    return Photo(rgb, raster.format, raster.exif_orientation)
+    return Photo(rgb, raster.format, raster.exif_orientation, color.profile_note(raster.icc))
 
 
 def _decode_pil(image: Image.Image, limits: DecodeLimits) -> Photo:
@@ -126,11 +127,12 @@ def _decode_pil(image: Image.Image, limits: DecodeLimits) -> Photo:
     try:
         image.load()
         orientation = _pil_orientation(image)
-        icc = image.info.get("icc_profile")
-        rgb = _upright(color.to_srgb(image, icc if isinstance(icc, bytes) else None), orientation)
+        stored = image.info.get("icc_profile")
+        icc = stored if isinstance(stored, bytes) else None
+        rgb = _upright(color.to_srgb(image, icc), orientation)
     except (OSError, ValueError, SyntaxError, EOFError, AttributeError) as error:
         raise PhotoDamagedError(f"The PIL image does not load: {error}", format=image.format or "") from error
-    return Photo(rgb, "array", orientation)
+    return Photo(rgb, "array", orientation, color.profile_note(icc))
 
 
 def _pil_orientation(image: Image.Image) -> int:

@@ -749,14 +749,28 @@ def test_profile_of_another_colour_space_is_ignored() -> None:
 
 
 def test_profile_of_a_jpeg_in_several_parts() -> None:
-    padded = struct.pack(">I", 200_000) + ADOBE_RGB[4:].ljust(199_996, b"\0")
     image = Image.new("RGB", (60, 60), (64, 128, 64))
-    whole = saved(image, "JPEG", quality=100, subsampling=0, icc_profile=padded)
-    assert whole.count(b"ICC_PROFILE") > 1
-    assert (
-        difference(decode(whole), decode(saved(image, "JPEG", quality=100, subsampling=0, icc_profile=ADOBE_RGB)).rgb)
-        == 0
-    )
+    plain = saved(image, "JPEG", quality=100, subsampling=0)
+    half = len(ADOBE_RGB) // 2
+    parts = [b"ICC_PROFILE\0\x01\x02" + ADOBE_RGB[:half], b"ICC_PROFILE\0\x02\x02" + ADOBE_RGB[half:]]
+    segments = b"".join(b"\xff\xe2" + struct.pack(">H", len(part) + 2) + part for part in parts)
+    in_one = saved(image, "JPEG", quality=100, subsampling=0, icc_profile=ADOBE_RGB)
+    assert difference(decode(plain[:2] + segments + plain[2:]), decode(in_one).rgb) == 0
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "pil"])
+def test_a_profile_that_is_ignored_is_noted(form: str) -> None:
+    image = Image.fromarray(scene())
+    with_tables = ADOBE_RGB.replace(b"cprt", b"A2B0", 1)
+    photo: Any = image
+    if form == "pil":
+        image.info["icc_profile"] = with_tables
+    else:
+        photo = saved(image, form, icc_profile=with_tables)
+    (note,) = decode(photo).notes
+    assert "look-up tables" in note
+    assert decode(saved(scene(), "PNG", icc_profile=ADOBE_RGB)).notes == ()
+    assert decode(saved(scene(), "PNG")).notes == ()
 
 
 # --- arrays and PIL images ------------------------------------------------------------------------------------------

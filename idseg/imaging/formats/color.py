@@ -1,9 +1,11 @@
 """Any Pillow picture to RGB in sRGB, without alpha.
 
-* An embedded ICC profile is applied (LittleCMS, relative colorimetric with black point compensation, to sRGB) where its
-  colour space is the picture's: RGB, grey or CMYK. A broken or foreign profile is ignored, as browsers do.
+* An embedded ICC profile is applied (LittleCMS, relative colorimetric with black point compensation, to sRGB) where it
+  is a matrix with curves, or a grey curve, and of the picture's colour space
+  (:func:`idseg.imaging.formats.budget.profile_refusal` says what is allowed). Any other profile is ignored, as browsers
+  do, and :func:`profile_note` says so.
 * Alpha is composited on white (an ID photo's paper), after the profile.
-* CMYK without a profile: Pillow's plain inverse (255 - ink).
+* CMYK: Pillow's plain inverse (255 - ink).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+from idseg.imaging.formats import budget
+
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L"}
 _PROBE_LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)
 _SAME_TOLERANCE = 1
 """8-bit levels. A profile that moves no colour of the probe further is sRGB under another name: nothing to do."""
@@ -38,8 +42,16 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     return paper
 
 
+def profile_note(icc: bytes | None) -> tuple[str, ...]:
+    """What a user should know of the photo's colour profile: nothing, or one sentence why it was ignored."""
+    why = budget.profile_refusal(icc) if icc else ""
+    return (f"The colour profile was ignored: {why}.",) if why else ()
+
+
 def _by_profile(image: Image.Image, icc: bytes) -> Image.Image | None:
     """The picture in sRGB, or None where the profile changes nothing or cannot be used."""
+    if budget.profile_refusal(icc):
+        return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         mode = _PROFILE_MODES.get(profile.profile.xcolor_space.strip())

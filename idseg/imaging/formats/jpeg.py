@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from idseg.errors import PhotoDamagedError, PhotoFormatError
-from idseg.imaging.formats import Raster, exif
+from idseg.imaging.formats import Raster, budget, exif
 from idseg.types import Size
-
-MAX_SCANS = 100
-"""A progressive file has about 10; each costs a pass over all pixels, so that thousands would be a bomb for the CPU."""
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _APP1, _APP2 = 0xE1, 0xE2
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
-_FRAMES_DECODED = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; Huffman and arithmetic
+_FRAMES_DECODED = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _MODES = {1: ("L", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK;I")}
 """Components → Pillow mode and raw mode. Four: stored inverted, as Adobe does and every viewer assumes."""
 
@@ -35,6 +32,7 @@ class _Found:
 
 def read(jpeg: bytes) -> Raster:
     """The first picture of a JPEG or MPO; raises PhotoDamagedError, PhotoFormatError."""
+    budget.check_jpeg(jpeg)
     found = _walk(jpeg)
     if found.frame is None or found.scans == 0:
         raise PhotoDamagedError("The JPEG ends before its picture begins.", format="JPEG", bytes=len(jpeg))
@@ -51,13 +49,6 @@ def read(jpeg: bytes) -> Raster:
     if size.width == 0 or size.height == 0:
         raise PhotoDamagedError(
             f"The JPEG says it is {size.width} x {size.height} px.", format="JPEG", width=size.width, height=size.height
-        )
-    if found.scans > MAX_SCANS:
-        raise PhotoFormatError(
-            f"A JPEG in {found.scans} scans or more; at most {MAX_SCANS} are read. Save it again.",
-            found="JPEG with too many scans",
-            scans=found.scans,
-            maximum=MAX_SCANS,
         )
     mode, raw_mode = _MODES[components]
 
@@ -83,7 +74,7 @@ def _walk(jpeg: bytes) -> _Found:
     """
     found = _Found()
     position, pattern = 2, _MARKER
-    while (match := pattern.search(jpeg, position)) and found.scans <= MAX_SCANS:
+    while match := pattern.search(jpeg, position):
         marker, position = match[1][0], match.end()
         if marker == _EOI:
             break

@@ -16,11 +16,8 @@ import numpy as np
 from PIL import Image
 
 from idseg.errors import PhotoDamagedError
-from idseg.imaging.formats import Raster, exif
+from idseg.imaging.formats import Raster, budget, exif
 from idseg.types import Size
-
-MAX_ICC_BYTES = 8 * 2**20
-"""CMYK press profiles, the largest in use, have 0.5 to 3 MB."""
 
 _SIGNATURE_BYTES = 8
 _MODES = {  # (bit depth, colour type) → Pillow mode, raw mode
@@ -139,13 +136,13 @@ def _to_8_bit(value: int, depth: int) -> int:
 
 
 def _inflated_icc(iccp: bytes) -> bytes | None:
-    """The profile of an iCCP chunk (name, NUL, method 0, zlib); None if it is broken or too large."""
+    """The profile of an iCCP chunk (name, NUL, method 0, zlib), of a large one the beginning; None if it is broken."""
     _, _, method_and_profile = iccp.partition(b"\0")
     if not method_and_profile.startswith(b"\0"):
         return None
     inflater = zlib.decompressobj()
     try:
-        profile = inflater.decompress(method_and_profile[1:], MAX_ICC_BYTES)
+        profile = inflater.decompress(method_and_profile[1:], budget.MAX_PROFILE_BYTES + 1)
     except zlib.error:
         return None
-    return profile if inflater.eof else None
+    return profile if inflater.eof or len(profile) > budget.MAX_PROFILE_BYTES else None
