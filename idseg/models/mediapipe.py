@@ -3,8 +3,10 @@
 What it knows about MediaPipe (1.2), so that nobody else has to:
 
 * Its objects work one picture at a time: each finder here keeps up to ``parallel`` of them in a pool.
-* It prints dozens of lines to stderr and reports usage to play.googleapis.com, with no switch for either. All its
-  threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr.
+* It prints dozens of lines to stderr and reports usage to play.googleapis.com, with no switch for either. On Linux all
+  its threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr. On every system MediaPipe also
+  gets ``no_certificates.pem`` as its list of trusted authorities: the list is empty, so MediaPipe trusts no server and
+  ends the connection before a report is sent.
 * ``import mediapipe`` loads matplotlib, OpenCV and sounddevice (1.1 s) for drawing and microphones. Only the three
   task modules are imported here (0.1 s).
 * A graph that failed can hang when it is closed: it is left alone instead.
@@ -23,6 +25,7 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -35,6 +38,9 @@ from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb
 
 _MESH_POINTS = 468
 """Points of the canonical face mesh. The Tasks API gives 478: ten of the irises, which our net has not, are zeros."""
+
+_NO_CERTIFICATES = Path(__file__).with_name("no_certificates.pem")
+"""A list of certificate authorities without any; see the module docstring."""
 
 _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right_ear")
 """Our names, the picture's, in BlazeFace's order: right eye, left eye, nose tip, mouth, right ear, left ear."""
@@ -297,7 +303,7 @@ def _names() -> types.SimpleNamespace:
     )
     native.load_raw_library()
     return types.SimpleNamespace(
-        BaseOptions=options.BaseOptions,
+        BaseOptions=_trusting_nobody(options.BaseOptions),
         FaceDetector=face.FaceDetector,
         FaceDetectorOptions=face.FaceDetectorOptions,
         FaceLandmarker=mesh.FaceLandmarker,
@@ -307,3 +313,15 @@ def _names() -> types.SimpleNamespace:
         PoseLandmarker=pose.PoseLandmarker,
         PoseLandmarkerOptions=pose.PoseLandmarkerOptions,
     )
+
+
+def _trusting_nobody(base_options: Any) -> Any:
+    """MediaPipe's ``BaseOptions``, with an empty list of certificate authorities for the reports that it sends."""
+
+    class BaseOptions(base_options):  # type: ignore[misc]
+        def to_ctypes(self) -> Any:
+            options = super().to_ctypes()
+            options.ca_bundle_path = str(_NO_CERTIFICATES).encode()
+            return options
+
+    return BaseOptions
