@@ -34,7 +34,8 @@ from idseg.batch.journal import noted
 from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.work import load
 from idseg.errors import InputError, PersonError
-from idseg.segmenter import Options, RefinerName
+from idseg.segmenter import Options
+from idseg.stages.refine import RefinerName
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BROKEN_EVERY = 20

@@ -205,7 +205,7 @@ def _placement_figures(segmenter: Segmenter, photos: Sequence[Path], pictures: P
     for path in photos:
         for name in _SIZES:
             size = find_size(name)
-            done = finish(segmenter(path, window=crop_options(size)), size)
+            done = finish(segmenter(path, crop=crop_options(size)), size)
             encoded = done.encode()
             if pictures is not None:
                 pictures.mkdir(parents=True, exist_ok=True)

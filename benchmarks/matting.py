@@ -47,7 +47,7 @@ else:
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "matting.json"
 CUT = (600, 840)  # the API's own size of a cut, px
-SHIPS = ("coarse", "foreground")  # what runs on such a cut by default: idseg.stages.refine.WORTH
+SHIPS = ("coarse", "foreground")  # what runs on such a cut by default: idseg.stages.refine.MIN_UPSCALE
 
 
 def read_rgb(path: Path) -> Rgb:

@@ -134,7 +134,7 @@ class MultiplePersonsError(PersonError):
 
 
 class UpsideDownError(PersonError):
-    """The person stands on the head."""
+    """The person is upside down; ``facts["turn_deg"]`` is 180."""
 
     reason = "upside_down"
 
@@ -143,6 +143,14 @@ class SidewaysError(PersonError):
     """The photo lies on its side; ``facts["turn_deg"]`` (90 or -90, clockwise) would mend it."""
 
     reason = "sideways"
+
+
+def turned_error(turn_deg: int) -> PersonError:
+    """The error of a photo that is upright after a turn by ``turn_deg`` (90, -90 or 180; > 0 clockwise)."""
+    if turn_deg == 180:
+        return UpsideDownError("the person is upside down; turn the photo by 180 degrees", persons=1, turn_deg=180)
+    way = "clockwise" if turn_deg > 0 else "counter-clockwise"
+    return SidewaysError(f"the photo lies on its side; turn it by 90 degrees {way}", persons=1, turn_deg=turn_deg)
 
 
 class ModelError(IdsegError, RuntimeError):

@@ -12,55 +12,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from idseg.errors import OptionError, SidewaysError, UpsideDownError
-from idseg.imaging import cutting, resize
-from idseg.models import region
+from idseg.imaging import cutting
 from idseg.models.manifest import load_manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.result import Result
-from idseg.stages import crop, find, landmarks, pose
+from idseg.stages import find, landmarks, pose
+from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.stages.decode import DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, Matte, load_matte
-from idseg.stages.refine import WORTH, Refiner, load_refiner
+from idseg.stages.refine import MIN_UPSCALE, Refiner, RefinerName, load_refiner
 from idseg.types import Alpha, Person, Rgb, Size, Window
 
-RefinerName = Literal["net", "closed-form", "none"]
-
-_DETECTION_SIDE_PX = 1280
-"""Longest side of the copy that faces and people are looked for in: the full-range detector then sees faces from
-about 1/40."""
 _MOST_LOOKS = 4
-"""How often the window may grow after hair or a hat that reaches its edge; each time by a quarter."""
+"""How often the window is tried; it grows where hair or a hat reaches its edge."""
 _GROWTH = 0.25
+"""By how much the window grows each time, as a share of its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything that can be chosen. Frozen: one Segmenter, one set of options."""
+    """Everything that can be chosen; fixed for the life of a Segmenter."""
 
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     detect: find.DetectOptions = field(default_factory=find.DetectOptions)
     landmarks: landmarks.LandmarkOptions = field(default_factory=landmarks.LandmarkOptions)
     pose: pose.PoseRules = field(default_factory=pose.PoseRules)
-    crop: crop.CropOptions = field(default_factory=crop.CropOptions)
+    crop: CropOptions = field(default_factory=CropOptions)
     matting_model: str = AUTO
     """Name of a ``matting`` entry of the manifest; ``auto``: ours, in 8-bit integers on a CPU."""
     preset: str | None = None
     """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
     ``birefnet``."""
     refine: RefinerName = "net"
-    """``net``: ours, on cuts of four times the coarse net's pixels (about 1 MP) or more; the others on all cuts."""
+    """``net``: ours, on cuts with at least four times the coarse net's pixels (about 2 MP); the others on all cuts."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
     threads: int | None = None
     """Threads of the matting nets; None: one for each core."""
     parallel: int = 1
-    """How many calls may run MediaPipe's models at the same time (each has its own copy of them)."""
+    """How many calls may run MediaPipe's models at the same time; each has its own copy of them."""
     models: Path | None = None
     """Folder with another ``manifest.toml``."""
 
@@ -83,22 +78,22 @@ class Segmenter:
         self.options = Options() if options is None else options
         self._manifest = load_manifest(self.options.models)
         self._lock = threading.Lock()
-        self._finder: _Finder | None = None
-        self._matter: _Matter | None = None
+        self._finding: _PersonModels | None = None
+        self._matting_models: _MattingModels | None = None
 
     def warm(self) -> None:
         """Load all models and run each once, so that the first photo does not wait."""
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
-        self._finding().warm(grey)
-        matter = self._matting()
-        matter.refine(grey, matter.coarse(grey))
+        self._person_models().warm(grey)
+        models = self._matting()
+        models.refine(grey, models.coarse(grey))
 
     def close(self) -> None:
-        """Let go of MediaPipe's models; the Segmenter loads them again when it is next used."""
+        """Free MediaPipe's models; the next use of the Segmenter loads them again."""
         with self._lock:
-            if self._finder is not None:
-                self._finder.close()
-                self._finder = None
+            if self._finding is not None:
+                self._finding.close()
+                self._finding = None
 
     def __enter__(self) -> Segmenter:
         return self
@@ -106,12 +101,12 @@ class Segmenter:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __call__(self, photo: PhotoLike, *, window: crop.CropOptions | None = None) -> Result:
+    def __call__(self, photo: PhotoLike, *, crop: CropOptions | None = None) -> Result:
         """The answer to one photo.
 
         Args:
             photo: a path, bytes, a binary file, an array or a PIL image.
-            window: proportions of the cut for this photo only; None: those of the options.
+            crop: proportions of the cut for this photo only; None: those of the options.
 
         Raises:
             InputError: it cannot be decoded or breaks the limits.
@@ -123,7 +118,7 @@ class Segmenter:
         rgb, person = self._find_turning(decoded.rgb, clock)
         with clock("pose"):
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
-        at, cut, alpha = self._cut_out(rgb, person, self.options.crop if window is None else window, clock)
+        at, cut, alpha = self._cut_out(rgb, person, crop or self.options.crop, clock)
         with clock("foreground"):
             foreground = estimate_foreground(cut, alpha)
         return Result(
@@ -145,8 +140,8 @@ class Segmenter:
 
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a picture as it is: no detection, no crop."""
-        matter = self._matting()
-        return matter.refined(rgb, matter.coarse(rgb))
+        models = self._matting()
+        return models.refined(rgb, models.coarse(rgb))
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
         """The person, and the photo turned upright first where the options allow that."""
@@ -160,52 +155,38 @@ class Segmenter:
         return turned, self._find(turned, clock)
 
     def _find(self, rgb: Rgb, clock: _Clock) -> Person:
-        finder = self._finding()
+        models = self._person_models()
         with clock("detect"):
-            small, scale = resize.reduced(rgb, _DETECTION_SIDE_PX)
-            seen = find.one_face(
-                small,
-                (finder.short, finder.full),
-                self.options.detect,
-                lambda face: region.look_pose(small, face, finder.pose) is not None,
-            )
-            face = find.enlarged(seen, 1 / scale)
+            face = find.one_face(rgb, find.FindModels((models.short, models.full), models.pose), self.options.detect)
         with clock("landmarks"):
-            mesh = region.look_mesh(rgb, region.mesh_area(face), finder.mesh)
-            body = region.look_pose(rgb, face, finder.pose)
-            if body is not None:
-                find.refuse_turned_body(landmarks.body_roll_deg(body), self.options.detect)
-            if mesh is None:
-                mesh = region.look_closer_mesh(rgb, face, finder.mesh, lambda seen: landmarks.agree(seen, body))
-            elif body is None:
-                body = region.look_closer_pose(rgb, face, finder.pose, landmarks.upright)
+            mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
             size = Size(rgb.shape[1], rgb.shape[0])
             return landmarks.person(face, mesh, body, size, self.options.landmarks)
 
-    def _cut_out(self, rgb: Rgb, person: Person, options: crop.CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
+    def _cut_out(self, rgb: Rgb, person: Person, options: CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
-        matter = self._matting()
+        models = self._matting()
         photo = Size(rgb.shape[1], rgb.shape[0])
-        window = crop.window(person.face_box, person.parts, photo, options)
+        window = head_and_shoulders(person.face_box, person.parts, photo, options)
         with clock("matte"):
-            looked, coarse, head = self._look_at_head(rgb, person, window, matter)
-            fitted = crop.window(person.face_box, person.parts, photo, options, head)
-            if fitted != looked or matter.coarse.scales:
-                coarse = matter.coarse(cutting.filled(rgb, fitted))
+            looked, coarse, head = self._look_at_head(rgb, person, window, models)
+            fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
+            if fitted != looked or models.coarse.scales:
+                coarse = models.coarse(cutting.filled(rgb, fitted))
         with clock("refine"):
-            alpha = matter.refined(cutting.filled(rgb, fitted), coarse)
+            alpha = models.refined(cutting.filled(rgb, fitted), coarse)
             if not cutting.lies_inside(photo, fitted):
                 alpha = np.where(cutting.inside(photo, fitted), alpha, np.float32(0))
         return fitted, cutting.take(rgb, fitted), alpha
 
     def _look_at_head(
-        self, rgb: Rgb, person: Person, window: Window, matter: _Matter
-    ) -> tuple[Window, Alpha, crop.Head | None]:
+        self, rgb: Rgb, person: Person, window: Window, models: _MattingModels
+    ) -> tuple[Window, Alpha, HeadExtent | None]:
         """A window that shows the whole head, its coarse matte, and where the head lies in the photo."""
         photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
         for look in range(_MOST_LOOKS):
-            coarse = matter.coarse.glance(cutting.filled(rgb, window))
-            head = crop.head_extent(coarse, person.face_box.bottom - window.top)
+            coarse = models.coarse.glance(cutting.filled(rgb, window))
+            head = head_extent(coarse, person.face_box.bottom - window.top)
             if head is None:
                 break
             cut_off = (
@@ -213,7 +194,7 @@ class Segmenter:
                 or (head.left <= 0 and window.left > photo.left)
                 or (head.right >= window.width and window.right < photo.right)
             )
-            head = crop.Head(head.top + window.top, head.left + window.left, head.right + window.left)
+            head = HeadExtent(head.top + window.top, head.left + window.left, head.right + window.left)
             if not cut_off or look == _MOST_LOOKS - 1:
                 break
             grow = round(_GROWTH * window.height / 2), round(_GROWTH * window.width / 2)
@@ -222,33 +203,35 @@ class Segmenter:
             )
         return window, coarse, head
 
-    def _finding(self) -> _Finder:
+    def _person_models(self) -> _PersonModels:
         with self._lock:
-            if self._finder is None:
+            if self._finding is None:
                 parallel = self.options.parallel
-                self._finder = _Finder(
+                self._finding = _PersonModels(
                     short=FaceDetector(self._manifest, "short", parallel=parallel),
                     full=FaceDetector(self._manifest, "full", parallel=parallel),
                     mesh=FaceLandmarker(self._manifest, parallel=parallel),
                     pose=PoseLandmarker(self._manifest, parallel=parallel),
                 )
-            return self._finder
+            return self._finding
 
-    def _matting(self) -> _Matter:
+    def _matting(self) -> _MattingModels:
         with self._lock:
-            if self._matter is None:
+            if self._matting_models is None:
                 chosen = self.options
                 coarse = load_matte(
                     self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
                 )
                 refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
-                worth = WORTH if chosen.refine == "net" and coarse.scales else 0.0
-                self._matter = _Matter(coarse, refine, worth)
-            return self._matter
+                min_upscale = MIN_UPSCALE if chosen.refine == "net" and coarse.scales else 0.0
+                self._matting_models = _MattingModels(coarse, refine, min_upscale)
+            return self._matting_models
 
 
 @dataclass(frozen=True, slots=True)
-class _Finder:
+class _PersonModels:
+    """MediaPipe's models: the two face detectors, the face mesh, the pose."""
+
     short: FaceDetector
     full: FaceDetector
     mesh: FaceLandmarker
@@ -264,20 +247,22 @@ class _Finder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Matter:
+class _MattingModels:
+    """The coarse matte, its refinement, and when to refine."""
+
     coarse: Matte
     refine: Refiner
-    worth: float
-    """Least enlargement of a picture that is refined."""
+    min_upscale: float
+    """Least :meth:`Matte.enlargement` of a picture that is refined."""
 
     @property
     def provider(self) -> str:
         return self.coarse.provider
 
     def refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
-        """The coarse matte refined, where that is worth it."""
-        enough = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0])) < self.worth
-        return alpha if enough else self.refine(rgb, alpha)
+        """The matte refined, where the picture has enough more pixels than the coarse net saw."""
+        upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
+        return alpha if upscale < self.min_upscale else self.refine(rgb, alpha)
 
 
 class _Clock:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -169,10 +169,43 @@ class FaceDetection:
     left_ear: tuple[float, float]
     right_ear: tuple[float, float]
 
+    def placed(self, factor: float, dx: float = 0.0, dy: float = 0.0) -> FaceDetection:
+        """The face in a picture ``factor`` times as large whose origin lies at (-dx, -dy)."""
+
+        def point(xy: tuple[float, float]) -> tuple[float, float]:
+            return xy[0] * factor + dx, xy[1] * factor + dy
+
+        return FaceDetection(
+            box=self.box.scaled(factor).moved(dx, dy),
+            score=self.score,
+            left_eye=point(self.left_eye),
+            right_eye=point(self.right_eye),
+            nose_tip=point(self.nose_tip),
+            mouth=point(self.mouth),
+            left_ear=point(self.left_ear),
+            right_ear=point(self.right_ear),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FaceMesh:
-    """MediaPipe's canonical face mesh, in MediaPipe's own (anatomical) numbering."""
+    """MediaPipe's canonical face mesh.
+
+    The constants are indices of its points (``canonical_face_model_uv_visualization`` in MediaPipe's repository); left
+    and right are the picture's.
+    """
+
+    LEFT_EYE: ClassVar = (33, 133)
+    """The corners of an eye, from the picture's left to its right."""
+    RIGHT_EYE: ClassVar = (362, 263)
+    NOSE_TIP: ClassVar = 1
+    LEFT_MOUTH: ClassVar = 61
+    RIGHT_MOUTH: ClassVar = 291
+    LEFT_EAR: ClassVar = (127, 234)
+    """The two points of the outline that are nearest to the ear; the mesh has no ears."""
+    RIGHT_EAR: ClassVar = (356, 454)
+    FOREHEAD: ClassVar = 10
+    CHIN: ClassVar = 152
 
     points: Points
     """float64 (468, 3): x, y in pixels of the picture it was looked for in; z in pixels too, towards the camera < 0."""
@@ -182,7 +215,20 @@ class FaceMesh:
 
 @dataclass(frozen=True, slots=True)
 class PosePoints:
-    """MediaPipe's 33 pose landmarks, in MediaPipe's own (anatomical) numbering."""
+    """MediaPipe's 33 pose landmarks.
+
+    The constants are their indices (BlazePose GHUM, Bazarevsky et al. 2020, fig. 1); left and right are the picture's.
+    """
+
+    NOSE: ClassVar = 0
+    LEFT_EYE: ClassVar = 5
+    RIGHT_EYE: ClassVar = 2
+    LEFT_EAR: ClassVar = 8
+    RIGHT_EAR: ClassVar = 7
+    LEFT_MOUTH: ClassVar = 10
+    RIGHT_MOUTH: ClassVar = 9
+    LEFT_SHOULDER: ClassVar = 12
+    RIGHT_SHOULDER: ClassVar = 11
 
     points: Points
     """float64 (33, 3): x, y in pixels; z in pixels, hips' middle = 0, towards the camera < 0."""

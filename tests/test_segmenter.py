@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from idseg.models.onnx import OnnxNet
-from idseg.segmenter import _Matter
+from idseg.segmenter import _MattingModels
 from idseg.stages.matte import Matte, MatteForm
-from idseg.stages.refine import WORTH
+from idseg.stages.refine import MIN_UPSCALE
 from idseg.types import Alpha, Rgb, Size
 from tests.models.tiny_onnx import write_channel
 
 
 @pytest.mark.parametrize(
-    ("side", "worth", "runs"), [(100, WORTH, False), (190, WORTH, False), (210, WORTH, True), (100, 0.0, True)]
+    ("side", "worth", "runs"),
+    [(100, MIN_UPSCALE, False), (190, MIN_UPSCALE, False), (210, MIN_UPSCALE, True), (100, 0.0, True)],
 )
 def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bool, tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
@@ -27,7 +28,7 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
         called.append(rgb.shape[0])
         return alpha
 
-    matter = _Matter(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
+    matter = _MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
     picture = np.zeros((side, side, 3), np.uint8)
     matter.refined(picture, matter.coarse(picture))
     assert bool(called) is runs

@@ -41,7 +41,7 @@ class Face:
 def face_copy(rgb: Rgb, mesh: FaceMesh, roll_deg: float) -> Face:
     """The face of a photo, upright, with ``FACE_EYES_PX`` between the eyes."""
     points = mesh.points[:, :2]
-    left, right = points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)
+    left, right = points[list(FaceMesh.LEFT_EYE)].mean(axis=0), points[list(FaceMesh.RIGHT_EYE)].mean(axis=0)
     scale = FACE_EYES_PX / max(float(np.hypot(*(right - left))), 1.0)
     cos, sin = scale * math.cos(math.radians(roll_deg)), scale * math.sin(math.radians(roll_deg))
     turn = np.array([[cos, sin], [-sin, cos]])

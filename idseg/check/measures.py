@@ -15,7 +15,7 @@ from idseg.check.face import LUMA, OVAL, Face, Floats, disc, disc_median, lab, l
 from idseg.types import Alpha, Box, FaceMesh, Rgb, Window
 
 # Face mesh indices (MediaPipe's canonical face model); "left" is the picture's.
-_EYES = ((33, 133), (362, 263))  # corners, from the picture's left to its right
+_EYES = (FaceMesh.LEFT_EYE, FaceMesh.RIGHT_EYE)
 _UPPER_LIP, _LOWER_LIP = (81, 13, 311), (178, 14, 402)  # inner edges of the lips
 _MOUTH_CORNERS = (61, 291)
 _LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 50, 280, 151, 199
@@ -45,7 +45,9 @@ def mouth_gap(mesh: FaceMesh) -> float:
 def eyes_apart_px(mesh: FaceMesh) -> float:
     """Distance between the eyes' centres in the photo (ISO/IEC 19794-5 inter-eye distance)."""
     points = mesh.points[:, :2]
-    return float(np.hypot(*(points[[362, 263]].mean(axis=0) - points[[33, 133]].mean(axis=0))))
+    return float(
+        np.hypot(*(points[list(FaceMesh.RIGHT_EYE)].mean(axis=0) - points[list(FaceMesh.LEFT_EYE)].mean(axis=0)))
+    )
 
 
 def edge_px(face: Face) -> float:

@@ -60,7 +60,7 @@ def _report(segmenter: Segmenter, path: Path, size: PhotoSize, finished: bool) -
     from idseg.photo.finish import crop_options
 
     try:
-        result = segmenter(path, window=crop_options(size))
+        result = segmenter(path, crop=crop_options(size))
     except PersonError as error:
         return refused(error, size)
     report = check_result(result, size, finished=finished)

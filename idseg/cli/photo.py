@@ -125,7 +125,7 @@ class _Job:
         from idseg.imaging.encode import write
         from idseg.photo.finish import crop_options, finish
 
-        result = segmenter(path, window=crop_options(*self.sizes))
+        result = segmenter(path, crop=crop_options(*self.sizes))
         self.folder.mkdir(parents=True, exist_ok=True)
         files, finished = [], []
         for size in self.sizes:

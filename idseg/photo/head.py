@@ -15,7 +15,6 @@ import numpy.typing as npt
 from idseg.types import Alpha, FaceMesh, Person, Points, Size, Window
 
 # Face mesh indices (MediaPipe's canonical face model).
-_LEFT_EYE, _RIGHT_EYE = (33, 133), (362, 263)
 _CHIN = 152
 
 _PERSON = 0.5
@@ -101,7 +100,7 @@ def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window)
         outline = np.array([[box.left, box.center[1]], [box.right, box.center[1]]])
     else:
         points = mesh.points[:, :2]
-        eyes = np.array([points[list(_LEFT_EYE)].mean(axis=0), points[list(_RIGHT_EYE)].mean(axis=0)])
+        eyes = np.array([points[list(FaceMesh.LEFT_EYE)].mean(axis=0), points[list(FaceMesh.RIGHT_EYE)].mean(axis=0)])
         chin = points[[_CHIN]]
         outline = points
     origin = (float(eyes[:, 0].mean()), float(eyes[:, 1].mean()))

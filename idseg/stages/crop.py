@@ -55,7 +55,7 @@ class CropOptions:
                 raise OptionError(f"{name} {value:g} is outside 0.1 .. 1", **{name: value})
 
 
-class Head(NamedTuple):
+class HeadExtent(NamedTuple):
     """What a matte shows of hair, hat and head above the chin: its highest row, first column and one past its last."""
 
     top: float
@@ -63,8 +63,8 @@ class Head(NamedTuple):
     right: float
 
 
-def window(
-    face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, head: Head | None = None
+def head_and_shoulders(
+    face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, head: HeadExtent | None = None
 ) -> Window:
     """The head-and-shoulders window of a person.
 
@@ -109,7 +109,7 @@ def window(
     return Window(round(center - size.width / 2), round(top), size.width, size.height)
 
 
-def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> Head | None:
+def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> HeadExtent | None:
     """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person
     above the row of the chin. None where nothing is there.
 
@@ -126,4 +126,4 @@ def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_sha
     columns = np.flatnonzero(piece.sum(axis=0) >= max(2, least_share * alpha.shape[0]))
     if not rows.size or not columns.size:
         return None
-    return Head(float(rows[0]), float(columns[0]), float(columns[-1] + 1))
+    return HeadExtent(float(rows[0]), float(columns[0]), float(columns[-1] + 1))

@@ -1,35 +1,33 @@
-"""Is there exactly one upright person? Finds the faces, looks again at turned copies, and says who is too many.
+"""Is there exactly one upright person? Finds the faces, confirms them, and refuses photos that are turned.
 
 The rules, in this order:
 
-1. Faces are looked for upright with both detectors (short range for selfies, full range for people further away).
-2. A face whose own roll is beyond ``sideways_roll_deg``, or that is only found (or found clearly better) after
-   turning the
-   photo, means that the photo lies on its side (turn 90 or 270) or stands on its head (turn 180).
-3. Every face must be seen again in a crop around it (ears, clouds, knees and pendants are not), or at least half so
-with
-   a body below it (profiles).
+1. Two detectors look for upright faces (short range for selfies, full range for people further away).
+2. The photo is turned if the only or best face appears in a turned copy, or if a face's own roll exceeds
+   ``sideways_roll_deg``. It then lies on its side (turn 90 or -90) or is upside down (turn 180).
+3. Every face must be found again in a crop around it (an ear, a cloud or a knee is not). The largest face may also be
+   confirmed by a weaker find together with a body below it (a profile).
 4. Faces at least ``second_face_ratio`` times as high as the highest are people of the photo; smaller ones are
-   background.
-   Exactly one may remain.
+   background. Exactly one person may remain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from idseg.errors import MultiplePersonsError, NoPersonError, OptionError, SidewaysError, UpsideDownError
+from idseg.errors import MultiplePersonsError, NoPersonError, OptionError, turned_error
 from idseg.imaging.geometry import iou, midpoint, slope_deg
+from idseg.imaging.resize import reduced
+from idseg.models.region import FaceModel, PoseModel, body_area, body_in
 from idseg.types import FaceDetection, Rgb
 
+_SEARCH_SIDE_PX = 1280
+"""Longest side of the copy that is searched: the full-range detector then finds faces from about 1/40 of it."""
 _CONFIRM_REACH = 1.25
-"""Half the side of the crop around a second face, in box sizes: head and neck, as the short-range detector wants it."""
-
-FaceFinder = Callable[[Rgb], tuple[FaceDetection, ...]]
-BodyFinder = Callable[[FaceDetection], bool]
+"""Half the side of the crop around a face that confirms it, in box sizes: head and neck, as the short-range detector
+wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +43,22 @@ class DetectOptions:
     sideways_roll_deg: float = 60.0
     """|roll| of a face from which the photo, not the head, is turned: necks bend about 45 degrees."""
     upside_down_roll_deg: float = 120.0
-    """|roll| from which it stands on its head."""
-    body_sideways_deg: float = 72.0
-    """|angle| between the line from the nose to the shoulders and straight down from which the photo lies on its side.
-    Measured: 200 upright portraits within 63 degrees, 95 % within 40."""
-    body_upside_down_deg: float = 118.0
-    """The same from which a person is upside down (the same portraits turned by 180 degrees: all beyond 120)."""
+    """|roll| of a face from which the photo is upside down."""
     turned_margin: float = 0.1
-    """How much better (score) a face must be in a turned copy than upright to count as turned."""
+    """How much higher the score in a turned copy must be than upright for the photo to count as turned."""
     turned_score: float = 0.75
-    """Score in a turned copy below which the find proves nothing: skin and wrinkles reach 0.6 at any turn."""
+    """Score in a turned copy below which a find proves nothing: skin and wrinkles reach 0.6 at any turn."""
     again_score: float = 0.64
-    """Score that some detector must give the face again in a crop around it. Measured on 250 portraits: 1 % lie
-    lower; of 15 finds in 150 pictures without people one lies higher."""
+    """Score that a detector must give the face again in a crop around it. Of 250 portraits 1 % lie lower; of 15 finds
+    in 150 pictures without people one lies higher."""
     certain_score: float = 0.85
-    """Score of a single face that needs no look again (half of all portraits; no picture without people reached it)."""
+    """Score of a single face that needs no confirmation (half of 250 portraits reach it; nothing else did)."""
     second_again_score: float = 0.72
-    """The same for a second face: a doubt is the first person's gain."""
+    """The same for every further face. Stricter, so that a doubtful second face does not reject the photo."""
     sure_score: float = 0.8
-    """Upright score that needs no second look at turned copies."""
+    """Score of an upright face from which no turned copies are searched."""
     turn: bool = False
-    """Turn a photo that lies on its side or stands on its head, instead of refusing it."""
+    """Turn a photo that lies on its side or is upside down, instead of refusing it."""
     same_iou: float = 0.3
     """Overlap (IoU) from which two finds are one face."""
 
@@ -79,30 +72,29 @@ class DetectOptions:
             raise OptionError(f"least_score {self.least_score:g} is outside 0 .. 1", least_score=self.least_score)
 
 
-def one_face(
-    rgb: Rgb,
-    finders: tuple[FaceFinder, ...],
-    options: DetectOptions | None = None,
-    has_body: BodyFinder = lambda face: False,
-) -> FaceDetection:
-    """The face of the one upright person of a picture.
+@dataclass(frozen=True, slots=True)
+class FindModels:
+    """The models that find one person."""
 
-    Args:
-        rgb: (H, W, 3); a reduced copy of a large photo is enough (the detectors look at 192x192).
-        finders: the face detectors; their finds are merged.
-        options: the thresholds.
-        has_body: whether a body belongs to a face of this picture; asked only about the largest face, and only in
-        doubt.
+    faces: tuple[FaceModel, ...]
+    """The face detectors; their finds are merged."""
+    pose: PoseModel
+    """Asked only where the largest face is in doubt."""
+
+
+def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None) -> FaceDetection:
+    """The face of the one upright person of a photo (H, W, 3), in the photo's pixels.
 
     Raises:
         NoPersonError, MultiplePersonsError, UpsideDownError, SidewaysError
     """
     options = DetectOptions() if options is None else options
-    faces = find_faces(rgb, finders, options)
+    small, scale = reduced(rgb, _SEARCH_SIDE_PX)
+    faces = find_faces(small, models.faces, options)
     best = max((face.score for face in faces), default=0.0)
     if best < options.sure_score:
-        _refuse_turned(rgb, finders, options, best)
-    people = _really(persons(faces, options), rgb, finders, options, has_body)
+        _refuse_turned(small, models.faces, options, best)
+    people = _confirmed_faces(persons(faces, options), small, models, options)
     if not people:
         raise NoPersonError(
             "no face was found; the photo must show one person from the front, face and shoulders free", persons=0
@@ -122,15 +114,15 @@ def one_face(
         )
     roll = face_roll_deg(face)
     if abs(roll) >= options.upside_down_roll_deg:
-        raise _upside_down()
+        raise turned_error(180)
     if abs(roll) >= options.sideways_roll_deg:
-        raise _sideways(-90 if roll > 0 else 90)
-    return face
+        raise turned_error(-90 if roll > 0 else 90)
+    return face.placed(1 / scale)
 
 
-def find_faces(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
-    """All faces that any finder saw, the best score first, each once."""
-    found = sorted((face for find in finders for face in find(rgb)), key=lambda face: -face.score)
+def find_faces(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
+    """All faces that any model finds, the best score first, each once."""
+    found = sorted((face for model in models for face in model(rgb)), key=lambda face: -face.score)
     kept: list[FaceDetection] = []
     for face in found:
         if face.score >= options.least_score and all(not same_face(face, other, options) for other in kept):
@@ -139,7 +131,7 @@ def find_faces(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions
 
 
 def same_face(a: FaceDetection, b: FaceDetection, options: DetectOptions) -> bool:
-    """Whether two finds are one face: boxes that overlap, or the nose of either inside the other and near its nose."""
+    """Whether two finds are one face: their boxes overlap, or the midpoints of their eyes lie near each other."""
     if iou(a.box, b.box) >= options.same_iou:
         return True
     near = 0.35 * max(a.box.width, b.box.width)
@@ -165,81 +157,46 @@ def face_roll_deg(face: FaceDetection) -> float:
     return slope_deg((0.0, 0.0), (across[0] + down[1], across[1] - down[0]))
 
 
-def _really(
-    people: tuple[FaceDetection, ...],
-    rgb: Rgb,
-    finders: tuple[FaceFinder, ...],
-    options: DetectOptions,
-    has_body: BodyFinder,
+def _confirmed_faces(
+    people: tuple[FaceDetection, ...], rgb: Rgb, models: FindModels, options: DetectOptions
 ) -> tuple[FaceDetection, ...]:
-    """The people whose faces are seen again. A single find that is sure needs no second look."""
+    """The people whose faces a detector finds again in a crop around them. A single find with a high score needs no
+    second look."""
     if len(people) == 1 and people[0].score >= options.certain_score:
         return people
-    again = [(face, _seen_again(rgb, face, finders, options)) for face in people]
+    again = [(face, _score_again(rgb, face, models.faces, options)) for face in people]
     first = [face for face, score in again if score >= options.again_score][:1]
     if not first:
-        first = [face for face, score in again[:1] if score >= options.least_score and has_body(face)]
+        first = [face for face, score in again[:1] if score >= options.least_score and _has_body(rgb, face, models)]
     return (
         *first,
         *(face for face, score in again if face not in first and score >= options.second_again_score),
     )
 
 
-def _seen_again(rgb: Rgb, face: FaceDetection, finders: tuple[FaceFinder, ...], options: DetectOptions) -> float:
-    """The best score that a detector gives the face in a crop around it; 0 where none sees it."""
+def _has_body(rgb: Rgb, face: FaceDetection, models: FindModels) -> bool:
+    return body_in(rgb, body_area(face), face, models.pose) is not None
+
+
+def _score_again(rgb: Rgb, face: FaceDetection, models: tuple[FaceModel, ...], options: DetectOptions) -> float:
+    """The best score that a detector gives the face in a crop around it; 0 where none finds it."""
     reach = _CONFIRM_REACH * max(face.box.width, face.box.height)
     x, y = face.box.center
     left, top = max(0, int(x - reach)), max(0, int(y - reach))
     crop = np.ascontiguousarray(rgb[top : int(y + reach) + 1, left : int(x + reach) + 1])
-    wanted = enlarged(face, 1.0, -left, -top)
-    return max((f.score for find in finders for f in find(crop) if same_face(f, wanted, options)), default=0.0)
+    wanted = face.placed(1.0, -left, -top)
+    return max((f.score for model in models for f in model(crop) if same_face(f, wanted, options)), default=0.0)
 
 
-def _refuse_turned(rgb: Rgb, finders: tuple[FaceFinder, ...], options: DetectOptions, upright: float) -> None:
-    """Raise if a turned copy shows a clearly better face whose own roll is small there."""
+def _refuse_turned(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions, upright: float) -> None:
+    """Raise an error if a face in a turned copy beats ``upright``, the best score of the photo as it is."""
     scores = {}
     for turns in (2, 1, 3):
         turned = np.ascontiguousarray(np.rot90(rgb, -turns))
-        faces = find_faces(turned, finders, options)
+        faces = find_faces(turned, models, options)
         level = [f.score for f in faces if abs(face_roll_deg(f)) < options.sideways_roll_deg]
         scores[turns] = max(level, default=0.0)
     turns = max(scores, key=lambda key: scores[key])
     if scores[turns] < max(upright + options.turned_margin, options.turned_score):
         return
-    raise _upside_down() if turns == 2 else _sideways(90 if turns == 1 else -90)
-
-
-def refuse_turned_body(body_roll_deg: float, options: DetectOptions) -> None:
-    """Raise if the body hangs from the head or lies beside it: a face on its head can look upright to the detectors and
-    the mesh, a body cannot."""
-    if abs(body_roll_deg) >= options.body_upside_down_deg:
-        raise _upside_down()
-    if abs(body_roll_deg) >= options.body_sideways_deg:
-        raise _sideways(-90 if body_roll_deg > 0 else 90)
-
-
-def _upside_down() -> UpsideDownError:
-    return UpsideDownError("the person is upside down; turn the photo by 180 degrees", persons=1, turn_deg=180)
-
-
-def _sideways(turn_deg: int) -> SidewaysError:
-    way = "clockwise" if turn_deg > 0 else "counter-clockwise"
-    return SidewaysError(f"the photo lies on its side; turn it by 90 degrees {way}", persons=1, turn_deg=turn_deg)
-
-
-def enlarged(face: FaceDetection, factor: float, dx: float = 0.0, dy: float = 0.0) -> FaceDetection:
-    """The face in a picture ``factor`` times as large whose origin lies at (-dx, -dy)."""
-
-    def point(xy: tuple[float, float]) -> tuple[float, float]:
-        return xy[0] * factor + dx, xy[1] * factor + dy
-
-    return replace(
-        face,
-        box=face.box.scaled(factor).moved(dx, dy),
-        left_eye=point(face.left_eye),
-        right_eye=point(face.right_eye),
-        nose_tip=point(face.nose_tip),
-        mouth=point(face.mouth),
-        left_ear=point(face.left_ear),
-        right_ear=point(face.right_ear),
-    )
+    raise turned_error({1: 90, 2: 180, 3: -90}[turns])

@@ -25,7 +25,7 @@ RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
 REFINE_MODEL = "portrait-refine"
 """Name of the refiner's block in the manifest."""
 
-WORTH = 4.0
+MIN_UPSCALE = 4.0
 """Pixels of a picture for each that our coarse net saw, from which our refiner is worth its time. On 22 pictures of
 val, 4 times: Grad 2.81 becomes 2.62 and MAD .0037 .0034; 3 times: MAD .0032 becomes .0031 and Grad 2.29 2.31,
 as lines of the background that touch hair are taken for strands; twice and once: both get worse."""

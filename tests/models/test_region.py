@@ -1,10 +1,11 @@
-"""Closer looks at a face, with made-up models."""
+"""A model shown a region answers in the photo's pixels; made-up models."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from idseg.models import region
+from idseg.models.region import body_area, body_in, face_area, mesh_in, view
 from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb
 
 FACE = FaceDetection(
@@ -20,44 +21,53 @@ FACE = FaceDetection(
 PHOTO = np.zeros((400, 300, 3), np.uint8)
 
 
-class Shy:
-    """A mesh model that finds a face, in the middle of what it is shown, from its ``nth`` look on."""
+@pytest.mark.parametrize("area", [Box(10, 20, 100, 80), Box(-50, -50, 2000, 2000), Box(1000, 900, 10, 10)])
+def test_a_point_comes_back_to_where_it_was(area: Box) -> None:
+    photo = np.zeros((1200, 1600, 3), np.uint8)
+    seen = view(photo, area)
+    assert max(seen.rgb.shape) <= 512
+    x, y = (10.0 - seen.window.left) * seen.scale, (20.0 - seen.window.top) * seen.scale
+    assert np.allclose(seen.in_photo(np.array([[x, y, 3.0 * seen.scale]])), [[10, 20, 3]])
 
-    def __init__(self, nth: int) -> None:
-        self.nth, self.sides = nth, list[int]()
 
-    def __call__(self, rgb: Rgb) -> FaceMesh | None:
-        self.sides.append(rgb.shape[1])
-        if len(self.sides) < self.nth:
-            return None
+def test_a_mesh_comes_back_in_the_photos_pixels() -> None:
+    def model(rgb: Rgb) -> FaceMesh | None:
         return FaceMesh(np.full((468, 3), (rgb.shape[1] / 2, rgb.shape[0] / 2, 0.0)), 0.7)
 
-
-def test_a_mesh_is_looked_for_closer_and_closer() -> None:
-    model = Shy(2)
-    found = region.look_closer_mesh(PHOTO, FACE, model, lambda _: True)
+    found = mesh_in(PHOTO, face_area(FACE), model)
     assert found is not None
     assert np.abs(found.points[0, :2] - 150).max() <= 1
-    assert model.sides[0] > model.sides[1]
+    assert mesh_in(PHOTO, face_area(FACE), lambda rgb: None) is None
 
 
-def test_a_mesh_that_does_not_fit_is_not_taken() -> None:
-    model = Shy(1)
-    assert region.look_closer_mesh(PHOTO, FACE, model, lambda _: False) is None
-    assert len(model.sides) == 2
+def test_a_closer_look_shows_less() -> None:
+    assert face_area(FACE, 0.15).width < face_area(FACE, 0.3).width < face_area(FACE).width
+    assert body_area(FACE, 2).width == pytest.approx(body_area(FACE).width / 2)
 
 
-def test_a_body_is_looked_for_closer_and_must_fit() -> None:
-    shown: list[int] = []
+def _pose(x: float, y: float) -> PosePoints:
+    return PosePoints(np.full((33, 3), (x, y, 0.0)), np.ones(33), np.ones(33))
 
-    def find(rgb: Rgb) -> tuple[PosePoints, ...]:
-        shown.append(rgb.shape[1])
-        points = np.full((33, 3), (rgb.shape[1] / 2, rgb.shape[1] / 2, 0.0))
-        return (PosePoints(points, np.ones(33), np.ones(33)),)
 
-    wide = region.pose_area(FACE).width
-    assert region.look_closer_pose(PHOTO, FACE, find, lambda _: False) is None
-    assert len(shown) == 4  # twice, each time with the mirror image
-    assert shown[0] == shown[1] > shown[2]
-    assert max(shown) < wide
-    assert region.look_closer_pose(PHOTO, FACE, find, lambda _: True) is not None
+def test_a_body_belongs_to_the_face_whose_nose_it_has() -> None:
+    """Of two poses the one near the face's nose is taken; one far from it is nobody's."""
+    area = body_area(FACE)
+    left, top = max(0, int(area.left)), max(0, int(area.top))
+
+    def model(rgb: Rgb) -> tuple[PosePoints, ...]:
+        width = rgb.shape[1]
+        near = 150 - left
+        return _pose(near, 150 - top), _pose(width - near, 150 - top), _pose(20, 20)
+
+    found = body_in(PHOTO, area, FACE, model)
+    assert found is not None
+    assert found.points[PosePoints.NOSE, :2] == pytest.approx((150, 150))
+    assert body_in(PHOTO, area, FACE, lambda rgb: (_pose(0, 390 - top),)) is None
+
+
+def test_the_answer_to_a_mirrored_photo_is_the_mirrored_answer() -> None:
+    """A pose model that errs to one side: the mean with its mirrored answer does not."""
+    area = Box(0, 0, 300, 400)
+    found = body_in(PHOTO, area, FACE, lambda rgb: (_pose(150 + 7, 150),))
+    assert found is not None
+    assert found.points[0, 0] == pytest.approx(150)

@@ -210,8 +210,12 @@ def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
     placement = place(head, reach(subject.alpha, subject.window, Size(600, 800), head), size)
     inverse = np.linalg.inv(np.vstack((np.array(placement.matrix), (0, 0, 1))))
     corners = inverse @ np.array([[0, size.px.width], [0, size.px.height], [1, 1]], dtype=np.float64)
-    window = crop.window(
-        subject.person.face_box, subject.person.parts, Size(600, 800), crop_options(size), crop.Head(145, 220, 380)
+    window = crop.head_and_shoulders(
+        subject.person.face_box,
+        subject.person.parts,
+        Size(600, 800),
+        crop_options(size),
+        crop.HeadExtent(145, 220, 380),
     )
     spare = 0.06 * window.width
     assert window.left <= corners[0, 0] + spare

@@ -108,7 +108,7 @@ class FakeSegmenter:
 
     seconds: float = 0.0
 
-    def __call__(self, photo: bytes, /, *, window: CropOptions | None = None) -> Result:
+    def __call__(self, photo: bytes, /, *, crop: CropOptions | None = None) -> Result:
         rgb = decode(photo).rgb
         outcome = _OUTCOMES.get(tuple(int(level) for level in rgb[0, 0]))  # type: ignore[arg-type]
         if outcome is not None:

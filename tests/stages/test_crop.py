@@ -9,7 +9,7 @@ from benchmarks.pose_labels import EXAMPLE_BOX as FACE_BOX
 from benchmarks.pose_labels import EXAMPLE_PARTS as PARTS
 from idseg.errors import OptionError
 from idseg.imaging.cutting import inside, paste, take
-from idseg.stages.crop import CropOptions, Head, head_extent, window
+from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.types import Box, Size, Window
 
 PHOTO = Size(2000, 3000)
@@ -17,7 +17,7 @@ WINDOWS = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), st.integ
 
 
 def test_the_published_example() -> None:
-    found = window(FACE_BOX, PARTS, PHOTO)
+    found = head_and_shoulders(FACE_BOX, PARTS, PHOTO)
     assert found.width == pytest.approx(355, rel=0.05)
     assert abs(found.left) <= 0.05 * 355
     assert abs(found.top) <= 0.05 * 355
@@ -28,8 +28,8 @@ def test_the_published_example() -> None:
 def test_a_moved_person_moves_the_window(dx: int, dy: int) -> None:
     free = CropOptions(keep_inside=False)
     at_home, moved = (
-        window(FACE_BOX, PARTS, PHOTO, free),
-        window(FACE_BOX.moved(dx, dy), PARTS.moved(dx, dy), PHOTO, free),
+        head_and_shoulders(FACE_BOX, PARTS, PHOTO, free),
+        head_and_shoulders(FACE_BOX.moved(dx, dy), PARTS.moved(dx, dy), PHOTO, free),
     )
     assert moved.size == at_home.size
     assert abs(moved.left - at_home.left - dx) <= 1  # rounding of a half
@@ -38,31 +38,31 @@ def test_a_moved_person_moves_the_window(dx: int, dy: int) -> None:
 
 @given(aspect=st.floats(0.3, 2))
 def test_the_aspect_is_kept(aspect: float) -> None:
-    found = window(FACE_BOX, PARTS, PHOTO, CropOptions(aspect=aspect))
+    found = head_and_shoulders(FACE_BOX, PARTS, PHOTO, CropOptions(aspect=aspect))
     assert found.width / found.height == pytest.approx(aspect, rel=0.01)
 
 
 @given(hair=st.floats(-900, 200), left=st.floats(-60, 80), right=st.floats(253, 450))
 def test_hair_and_hats_stay_inside(hair: float, left: float, right: float) -> None:
     options = CropOptions(keep_inside=False, most_faces_wide=9)
-    found = window(FACE_BOX, PARTS, PHOTO, options, Head(hair, left, right))
+    found = head_and_shoulders(FACE_BOX, PARTS, PHOTO, options, HeadExtent(hair, left, right))
     assert hair - found.top >= options.hair_gap * found.height - 1
     assert found.left <= left + 1
     assert found.right >= right - 1
-    assert found.width >= window(FACE_BOX, PARTS, PHOTO, options).width
+    assert found.width >= head_and_shoulders(FACE_BOX, PARTS, PHOTO, options).width
     assert found.width / found.height == pytest.approx(options.aspect, rel=0.01)
 
 
 def test_a_photo_without_head_room_gives_no_band_above() -> None:
     """The face box starts 60 px below the photo's top, hair ends 30 px below it: the window starts at the photo's
     edge."""
-    found = window(FACE_BOX.moved(0, -56), PARTS.moved(0, -56), PHOTO, None, Head(30, 90, 250))
+    found = head_and_shoulders(FACE_BOX.moved(0, -56), PARTS.moved(0, -56), PHOTO, None, HeadExtent(30, 90, 250))
     assert found.top == 0
-    assert found.size == window(FACE_BOX, PARTS, PHOTO).size
-    chopped = window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, None, Head(0, 90, 250))
+    assert found.size == head_and_shoulders(FACE_BOX, PARTS, PHOTO).size
+    chopped = head_and_shoulders(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, None, HeadExtent(0, 90, 250))
     assert chopped.top == 0
     free = CropOptions(keep_inside=False)
-    assert window(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, free).top == -116
+    assert head_and_shoulders(FACE_BOX.moved(0, -116), PARTS.moved(0, -116), PHOTO, free).top == -116
 
 
 @given(x=st.floats(-400, 400), shoulders=st.floats(0, 2000), face=st.floats(20, 400), height=st.integers(100, 3000))
@@ -77,7 +77,7 @@ def test_the_face_is_always_inside(x: float, shoulders: float, face: float, heig
         left_shoulder=parts.left_shoulder._replace(x=middle - shoulders / 2),
         right_shoulder=parts.right_shoulder._replace(x=middle + shoulders / 2),
     )
-    found = window(box, parts, Size(500, height))
+    found = head_and_shoulders(box, parts, Size(500, height))
     assert found.left <= box.left + 1
     assert found.right >= box.right - 1
     assert found.top <= box.top + 1
@@ -85,16 +85,16 @@ def test_the_face_is_always_inside(x: float, shoulders: float, face: float, heig
 
 
 def test_a_photo_that_ends_at_the_chin_gives_up_the_aspect() -> None:
-    close = window(FACE_BOX.moved(0, -100), PARTS.moved(0, -100), Size(400, 250))
+    close = head_and_shoulders(FACE_BOX.moved(0, -100), PARTS.moved(0, -100), Size(400, 250))
     assert (close.top, close.bottom) == (0, 250)
     assert close.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
 
 
 def test_a_photo_that_ends_below_the_chin_narrows_the_window_but_keeps_the_ears() -> None:
-    low = window(FACE_BOX, PARTS, Size(400, 400))
+    low = head_and_shoulders(FACE_BOX, PARTS, Size(400, 400))
     assert low.bottom == 400
     assert low.width >= CropOptions().least_faces_wide * FACE_BOX.width - 1
-    assert low.width < window(FACE_BOX, PARTS, PHOTO).width
+    assert low.width < head_and_shoulders(FACE_BOX, PARTS, PHOTO).width
 
 
 @given(found=WINDOWS, channels=st.sampled_from([(), (3,)]))
@@ -125,8 +125,8 @@ def test_head_extent_ignores_stray_pixels_other_pieces_and_the_body() -> None:
     alpha[10:20, 0:4] = 1
     alpha[20:60, 30:50] = 1
     alpha[60:, 5:75] = 1
-    assert head_extent(alpha, 60) == Head(20, 30, 50)
-    assert head_extent(alpha, 100) == Head(20, 5, 75)
+    assert head_extent(alpha, 60) == HeadExtent(20, 30, 50)
+    assert head_extent(alpha, 100) == HeadExtent(20, 5, 75)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from idseg.stages.landmarks import agree, body_roll_deg, hidden_ear_score, mesh_angles, person, upright
-from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Size
+from idseg.errors import SidewaysError, UpsideDownError
+from idseg.stages.landmarks import agree, body_roll_deg, hidden_ear_score, look, mesh_angles, person, upright
+from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb, Size
 
 PHOTO = Size(400, 600)
 FACE = FaceDetection(
@@ -139,3 +140,77 @@ def test_only_a_standing_body_is_upright() -> None:
 def test_a_mesh_must_look_where_the_body_looks(yaw: float, agrees: bool) -> None:
     assert agree(mesh(yaw), body()) is agrees
     assert agree(mesh(yaw), None)
+
+
+# --- looking at the models' regions -----------------------------------------------------------------------------------
+
+GREY = np.full((600, 400, 3), 90, np.uint8)
+
+
+class Shy:
+    """Models that find something, where the photo has it, from their ``nth`` look on; they note how wide each look was.
+
+    A look is told from its mirror image by the picture's content: GREY is the same both ways, so a pose model is
+    called twice for each look.
+    """
+
+    def __init__(self, nth: int, mesh: FaceMesh | None = None, pose: PosePoints | None = None) -> None:
+        self.nth, self.widths = nth, list[int]()
+        self._mesh, self._pose = mesh, pose
+
+    def mesh(self, rgb: Rgb) -> FaceMesh | None:
+        self.widths.append(rgb.shape[1])
+        if len(self.widths) < self.nth or self._mesh is None:
+            return None
+        middle = np.array([rgb.shape[1] / 2, rgb.shape[0] / 2, 0.0])
+        return FaceMesh(self._mesh.points - [200, 220, 0] + middle, self._mesh.score)
+
+    def pose(self, rgb: Rgb) -> tuple[PosePoints, ...]:
+        self.widths.append(rgb.shape[1])
+        if len(self.widths) < self.nth or self._pose is None:
+            return ()
+        return (self._pose,)
+
+
+def test_a_face_without_a_mesh_is_looked_at_closer_and_closer() -> None:
+    shy, nobody = Shy(3, mesh=mesh()), Shy(1)
+    found, pose = look(GREY, FACE, (shy.mesh, nobody.pose))
+    assert found is not None
+    assert pose is None
+    assert shy.widths == sorted(shy.widths, reverse=True)
+    assert len(set(shy.widths)) == 3
+    assert len(nobody.widths) == 2, "the pose model looks once, and once at the mirror image, where the mesh is missing"
+
+
+def test_a_mesh_that_contradicts_the_body_is_not_taken() -> None:
+    shy = Shy(2, mesh=mesh(-60))
+    found, pose = look(GREY, FACE, (shy.mesh, lambda rgb: (body(),)))
+    assert pose is not None
+    assert found is None
+    assert len(shy.widths) == 3
+
+
+def test_a_missing_body_is_looked_for_closer() -> None:
+    nobody = Shy(1)
+    found, pose = look(GREY, FACE, (Shy(1, mesh=mesh()).mesh, nobody.pose))
+    assert found is not None
+    assert pose is None
+    assert len(nobody.widths) == 6, "three looks, each with its mirror image"
+
+
+@pytest.mark.parametrize(("turn_deg", "error"), [(180, UpsideDownError), (90, SidewaysError), (-90, SidewaysError)])
+def test_a_body_that_hangs_or_lies_is_refused(turn_deg: int, error: type[Exception]) -> None:
+    """The face is upright, the body is not: the photo is turned, and the error says how to mend it."""
+    down = {180: (0, -190), 90: (190, 0), -90: (-190, 0)}[turn_deg]
+    points = np.zeros((33, 3))
+    points[:, :2] = (200, 240)
+    points[[11, 12], :2] += down
+    turned = PosePoints(points, np.ones(33), np.ones(33))
+
+    def pose(rgb: Rgb) -> tuple[PosePoints, ...]:
+        return (turned,) if pose.calls.append(1) is None and len(pose.calls) == 1 else ()  # type: ignore[attr-defined]
+
+    pose.calls = []  # type: ignore[attr-defined]
+    with pytest.raises(error) as caught:
+        look(GREY, FACE, (lambda rgb: mesh(), pose))
+    assert caught.value.facts["turn_deg"] == turn_deg  # type: ignore[attr-defined]

@@ -94,7 +94,7 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
 class Segment(Protocol):
     """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
 
-    def __call__(self, photo: bytes, /, *, window: CropOptions | None = None) -> Result: ...
+    def __call__(self, photo: bytes, /, *, crop: CropOptions | None = None) -> Result: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def photo(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[
         the JSON, and the milliseconds of each stage.
     """
     wanted = read_wanted(read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS)))
-    result = segment(_usable(content), window=crop_options(wanted.size))
+    result = segment(_usable(content), crop=crop_options(wanted.size))
     finished = finish(result, wanted.size, wanted.background)
     made = photo_file(finished, wanted)
     report = check(result, wanted.size)
@@ -134,7 +134,7 @@ def photo(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[
 def only_photo(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The finished photo's file."""
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
-    result = segment(_usable(content), window=crop_options(wanted.size))
+    result = segment(_usable(content), crop=crop_options(wanted.size))
     return photo_file(finish(result, wanted.size, wanted.background), wanted), result.timings_ms
 
 
@@ -142,7 +142,7 @@ def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapp
     """The print sheet's file, by default for 6 inch paper as a PDF."""
     wanted = read_wanted(read_query(query, ("size", "background", *SHEET_FIELDS)), default_paper="6inch")
     assert wanted.sheet is not None  # noqa: S101 - it has a default
-    result = segment(_usable(content), window=crop_options(wanted.size))
+    result = segment(_usable(content), crop=crop_options(wanted.size))
     finished = finish(result, wanted.size, wanted.background)
     return sheet_file(finished, wanted.sheet), result.timings_ms
 
@@ -154,7 +154,7 @@ def checked(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mappin
     photo_bytes = _usable(content)
     timings: Mapping[str, float] = {}
     try:
-        result = segment(photo_bytes, window=crop_options(size))
+        result = segment(photo_bytes, crop=crop_options(size))
     except PersonError as error:
         report = refused(error, size)
     else:
