@@ -1,6 +1,6 @@
 """Shared by demo.py and test.py: make a virtual environment beside the checkout and install idseg into it.
 
-Runs on the plain Python of a fresh machine (3.10-3.13, standard library only).
+Runs on the plain Python of a fresh machine (3.10-3.14, standard library only).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _LIBRARIES = {
 def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
     """The python of a virtual environment with ``idseg[extra]`` and ``more`` installed; made or brought up to date if
     needed."""
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    if not (3, 10) <= sys.version_info[:2] <= (3, 14):
         raise SystemExit(
-            f"idseg needs Python 3.10 to 3.13, this is {sys.version.split()[0]}; run it with another python3"
+            f"idseg needs Python 3.10 to 3.14, this is {sys.version.split()[0]}; run it with another python3"
         )
     system_libraries()
     folder = ROOT / f".venv-{extra}"

@@ -59,6 +59,15 @@ def call_confined(function: Callable[[], T]) -> T:
     return call.results[0]
 
 
+def can_confine() -> bool:
+    """Whether :func:`call_confined` confines on this system; tried in a thread that ends at once."""
+    call = _Call(lambda: None)
+    thread = threading.Thread(target=call.run, name="idseg-confined", daemon=True)
+    thread.start()
+    thread.join()
+    return not call.unconfined
+
+
 class _Call(Generic[T]):
     """One function on its way through a thread."""
 

@@ -158,10 +158,3 @@ def test_models_lists_and_checks_what_ships() -> None:
     assert all(row["licence"] == "Apache-2.0" for row in rows)
     text = idseg("models").stdout
     assert all(row["name"] in text for row in rows)
-
-
-def test_doctor_finds_a_whole_machine() -> None:
-    done = idseg("doctor")
-    assert done.returncode == 0, done.stdout
-    assert "FAIL" not in done.stdout
-    assert "providers" in done.stdout
