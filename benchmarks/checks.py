@@ -48,7 +48,7 @@ _WALL = (222, 224, 226)
 _SIZES = ("cn-1inch", "cn-id-card", "cn-passport", "us-visa", "de-passport", "jp-passport")
 _LEAST_EYES_PX = 92
 """Good photos have at least this between the eyes, or `resolution` would be broken already."""
-_STATUSES = ("fail", "unknown", "pass", "refused")
+_STATUSES = ("not met", "check yourself", "met", "refused")
 _Counts = dict[str, Counter[str]]
 
 
@@ -180,8 +180,8 @@ def _two_people(segmenter: Segmenter, one: Portrait, other: Portrait) -> str:
     try:
         segmenter.find(np.ascontiguousarray(np.hstack((one.rgb, np.asarray(beside, dtype=np.uint8)))))
     except MultiplePersonsError:
-        return "fail"
-    return "pass"
+        return "not met"
+    return "met"
 
 
 def _count(counts: _Counts, report: Report, only: Sequence[str] | None) -> None:
@@ -245,8 +245,10 @@ def _measured_again(segmenter: Segmenter, content: bytes, done: Finished) -> dic
 def _table(result: figures.Result) -> str:
     """For the terminal: a row for each rule and set of photos, then what was measured on the finished files."""
     shares = {(figure.subject, figure.on, figure.measure): figure for figure in result.figures}
-    lines = [f"{'rule':<18} {'photos':<13} {'fail':>6} {'unknown':>8} {'pass':>6} {'refused':>8}     n"]
-    for rule, on in dict.fromkeys((figure.subject, figure.on) for figure in result.figures if figure.measure == "fail"):
+    lines = [f"{'rule':<18} {'photos':<13} {'not met':>8} {'check':>6} {'met':>6} {'refused':>8}     n"]
+    for rule, on in dict.fromkeys(
+        (figure.subject, figure.on) for figure in result.figures if figure.measure == "not met"
+    ):
         fail, unknown, passed, refused = (shares[rule, on, name] for name in _STATUSES)
         cells = (
             f"{100 * fail.value:6.1f} {100 * unknown.value:8.1f} {100 * passed.value:6.1f} {100 * refused.value:8.1f}"

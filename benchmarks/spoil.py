@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.check.face import FACE_EYES_PX
-from idseg.check.measures import eyes_apart_px, shoulder_slope_deg
+from idseg.check.measures import eyes_apart_px
+from idseg.photo.turn import shoulder_slope_deg
 from idseg.types import Alpha, Person, Points, Rgb, Window
 
 _EYES = (

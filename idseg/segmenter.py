@@ -138,6 +138,29 @@ class Segmenter:
         """Only the first half: the person, without window and matte. Raises as a call does."""
         return self._find_turning(decode(photo, self.options.limits).rgb, _Clock())[1]
 
+    def whole(self, photo: PhotoLike) -> Result:
+        """The answer to a photo whose cut is the whole photo: what is finished is looked at as it is. Raises as a call
+        does."""
+        clock = _Clock()
+        with clock("decode"):
+            rgb = decode(photo, self.options.limits).rgb
+        rgb, person = self._find_turning(rgb, clock)
+        with clock("pose"):
+            classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
+        with clock("matte"):
+            alpha = self.matte(rgb)
+        return Result(
+            photo=rgb,
+            person=person,
+            pose=classes,
+            window=Window(0, 0, rgb.shape[1], rgb.shape[0]),
+            cut=rgb,
+            alpha=alpha,
+            foreground=rgb,
+            timings_ms=clock.ms,
+            provider=self._matting().provider,
+        )
+
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a picture as it is: no detection, no crop."""
         models = self._matting()

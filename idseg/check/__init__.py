@@ -3,13 +3,19 @@ retouches.
 
 ::
 
-    measures   numbers of a face: lids, lips, light, blur, glare, cover, background
+    measures   numbers of a face and a wall: lids, lips, light, blur, glare, cover, colour
     rules      what is allowed, in the words of ICAO Doc 9303 and ISO/IEC 19794-5, and how sure each measure is
-    report     the rules applied to one photo
+    framing    pose, placement, and what the photo's edge cuts off
+    features   the face and the wall behind it
+    files      the finished photo's file
+    report     one verdict for each rule, as JSON or as a table
+    apply      all of it, for one photo
 """
 
 from __future__ import annotations
 
-from idseg.check.report import Report, RuleReport, check, check_file, refused
+from idseg.check.apply import check, delivered, refused
+from idseg.check.files import check_file
+from idseg.check.report import Report, RuleReport
 
-__all__ = ["Report", "RuleReport", "check", "check_file", "refused"]
+__all__ = ["Report", "RuleReport", "check", "check_file", "delivered", "refused"]

@@ -7,12 +7,14 @@ that one number means the same in every photo.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from idseg.check.face import LUMA, OVAL, Face, Floats, disc, disc_median, lab, luma, polygon, skin_colors, to_lab
-from idseg.types import Alpha, Box, FaceMesh, Rgb, Window
+from idseg.types import Alpha, FaceMesh, Rgb
 
 # Face mesh indices (MediaPipe's canonical face model); "left" is the picture's.
 _EYES = (FaceMesh.LEFT_EYE, FaceMesh.RIGHT_EYE)
@@ -137,6 +139,42 @@ def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
         rgb: the photo under the matte.
         alpha: the matte; where it is below 0.02, and ten pixels beside, is background.
     """
+    colors = _wall(rgb, alpha)
+    if colors is None:
+        return None
+    return float(np.sqrt(((colors - np.median(colors, axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def background_lab(rgb: Rgb, alpha: Alpha) -> npt.NDArray[np.float64] | None:
+    """Median colour of the background in CIELAB (3,); None where too little is seen. Arguments as
+    :func:`background_spread`."""
+    colors = _wall(rgb, alpha)
+    return None if colors is None else np.asarray(np.median(colors, axis=0), dtype=np.float64)
+
+
+def apart(
+    found_lab: npt.NDArray[np.float64], allowed: Sequence[tuple[int, int, int]], *, any_light: bool = False
+) -> float:
+    """Distance of a colour from the nearest one allowed, CIELAB (CIE 1976).
+
+    Args:
+        found_lab: (3,).
+        allowed: sRGB colours, at least one.
+        any_light: any pale colour is allowed: lightness and chroma within ``_PALE`` count as no distance.
+    """
+    near = np.linalg.norm(to_lab(np.array(allowed, dtype=np.float64)) - found_lab, axis=1).min()
+    if not any_light:
+        return float(near)
+    light, chroma = float(found_lab[0]), float(np.hypot(*found_lab[1:]))
+    return min(float(near), math.hypot(max(_PALE[0] - light, 0.0), max(chroma - _PALE[1], 0.0)))
+
+
+_PALE = (75.0, 20.0)
+"""Least lightness and most chroma of a pale colour."""
+
+
+def _wall(rgb: Rgb, alpha: Alpha) -> Floats | None:
+    """CIELAB colours (N, 3) of the background in a reduced copy; None where it is less than 3 % of the picture."""
     factor = min(1.0, 400 / max(rgb.shape[:2]))
     size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -144,36 +182,9 @@ def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
     free = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
     if free.mean() < 0.03:
         return None
-    colors = lab(np.asarray(small, dtype=np.uint8))[free]
-    return float(np.sqrt(((colors - np.median(colors, axis=0)) ** 2).sum(axis=1).mean()))
+    return np.asarray(lab(np.asarray(small, dtype=np.uint8))[free], dtype=np.float32)
 
 
-def shoulder_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | None:
-    """Slope of the shoulders' outline, > 0 where the right one in the picture is lower; None where one is not seen.
-
-    The first row of the matte below the mouth, at equal distances left and right of the face, beside long hair.
-    """
-    body = alpha >= 0.5
-    first = max(0, int(face_box.bottom - _MOUTH_UP * face_box.height) - window.top)
-    center = face_box.center[0] - window.left
-    slopes = []
-    for share in np.linspace(*_BESIDE, 9):
-        columns = [int(center + side * share * face_box.width) for side in (-1, 1)]
-        if min(columns) < 0 or max(columns) >= body.shape[1]:
-            continue
-        left, right = (np.flatnonzero(body[first:, column]) for column in columns)
-        if left.size and right.size:
-            slopes.append((float(right[0]) - float(left[0])) / (2 * share * face_box.width))
-    if len(slopes) < _LEAST_SLOPES:
-        return None
-    return math.degrees(math.atan(float(np.median(slopes))))
-
-
-_MOUTH_UP = 0.25
-"""The mouth above the face box's lower edge, in its heights."""
-_BESIDE = (0.85, 1.25)
-"""Where the outline is looked at, in face box widths beside the face's middle."""
-_LEAST_SLOPES = 5
 _NOT_SKIN = 20.0
 """CIELAB distance from all of the face's skin spots from which a pixel is no skin: wrinkles and shade stay below. Of
 15, 20, 25 and 30 the one that told 22 dark glasses from 680 other faces best."""

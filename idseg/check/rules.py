@@ -1,7 +1,7 @@
 """What is allowed, in the words of the standards, and how far each measure can be trusted.
 
-A value inside its range passes. Outside by at most ``doubt`` it is ``unknown``: our measure is no better than that.
-Farther out it fails. ``benchmarks/checks.py`` counts the false and missed alarms; its table is in
+A value inside its range is ``met``. Outside by at most ``doubt`` it is ``check yourself``: our measure is no better
+than that. Farther out it is ``not met``. ``benchmarks/checks.py`` counts the false and missed alarms; its table is in
 ``benchmarks/results/checks.json``.
 """
 
@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Status = Literal["pass", "fail", "unknown"]
+from idseg.photo.verdict import Status, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +24,14 @@ class Rule:
     low: float = -math.inf
     high: float = math.inf
     doubt: float = 0.0
-    """Outside the range by up to this the answer is ``unknown``; same unit."""
+    """How far off a value may be; outside the range by up to this is ``check yourself``. Same unit."""
     too_low: str = ""
     """What to do about a value below the range."""
     too_high: str = ""
 
     def judge(self, value: float) -> Status:
-        """Pass, fail, or too close to say."""
-        outside = max(self.low - value, value - self.high)
-        if outside <= 0:
-            return "pass"
-        return "unknown" if outside <= self.doubt else "fail"
+        """The verdict on one value."""
+        return judge(value, self.low, self.high, self.doubt)
 
     def advice(self, value: float) -> str:
         """What to do; nothing for a value inside the range."""
@@ -72,7 +68,10 @@ RULES: Mapping[str, Rule] = {
         too_high="Step back: the shoulders are cut off by the photo's edge.",
     ),
     "head_inside": Rule(
-        f"{_ISO} 8.3 full frontal image: whole head", "mm missing", high=0.1, too_high="Leave room above the hair."
+        f"{_ISO} 8.3 full frontal image: whole head",
+        "sides cut",
+        high=0,
+        too_high="Step back: the picture's edge cuts the head.",
     ),
     "eyes_open": Rule(
         f"{_ISO} 7.2.3 expression: eyes open",
@@ -139,6 +138,13 @@ RULES: Mapping[str, Rule] = {
         high=1.05,
         doubt=0.10,
         too_high="Use a photo with more pixels, or go nearer.",
+    ),
+    "background_color": Rule(
+        "background: the document's colour",
+        "CIELAB",
+        high=12,
+        doubt=8,
+        too_high="Use a wall of the document's colour, lit evenly.",
     ),
     "background_even": Rule(
         f"{_ISO} backgrounds",

@@ -10,60 +10,68 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idseg.cli.runner import clear_errors, model_options, segmenter_of
-from idseg.errors import PersonError
+from idseg.errors import PersonError, PhotoReadError
 
 if TYPE_CHECKING:
     from idseg.check import Report
     from idseg.photo.size import PhotoSize
     from idseg.segmenter import Segmenter
 
-EXIT_CHECK_FAILED = 8
-"""`idseg check`: the photo was looked at and breaks a rule."""
+EXIT_NOT_MET = 8
+"""The photo was looked at and a rule is not met."""
+EXIT_CHECK_YOURSELF = 9
+"""With ``--strict``: no rule is broken, but something is left to the person."""
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
 @click.option("-s", "--size", "size_name", required=True, metavar="SIZE", help="A name of `idseg sizes`, or 35x45mm.")
 @click.option("--finished", is_flag=True, help="The photo is finished: judge it as it is, its file too.")
+@click.option("--strict", is_flag=True, help="Exit with 9 where nothing is broken but something is left to check.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON, a line a photo.")
 @model_options
-def check(photos: tuple[Path, ...], size_name: str, finished: bool, as_json: bool, **chosen: Any) -> None:
+def check(
+    photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool, as_json: bool, **chosen: Any
+) -> None:
     """Say rule by rule whether PHOTO can be used for a document, and what to do. Changes nothing.
 
     \b
-    ok: obeys the rule · FAIL: breaks it · ?: we cannot tell.
-    Exit code 0: no rule is broken · 8: at least one is.
+    met · not met · check yourself: we cannot tell, or it is too close · not applicable: the document has no such rule.
+    Exit code 0: no rule is broken · 8: at least one is not met · 9 with --strict: something is left to check.
     """
     from idseg.check.report import summary
     from idseg.photo.sizes import find_size
+    from idseg.photo.verdict import CHECK_YOURSELF, NOT_MET
 
     with clear_errors():
         size = find_size(size_name)
         segmenter = segmenter_of(chosen)
-        failed = False
+        verdicts = set()
         for path in photos:
             report = _report(segmenter, path, size, finished)
-            failed = failed or report.verdict == "fail"
+            verdicts.add(report.verdict)
             if as_json:
                 click.echo(json.dumps({"photo": str(path), **report.to_dict()}, ensure_ascii=False))
             else:
                 click.echo(f"{path}: {summary(report)}")
-        if failed:
-            sys.exit(EXIT_CHECK_FAILED)
+        if NOT_MET in verdicts:
+            sys.exit(EXIT_NOT_MET)
+        if strict and CHECK_YOURSELF in verdicts:
+            sys.exit(EXIT_CHECK_YOURSELF)
 
 
 def _report(segmenter: Segmenter, path: Path, size: PhotoSize, finished: bool) -> Report:
-    from dataclasses import replace
-
     from idseg.check import check as check_result
-    from idseg.check import check_file, refused
+    from idseg.check import delivered, refused
     from idseg.photo.finish import crop_options
 
+    if finished:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise PhotoReadError(f"Cannot read '{path}': {error.strerror}.", path=str(path)) from None
+        return delivered(segmenter, content, size)
     try:
-        result = segmenter(path, crop=crop_options(size))
+        return check_result(segmenter(path, crop=crop_options(size)), size)
     except PersonError as error:
         return refused(error, size)
-    report = check_result(result, size, finished=finished)
-    if finished:
-        report = replace(report, rules=(*report.rules, *check_file(path.read_bytes(), size)))
-    return report

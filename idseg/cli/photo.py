@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--background",
     metavar="BACK",
-    help="white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent (default: the document's).",
+    help="keep (the photo's own wall), white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent "
+    "(default: the document's; keep where it allows no more than a crop).",
 )
 @click.option(
     "--format", "format_name", metavar="jpeg|png|webp|tiff|pdf", help="Of the file (default: by its name, or JPEG)."
@@ -153,7 +154,12 @@ class _Job:
 
 
 def _about(encoded: Encoded) -> dict[str, Any]:
-    return {"format": encoded.format, "quality": encoded.quality, "kb": round(encoded.kb, 1)}
+    return {
+        "format": encoded.format,
+        "quality": encoded.quality,
+        "kb": round(encoded.kb, 1),
+        "padding": encoded.padding,
+    }
 
 
 def _suffix(encoded: Encoded) -> str:
@@ -169,7 +175,10 @@ def _told(made: dict[str, Any]) -> str:
     for file in made["files"]:
         width, height = file["px"]
         lines.append(f"{file['file']}: {file['size']}, {width} x {height} px, {file['dpi']:g} dpi, {file['kb']} KB")
-        lines += [f"  {warning}" for warning in file["warnings"]]
+        lines.append(f"  unretouched; {', '.join(file['done'])}")
+        if file["padding"]:
+            lines.append(f"  padded with {file['padding']} bytes that show nothing: the document asks for more KB")
+        lines += [f"  warning: {warning}" for warning in file["warnings"]]
     lines += [
         f"{sheet['file']}: {sheet['photos']} photos on {sheet['paper_mm'][0]:.4g} x {sheet['paper_mm'][1]:.4g} mm"
         for sheet in made["sheets"]

@@ -1,4 +1,4 @@
-"""What lies behind the person: a colour, a gradient, a picture, or nothing."""
+"""What lies behind the person: the photo's own wall, a colour, a gradient, a picture, or nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from idseg.errors import OptionError
 from idseg.imaging.colours import Color, parse_color
 from idseg.types import Rgb, Size
 
-Kind = Literal["plain", "vertical", "radial", "picture", "transparent"]
+Kind = Literal["keep", "plain", "vertical", "radial", "picture", "transparent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """One background. ``plain``: ``colors[0]``; ``vertical``: top to bottom; ``radial``: middle to corners;
-    ``picture``: covers the
-    photo, cut at its middle, never stretched; ``transparent``: no background."""
+    """One background. ``keep``: the photo's own; ``plain``: ``colors[0]``; ``vertical``: top to bottom; ``radial``:
+    middle to corners; ``picture``: covers the photo, cut at its middle, never stretched; ``transparent``: none."""
 
     kind: Kind
     colors: tuple[tuple[int, int, int], ...] = ()
@@ -29,8 +28,8 @@ class Background:
     """As it was asked for."""
 
     def paint(self, size: Size) -> Rgb | None:
-        """The background (H, W, 3); None for a transparent one."""
-        if self.kind == "transparent":
+        """The background (H, W, 3); None for a transparent one, and for the photo's own."""
+        if self.kind in ("transparent", "keep"):
             return None
         if self.kind == "picture":
             assert self.picture is not None  # noqa: S101 - made so below
@@ -40,8 +39,12 @@ class Background:
         return _gradient(self.kind, self.colors[0], self.colors[1], size)
 
 
+KEEP = Background("keep", text="keep")
+"""The photo's own wall."""
+
+
 def parse_background(text: Color) -> Background:
-    """A background from ``white``, ``#438edb``, ``(67, 142, 219)``, ``vertical:#438edb,white``,
+    """A background from ``keep``, ``white``, ``#438edb``, ``(67, 142, 219)``, ``vertical:#438edb,white``,
     ``radial:white,#438edb``, ``transparent``, or ``@picture.jpg``.
 
     Raises:
@@ -53,6 +56,8 @@ def parse_background(text: Color) -> Background:
     plain = text.strip()
     if plain.lower() in {"transparent", "none"}:
         return Background("transparent", text=plain)
+    if plain.lower() == "keep":
+        return KEEP
     if plain.startswith("@"):
         from idseg.stages.decode import decode
 

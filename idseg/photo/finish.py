@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from idseg.stages.crop import CropOptions
 from idseg.photo import head as heads
 from idseg.photo import render
-from idseg.photo.background import Background, parse_background
+from idseg.photo.background import KEEP, Background, parse_background
+from idseg.photo.conflicts import conflicts
 from idseg.photo.output import Encoded, Format, encode
-from idseg.photo.place import Placement, place
-from idseg.photo.size import Band, PhotoSize
+from idseg.photo.place import Measured, Placement, place
+from idseg.photo.size import Band, PhotoSize, RuleName
+from idseg.photo.turn import LEFT_DEG, shoulder_slope_deg, upright_deg
+from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
-from idseg.stages.crop import CropOptions
-from idseg.types import Box
+from idseg.types import Box, Window
 
-_ENLARGED = 1.05
+ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
+_TURN_SEEN_DEG = 0.05
+_LEFT_COST = 0.02
+"""Cost of a degree of roll that is left to the head, beside the costs of a placement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,23 @@ class Finished:
     """(H, W, 3) RGB, or (H, W, 4) RGBA for a transparent background."""
     size: PhotoSize
     placement: Placement
-    background: str
+    background: Background
     head: heads.Head
+    lacks_room_mm: Mapping[heads.Side, float] = field(default_factory=dict)
+    """Where the wall is kept and the photo is too small around the head: how far a photo that obeys the rules would
+    reach beyond it, millimetres."""
+    conflicts: tuple[str, ...] = ()
+    """Rules and edges of the photo that no place can all meet, in words."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not as it should be, in words."""
         return tuple(_warnings(self))
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """What was done to the photo, in plain words."""
+        return tuple(_done(self))
 
     def encode(self, format: Format | None = None, kb: Band | None = None) -> Encoded:
         """The file, by default in the document's format (JPEG where it has none) and range of kilobytes.
@@ -47,42 +64,42 @@ class Finished:
         """
         chosen: Format = format or ("PNG" if self.pixels.shape[2] == 4 else "JPEG")
         size_mm = (self.size.width_mm, self.size.height_mm)
-        return encode(self.pixels, chosen, self.size.dpi, self.size.kb if kb is None else kb, size_mm)
+        return encode(self.pixels, chosen, self.size.dpi, self.size.file_kb if kb is None else kb, size_mm)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: where the head came to lie and what was done to the pixels."""
-        placement = self.placement
+        placement, mm_per_px = self.placement, self.placement.scale / self.size.px_per_mm
         return {
             "size": self.size.name,
             "px": [self.pixels.shape[1], self.pixels.shape[0]],
             "mm": [self.size.width_mm, self.size.height_mm],
             "dpi": self.size.dpi,
             "head_mm": {name: round(value, 3) for name, value in placement.mm.items()},
-            "rules": [
-                {
-                    "rule": rule.rule,
-                    "value_mm": round(rule.value_mm, 3),
-                    "allowed_mm": [round(rule.allowed_mm.low, 3), round(rule.allowed_mm.high, 3)],
-                    "ok": rule.off == 0,
-                }
-                for rule in placement.rules
-            ],
+            "to_crown_mm": round(self.head.to_crown * mm_per_px, 3),
+            "crown_doubt_mm": round(self.head.crown_doubt * mm_per_px, 3),
+            "to_hair_mm": round(self.head.to_hair * mm_per_px, 3),
+            "rules": [_rule(rule, self.size) for rule in placement.rules],
             "rules_from": "document" if self.size.framing_is_rule else "default composition",
+            "conflicts": list(self.conflicts),
             "lacks_mm": {side: round(value, 2) for side, value in placement.lacks_mm.items()},
+            "lacks_room_mm": {side: round(value, 2) for side, value in self.lacks_room_mm.items()},
             "warnings": list(self.warnings),
             **self.pixels_done,
         }
 
     @property
     def pixels_done(self) -> Mapping[str, Any]:
-        """What was done to the pixels. ``unretouched``: nobody's features, skin, hair or clothes were changed; edges
-        had the old background's colour taken out."""
+        """What was done to the pixels. ``unretouched``: nobody's features, skin, hair or clothes were changed; where
+        the background was replaced, edges had the old one's colour taken out."""
+        kind = {"keep": "kept", "transparent": "removed"}.get(self.background.kind, "replaced")
         return {
             "unretouched": True,
+            "done": list(self.done),
             "turned_deg": round(self.placement.turned_deg, 3),
             "scaled": round(self.placement.scale, 5),
             "resamplings": 1,
-            "background_replaced": self.background,
+            "background": {"kind": kind, "text": self.background.text},
+            "edits": self.size.edits,
             "stretched": False,
         }
 
@@ -93,17 +110,66 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
     Args:
         result: of a photo, best cut with :func:`crop_options`.
         size: what is asked for.
-        background: None: the document's usual one, white where it names none.
+        background: None: the photo's own where the document allows no more than a crop; else the document's usual
+            one, white where it names none.
     """
     if background is None:
-        background = parse_background(size.backgrounds[0] if size.backgrounds else "white")
-    head = heads.measure(result.person, result.person.mesh, result.alpha, result.window)
-    reach = heads.reach(result.alpha, result.window, result.photo_size, head)
-    placement = place(head, reach, size)
+        plain = size.backgrounds[0] if size.backgrounds else "white"
+        background = KEEP if size.edits == "crop only" else parse_background(plain)
+    keep = background.kind == "keep"
+    head, placement = placed(result, size, keep=keep)
+    room: Mapping[heads.Side, float] = {}
+    against: tuple[str, ...] = ()
+    if any(rule.off > 0 for rule in placement.rules):
+        photo = result.photo_size
+        against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
+        if keep:
+            room = place(head, _reach(result, head), size, photo).leaves_mm
+    return Finished(_painted(result, placement, size, background), size, placement, background, head, room, against)
+
+
+def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, Placement]:
+    """The head in the frame of the finished photo, and the best placement.
+
+    Args:
+        result: of the photo.
+        size: what is asked for.
+        keep: never leave the photo; where that breaks a rule, turning the photo a little less is tried too.
+    """
+    person = result.person
+    roll = person.head.roll_deg
+    slope = shoulder_slope_deg(result.alpha, result.window, person.face_box)
+    wanted = upright_deg(roll, slope, size.turn_deg)
+    best = _turned(result, size, wanted, keep=keep)
+    if keep and any(rule.off > 0 for rule in best[1].rules):
+        for less in np.linspace(0, min(LEFT_DEG, abs(wanted)), 4)[1:]:
+            turn = wanted - math.copysign(float(less), wanted)
+            if abs(roll + turn) <= LEFT_DEG:
+                best = min(best, _turned(result, size, turn, keep=keep), key=lambda found: found[2])
+    return best[0], best[1]
+
+
+def _turned(result: Result, size: PhotoSize, turn_deg: float, *, keep: bool) -> tuple[heads.Head, Placement, float]:
+    """The head, its placement and the cost, where the photo is turned by ``turn_deg``."""
+    person = result.person
+    head = heads.measure(person, person.mesh, result.alpha, result.window, -turn_deg)
+    placement = place(head, _reach(result, head), size, result.photo_size, keep=keep)
+    return head, placement, placement.cost + _LEFT_COST * abs(person.head.roll_deg + turn_deg)
+
+
+def _reach(result: Result, head: heads.Head) -> heads.Reach:
+    return heads.reach(result.alpha, result.window, result.photo_size, head)
+
+
+def _painted(result: Result, placement: Placement, size: PhotoSize, background: Background) -> npt.NDArray[np.uint8]:
+    """The finished pixels: the photo's own, or the person over a background."""
+    if background.kind == "keep":
+        photo = result.photo_size
+        colors, _ = render.draw(result.photo, None, Window(0, 0, photo.width, photo.height), placement, size.px)
+        return np.asarray(np.rint(colors), dtype=np.uint8)
     colors, alpha = render.draw(result.foreground, result.alpha, result.window, placement, size.px)
     backdrop = background.paint(size.px)
-    pixels = render.rgba(colors, alpha) if backdrop is None else render.over(colors, alpha, backdrop)
-    return Finished(pixels, size, placement, background.text, head)
+    return render.rgba(colors, alpha) if backdrop is None else render.over(colors, alpha, backdrop)
 
 
 def crop_options(*sizes: PhotoSize) -> CropOptions:
@@ -135,7 +201,9 @@ _ORDINARY = heads.Head(
     roll_deg=0.0,
     chin_y=1.0,
     hair_y=-1.11,
-    skull_y=-1.0,
+    crown_y=-1.0,
+    crown_doubt=0.1,
+    forehead_y=-0.75,
     center_x=0.0,
     face_width=1.28,
     head_width=1.35,
@@ -145,26 +213,91 @@ _ORDINARY = heads.Head(
 _BOX = Box(left=-0.684, top=-0.776, width=1.368, height=1.776)
 
 
-_SIDES = {"left": "left edge", "right": "right edge", "top": "upper edge", "bottom": "lower edge"}
+_SIDES: Mapping[str, str] = {"left": "left edge", "top": "upper edge", "right": "right edge", "bottom": "lower edge"}
+TERMS: Mapping[str, str] = {
+    "head": "head height",
+    "eyes": "eye line above the lower edge",
+    "top": "gap above the head",
+    "chin": "gap below the chin",
+    "face": "face width",
+    "width": "head width",
+}
+"""The rules of a placement in words."""
+_TOPS: Mapping[str, str] = {"crown": "crown to chin", "hair": "top of the hair to chin", "forehead": "hairline to chin"}
 
 
-def _warnings(finished: Finished) -> list[str]:
-    words = []
-    for rule in finished.placement.rules:
+def term_of(rule: RuleName, size: PhotoSize) -> str:
+    """A rule of the placement in words; of the head's height also what it is measured to."""
+    return f"{TERMS[rule]} ({_TOPS[size.framing.head_top]})" if rule == "head" else TERMS[rule]
+
+
+def _in_words(name: str, size: PhotoSize) -> str:
+    """A rule with its range, or an edge of the photo."""
+    if name.startswith("edge:"):
+        return f"the photo's {_SIDES[name.removeprefix('edge:')]}"
+    band = size.framing.bands()[cast(RuleName, name)]
+    return f"{term_of(cast(RuleName, name), size)} {band.low:.1f} .. {band.high:.1f} mm"
+
+
+def _rule(rule: Measured, size: PhotoSize) -> dict[str, Any]:
+    return {
+        "rule": rule.rule,
+        "term": term_of(rule.rule, size),
+        "value_mm": round(rule.value_mm, 3),
+        "allowed_mm": [round(end, 3) for end in rule.allowed_mm],
+        "doubt_mm": round(rule.doubt_mm, 3),
+        "status": rule.status,
+    }
+
+
+def _warnings(finished: Finished) -> Iterator[str]:
+    size, placement = finished.size, finished.placement
+    for rule in placement.rules:
+        low, high = rule.allowed_mm
+        told = f"{term_of(rule.rule, size)} {rule.value_mm:.1f} mm"
         if rule.off > 0:
-            low, high = rule.allowed_mm
-            words.append(
-                f"{rule.rule} {rule.value_mm:.1f} mm is outside {low:.1f} .. {high:.1f} mm: the photo gives no better"
+            yield f"{told} is outside {low:.1f} .. {high:.1f} mm: the photo gives no better"
+        elif rule.status == CHECK_YOURSELF:
+            yield (
+                f"{told} lies inside {low:.1f} .. {high:.1f} mm, but the crown under the hair is an estimate, good to "
+                f"{rule.doubt_mm:.1f} mm: check it yourself"
             )
-    for side, value in finished.placement.lacks_mm.items():
-        words.append(
+    if finished.conflicts:
+        yield f"no place meets all rules; these conflict: {', '.join(finished.conflicts)}"
+    for side, value in finished.lacks_room_mm.items():
+        yield (
+            f"the photo is too small around the head: it ends {value:.1f} mm before the {_SIDES[side]} of a photo that "
+            "obeys the rules; the wall is not extended"
+        )
+    for side, value in placement.lacks_mm.items():
+        yield (
             f"the photo ends {value:.1f} mm before the {_SIDES[side]}: the person is cut off, only the backdrop goes on"
         )
-    if finished.placement.scale > _ENLARGED:
-        words.append(
-            f"the photo was enlarged {finished.placement.scale:.2f} times: it has too few pixels for "
-            f"{finished.size.px.width} x {finished.size.px.height} px"
+    if finished.background.kind != "keep" and size.edits == "crop only":
+        yield (
+            f"{size.name} allows no change but cropping ({size.edits_source or 'see its guide'}); the background was "
+            "replaced all the same: the photo may be refused"
+        )
+    if placement.scale > ENLARGED:
+        yield (
+            f"the photo was enlarged {placement.scale:.2f} times: it has too few pixels for "
+            f"{size.px.width} x {size.px.height} px"
         )
     if not finished.head.exact:
-        words.append("no face mesh: the chin and the turn of the head are estimates")
-    return words
+        yield "no face mesh: the chin and the turn of the head are estimates"
+
+
+def _done(finished: Finished) -> Iterator[str]:
+    """What was done to the photo, in plain words, in the order it was done."""
+    placement, turned = finished.placement, finished.placement.turned_deg
+    yield "cropped"
+    if abs(turned) >= _TURN_SEEN_DEG:
+        yield f"turned by {abs(turned):.1f} degrees {'clockwise' if turned > 0 else 'counter-clockwise'}"
+    yield f"scaled to {100 * placement.scale:.3g} % ({'enlarged' if placement.scale > 1 else 'reduced'})"
+    kind = finished.background.kind
+    if kind == "keep":
+        yield "background kept: the photo's own pixels"
+    elif kind == "transparent":
+        yield "background removed"
+    else:
+        yield f"background replaced by {finished.background.text}"

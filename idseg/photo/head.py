@@ -1,21 +1,26 @@
-"""A head measured in its own upright frame: chin, eyes and face from the face mesh, top of the hair from the matte.
+"""A head measured in an upright frame: chin, eyes, forehead and face from the face mesh, top of the hair from the
+matte, the crown of the skull estimated from both.
 
-The frame: photo pixels, turned about the middle of the eyes until the head is upright; that middle is (0, 0), x to
-the right, y down. What lies above the eyes has a negative y.
+The frame: photo pixels, turned about the middle of the eyes, by the head's roll where nothing else is asked for; that
+middle is (0, 0), x to the right, y down. What lies above the eyes has a negative y.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from idseg.photo.size import HeadTop
 from idseg.types import Alpha, FaceMesh, Person, Points, Size, Window
 
+Side = Literal["left", "top", "right", "bottom"]
+
 # Face mesh indices (MediaPipe's canonical face model).
-_CHIN = 152
+_CHIN, _FOREHEAD = 152, 10
 
 _PERSON = 0.5
 """Alpha from which a pixel is the person."""
@@ -23,9 +28,10 @@ _HAIR_BAND = 0.75
 """How far beside the face's middle hair is looked for, in face widths: a raised hand beyond it is no hair."""
 _LEAST_HAIR = 0.04
 """A row is hair where it holds this share of the face's width of person: a single strand is none."""
-SKULL_OVER_CHIN = 1.0
-"""Crown above the eyes over chin below the eyes: the eyes lie half way down a head. Among 185 photos shaven and very
-short-haired heads had 0.93 to 1.06."""
+CROWN_OVER_CHIN = 1.0
+"""Crown above the eyes over chin below the eyes."""
+CROWN_DOUBT = 0.05
+"""95 % of the estimates of the crown lie within this share of the head's height (chin to crown)."""
 _LOOKED_PX = 300
 """A face wider than this is looked at in every second, third … row and column: hair is found to 1/300 of its width."""
 
@@ -41,8 +47,12 @@ class Head:
     chin_y: float
     hair_y: float
     """Highest hair, hat or scarf (< 0)."""
-    skull_y: float
-    """The crown without the hair (< 0): estimated, never above the hair."""
+    crown_y: float
+    """The crown of the skull without the hair (< 0): estimated, never above the hair."""
+    crown_doubt: float
+    """The crown lies within this of ``crown_y`` (95 %)."""
+    forehead_y: float
+    """Upper end of the forehead, where hair usually begins (< 0): the mesh's highest point."""
     center_x: float
     """Middle of the face's outline."""
     face_width: float
@@ -60,9 +70,13 @@ class Head:
         return self.chin_y - self.hair_y
 
     @property
-    def to_skull(self) -> float:
+    def to_crown(self) -> float:
         """Chin to the crown."""
-        return self.chin_y - self.skull_y
+        return self.chin_y - self.crown_y
+
+    def top_y(self, top: HeadTop) -> float:
+        """The upper end that a rule means."""
+        return {"hair": self.hair_y, "crown": self.crown_y, "forehead": self.forehead_y}[top]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,8 @@ class Reach:
     top: float | None = None
     right: float | None = None
     bottom: float | None = None
+    head_cut: tuple[Side, ...] = ()
+    """The picture's sides that cut the head itself."""
 
 
 def upright(points: Points, origin: tuple[float, float], roll_deg: float) -> Points:
@@ -83,7 +99,7 @@ def upright(points: Points, origin: tuple[float, float], roll_deg: float) -> Poi
     return np.stack((moved[:, 0] * cos + moved[:, 1] * sin, moved[:, 1] * cos - moved[:, 0] * sin), axis=1)
 
 
-def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window) -> Head:
+def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window, roll_deg: float | None = None) -> Head:
     """The head of a person.
 
     Args:
@@ -91,32 +107,33 @@ def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window)
         mesh: the face mesh, photo pixels; None where there is none: then the box's lower edge is the chin.
         alpha: matte (H, W) of the photo under ``window``.
         window: where the matte lies in the photo.
+        roll_deg: turn of the frame, clockwise; None: the head's own.
     """
-    roll = person.head.roll_deg
+    roll = person.head.roll_deg if roll_deg is None else roll_deg
     if mesh is None:
         eyes = np.array([person.parts.left_eye[:2], person.parts.right_eye[:2]], dtype=np.float64)
         box = person.face_box
         chin = np.array([[box.center[0], box.bottom]])
+        forehead = np.array([[box.center[0], box.top]])
         outline = np.array([[box.left, box.center[1]], [box.right, box.center[1]]])
     else:
         points = mesh.points[:, :2]
         eyes = np.array([points[list(FaceMesh.LEFT_EYE)].mean(axis=0), points[list(FaceMesh.RIGHT_EYE)].mean(axis=0)])
-        chin = points[[_CHIN]]
-        outline = points
+        chin, forehead, outline = points[[_CHIN]], points[[_FOREHEAD]], points
     origin = (float(eyes[:, 0].mean()), float(eyes[:, 1].mean()))
     across = upright(outline, origin, roll)[:, 0]
     center_x, face_width = float(across.min() + across.max()) / 2, float(np.ptp(across))
     chin_y = max(float(upright(chin, origin, roll)[0, 1]), 1.0)
-    skull_y = -SKULL_OVER_CHIN * chin_y
     hair_y = _hair_y(alpha, window, origin, roll, center_x, face_width)
-    if hair_y is None:
-        hair_y = skull_y
+    crown_y, doubt = _crown(chin_y, hair_y, exact=mesh is not None)
     return Head(
         origin=origin,
         roll_deg=roll,
         chin_y=chin_y,
-        hair_y=hair_y,
-        skull_y=max(skull_y, hair_y),
+        hair_y=crown_y if hair_y is None else hair_y,
+        crown_y=crown_y,
+        crown_doubt=doubt,
+        forehead_y=min(float(upright(forehead, origin, roll)[0, 1]), -1.0),
         center_x=center_x,
         face_width=max(face_width, 1.0),
         head_width=max(_ear_to_ear(person), face_width, 1.0),
@@ -125,37 +142,74 @@ def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window)
     )
 
 
+def _crown(chin_y: float, hair_y: float | None, *, exact: bool) -> tuple[float, float]:
+    """The crown and how far off it may be. Where the hair's top lies below the estimate the crown is just under it."""
+    estimate = -CROWN_OVER_CHIN * chin_y
+    doubt = (CROWN_DOUBT if exact else 2 * CROWN_DOUBT) * (chin_y - estimate)
+    if hair_y is None or hair_y <= estimate:
+        return estimate, doubt
+    return hair_y, doubt
+
+
 def reach(alpha: Alpha, window: Window, photo: Size, head: Head) -> Reach:
     """Where the edge of the picture (photo and window, whichever comes first) cuts the person off.
 
-    Each side is looked at one pixel inside the edge; where person lies there, the pixel nearest to the head counts.
+    Each side is looked at in a band of rows or columns inside the edge, because a matte fades over a few pixels
+    there; where person lies, the point of the edge nearest to the head counts.
     """
     left, top = max(window.left, 0), max(window.top, 0)
     right, bottom = min(window.right, photo.width), min(window.bottom, photo.height)
     if right - left < 1 or bottom - top < 1:
         return Reach()
-    part = alpha[top - window.top : bottom - window.top, left - window.left : right - window.left] >= _PERSON
+    part = alpha[top - window.top : bottom - window.top, left - window.left : right - window.left]
+    depth = max(_LEAST_BAND_PX, round(_BAND * max(window.width, window.height)))
+    rows, columns = np.arange(top, bottom) + 0.5, np.arange(left, right) + 0.5
+    bands: dict[Side, tuple[Alpha, Points]] = {
+        "left": (part[:, :depth].T, np.stack((np.full(len(rows), left + 0.5), rows), axis=1)),
+        "top": (part[:depth], np.stack((columns, np.full(len(columns), top + 0.5)), axis=1)),
+        "right": (part[:, : -depth - 1 : -1].T, np.stack((np.full(len(rows), right - 0.5), rows), axis=1)),
+        "bottom": (part[: -depth - 1 : -1], np.stack((columns, np.full(len(columns), bottom - 0.5)), axis=1)),
+    }
+    ends: dict[Side, float | None] = {}
+    cut: list[Side] = []
+    for side, (band, at) in bands.items():
+        touching = upright(at[_touches(band)], head.origin, head.roll_deg)
+        axis, sign = _AXES[side]
+        ends[side] = float(sign * (sign * touching[:, axis]).min()) if len(touching) else None
+        if len(touching) and _cuts_head(side, touching, head):
+            cut.append(side)
+    return Reach(**ends, head_cut=tuple(cut))
 
-    def turned(columns: npt.NDArray[np.intp], rows: npt.NDArray[np.intp]) -> Points:
-        points = np.stack((columns + left + 0.5, rows + top + 0.5), axis=1).astype(np.float64)
-        return upright(points, head.origin, head.roll_deg)
 
-    def nearest(line: npt.NDArray[np.bool_], column: int | None, row: int | None, axis: int, sign: int) -> float | None:
-        along = np.flatnonzero(line)
-        if along.size == 0:
-            return None
-        fixed = np.full_like(along, column if column is not None else row)
-        points = turned(fixed, along) if column is not None else turned(along, fixed)
-        values = points[:, axis]
-        return float(values.min() if sign > 0 else values.max())
+_AXES: dict[Side, tuple[int, int]] = {"left": (0, -1), "top": (1, -1), "right": (0, 1), "bottom": (1, 1)}
+"""Axis that a side's ends are measured along, and its sign outwards."""
+_BAND = 0.012
+"""Depth of the band that is looked at inside the picture's edge, as a share of the window's longer side: a matte
+that is cut off at an edge is whole again within that."""
+_LEAST_BAND_PX = 3
+_FADED = 0.1
+"""Alpha that the first rows of a band keep where the edge cuts the person off; where the person ends before the edge
+they have none."""
+_EDGE_PX = 3
+_HEAD_BELOW = 0.6
+"""A left or right edge cuts the head where it meets it above this share of the chin's distance from the eyes: shoulders
+lie lower."""
+_NECK = 0.03
+"""Least neck below the chin, as a share of the head's height: the mesh's chin is no surer than that."""
 
-    height, width = part.shape
-    return Reach(
-        left=nearest(part[:, 0], 0, None, 0, -1),
-        top=nearest(part[0], None, 0, 1, -1),
-        right=nearest(part[:, -1], width - 1, None, 0, 1),
-        bottom=nearest(part[-1], None, height - 1, 1, 1),
-    )
+
+def _touches(band: Alpha) -> npt.NDArray[np.bool_]:
+    """Which lines (columns of ``band``, its first row the picture's edge) the edge cuts the person off in."""
+    return np.asarray((band.max(axis=0) >= _PERSON) & (band[:_EDGE_PX].mean(axis=0) >= _FADED), dtype=np.bool_)
+
+
+def _cuts_head(side: Side, touching: Points, head: Head) -> bool:
+    """Whether the points of an edge that person touches belong to the head."""
+    if side == "bottom":
+        below = np.abs(touching[:, 0] - head.center_x) <= head.face_width / 2
+        return bool((below & (touching[:, 1] < head.chin_y + _NECK * head.to_crown)).any())
+    near = np.abs(touching[:, 0] - head.center_x) <= _HAIR_BAND * head.face_width if side == "top" else True
+    return bool((near & (touching[:, 1] < _HEAD_BELOW * head.chin_y)).sum() >= max(2.0, _LEAST_HAIR * head.face_width))
 
 
 def _ear_to_ear(person: Person) -> float:

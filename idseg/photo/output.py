@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from idseg.errors import OptionError
 from idseg.imaging.encode import srgb_profile
+from idseg.errors import OptionError
+from idseg.photo.padding import pad
 from idseg.photo.pdf import PdfImage, PdfPage, write_pdf
 from idseg.photo.size import MM_PER_INCH, Band
 
@@ -47,6 +48,8 @@ class Encoded:
     format: Format
     quality: int | None = None
     """libjpeg's or WebP's; None for lossless formats."""
+    padding: int = 0
+    """Bytes that show nothing, put in to reach the least kilobytes asked for."""
 
     @property
     def kb(self) -> float:
@@ -96,11 +99,12 @@ def encode(
         format: of the file.
         dpi: written into the file; a whole number in JPEG and WebP.
         kb: least and most kilobytes; the best quality that fits is taken. The most counts 1000 bytes, the least
-            1024, so that it fits whichever way the other side counts.
+            1024, so that it fits whichever way the other side counts. Where the best quality stays below the least,
+            the file is padded (:mod:`idseg.photo.padding`).
         size_mm: page of a PDF; by the dpi where it is not given.
 
     Raises:
-        OptionError: transparency in a format without; no quality gives a file in the range.
+        OptionError: transparency in a format without; no quality gives a file small enough.
     """
     if pixels.shape[2] == 4 and format in ("JPEG", "PDF"):
         raise OptionError(
@@ -172,14 +176,19 @@ def _checked(encoded: Encoded, kb: Band | None) -> Encoded:
             most_kb=kb.high,
             smallest_kb=round(encoded.kb, 1),
         )
-    if len(encoded.content) < kb.low * 1024:
+    least = math.ceil(kb.low * 1024)
+    if len(encoded.content) >= least:
+        return encoded
+    if encoded.format == "PDF":
+        raise OptionError(f"a PDF is not padded to {kb.low:g} KB; use JPEG or PNG", least_kb=kb.low)
+    padded = pad(encoded.content, encoded.format, least)
+    if len(padded) > kb.high * 1000:
         raise OptionError(
-            f"the {encoded.format} takes only {encoded.kb:.1f} KB at its best quality, less than the {kb.low:g} KB "
-            "asked for; ask for more pixels",
+            f"{kb.low:g} to {kb.high:g} KB leave no room: a KB has 1000 bytes to some and 1024 to others",
             least_kb=kb.low,
-            largest_kb=round(encoded.kb, 1),
+            most_kb=kb.high,
         )
-    return encoded
+    return replace(encoded, content=padded, padding=len(padded) - len(encoded.content))
 
 
 def _lossless(image: Image.Image, format: Literal["PNG", "TIFF"], dpi: float) -> bytes:

@@ -1,31 +1,38 @@
 """Where the head goes: one scale, one turn, one shift; never a stretch.
 
 The rules of a size pull at three numbers only (how large, how high, how far across), so all of them are tried on a
-fine grid and the cheapest is taken: breaking a rule costs most, then a torn body at the lower edge, then being off
-the middle of a rule's range.
+fine grid and the cheapest is taken: leaving a photo whose wall is kept is out of the question, breaking a rule costs
+most, then a torn body at an edge, then being off the middle of a rule's range. So the slack of the rules is used up
+before anything is torn.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from idseg.photo.head import Head, Reach
+from idseg.photo.head import Head, Reach, Side, upright
 from idseg.photo.size import Band, PhotoSize, RuleName
+from idseg.photo.verdict import Status, judge
 from idseg.types import Size
 
 _Grid = npt.NDArray[np.float64]
+Edges = npt.NDArray[np.float64]
+"""The photo's four edges in a head's frame, float64 (4, 3), left, top, right, bottom: a point p is inside where
+``edge[:2] @ p <= edge[2]``; photo pixels."""
+SIDES: tuple[Side, ...] = ("left", "top", "right", "bottom")
 
 # Cost of breaking a rule by the whole height of the photo. The eyes and the head's size go before the gaps (GA 461
 # says so).
 _RULE_COST: Mapping[RuleName, float] = {"head": 1000, "eyes": 1000, "face": 700, "width": 700, "chin": 500, "top": 500}
+_LEAVES_COST = 1e5
 _HAIR_CUT_COST = 200.0
-_TORN_COST = 3.0
+_TORN_COST = 60.0
 _OFF_MIDDLE_COST = 0.05
 """Cost at the end of a range; grows with the square of the distance from the middle."""
 _KEEP_INSIDE = 0.06
@@ -34,6 +41,12 @@ inside."""
 _GRID = 121
 """Steps of each of the two numbers; three rounds, each around the last's best."""
 _ROUNDS = 3
+SHIFT = 0.05
+"""How far the face's middle may lie off the photo's, as a share of its width: ISO/IEC 19794-5:2005 8.3 has it between
+45 % and 55 %."""
+_SHIFTS = 11
+_SPARE_PX = 1.0
+"""Photo pixels inside the edge that are not shown where the wall is kept: a resampled pixel needs its neighbours."""
 
 _DEFAULT_HEAD = Band(0.63, 0.70)
 """Head height over photo height where the document has no rule (GA 461-2004: two thirds)."""
@@ -42,8 +55,10 @@ _DEFAULT_TOP = Band(0.07, 0.12)
 
 _SEEN_MM = 0.1
 """A lack up to this is not seen: a pixel at 300 dpi."""
-
-Side = Literal["left", "top", "right", "bottom"]
+_DOUBT_OF_VALUE, _DOUBT_OF_HEIGHT = 0.015, 0.003
+"""How far off a measure on a finished photo is (95 %): share of its value, but at least this share of the photo's
+height."""
+_ROUNDING_MM = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,10 @@ class Measured:
     rule: RuleName
     value_mm: float
     allowed_mm: Band
+    doubt_mm: float = 0.0
+    """How far off the value may be (95 %)."""
+    estimated: bool = False
+    """The value hangs on the crown, which nobody sees under the hair."""
 
     @property
     def off(self) -> float:
@@ -61,6 +80,11 @@ class Measured:
         over = max(self.allowed_mm.low - self.value_mm, self.value_mm - self.allowed_mm.high, 0.0)
         end = self.allowed_mm.low if self.value_mm < self.allowed_mm.low else self.allowed_mm.high
         return over / (end or self.allowed_mm.high)
+
+    @property
+    def status(self) -> Status:
+        """The verdict; ``check yourself`` where the doubt reaches over an end of the range."""
+        return judge(self.value_mm, *self.allowed_mm, self.doubt_mm, estimated=self.estimated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,10 @@ class Placement:
     lacks_mm: Mapping[Side, float]
     """Where the photo ends before the finished photo does and the person is cut off there: millimetres of backdrop
     instead of person; only the sides that lack something."""
+    leaves_mm: Mapping[Side, float] = field(default_factory=dict)
+    """Where the finished photo reaches beyond the photo, whoever is there: millimetres; only the sides that do."""
+    cost: float = 0.0
+    """What was made as small as could be; for choosing between placements of one photo."""
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where a photo point lies in the finished photo, pixels."""
@@ -87,24 +115,34 @@ class Placement:
         return a * x + b * y + c, d * x + e * y + f
 
 
-def place(head: Head, reach: Reach, size: PhotoSize) -> Placement:
+def place(head: Head, reach: Reach, size: PhotoSize, photo: Size | None = None, *, keep: bool = False) -> Placement:
     """The placement that obeys the size's rules best.
 
     Args:
         head: the head in the photo.
         reach: where the picture's edge cuts the person off.
         size: what is asked for.
+        photo: the photo's size, for ``leaves_mm``; None: not known.
+        keep: never leave the photo, whatever rule that breaks.
     """
-    scales, heights = _ranges(head, size)
+    edges = None if photo is None else photo_edges(photo, head)
+    scales, heights = _ranges(head, size, photo if keep else None)
+    may_shift = keep or reach.left is not None or reach.right is not None
+    shifts = np.linspace(-SHIFT, SHIFT, _SHIFTS) * width_mm(size) if may_shift else np.zeros(1)
     for _ in range(_ROUNDS):
-        grid_scale, grid_eyes = np.meshgrid(np.linspace(*scales, _GRID), np.linspace(*heights, _GRID), indexing="ij")
-        cost = _cost(head, reach, size, grid_scale, grid_eyes)
-        row, column = np.unravel_index(int(np.argmin(cost)), cost.shape)
-        mm_per_px, eyes_mm = float(grid_scale[row, column]), float(grid_eyes[row, column])
+        grids = np.meshgrid(np.linspace(*scales, _GRID), np.linspace(*heights, _GRID), shifts, indexing="ij")
+        cost = _cost(head, reach, size, Spot(*grids), edges if keep else None)
+        best = np.unravel_index(int(np.argmin(cost)), cost.shape)
+        mm_per_px, eyes_mm, shift_mm = (float(grid[best]) for grid in grids)
         step_scale, step_eyes = (scales[1] - scales[0]) / (_GRID - 1), (heights[1] - heights[0]) / (_GRID - 1)
-        scales = (mm_per_px - 2 * step_scale, mm_per_px + 2 * step_scale)
+        scales = (max(mm_per_px - 2 * step_scale, mm_per_px / 2), mm_per_px + 2 * step_scale)
         heights = (eyes_mm - 2 * step_eyes, eyes_mm + 2 * step_eyes)
-    return _placed(head, reach, size, mm_per_px, eyes_mm)
+        if may_shift:
+            step = shifts[1] - shifts[0]
+            shifts = np.clip(
+                shift_mm + np.linspace(-step, step, _SHIFTS), *(SHIFT * width_mm(size) * np.array([-1, 1]))
+            )
+    return _placed(head, reach, size, Spot(mm_per_px, eyes_mm, shift_mm), edges, float(cost[best]))
 
 
 def as_it_is(head: Head, size: PhotoSize, photo: Size) -> Placement:
@@ -118,13 +156,39 @@ def as_it_is(head: Head, size: PhotoSize, photo: Size) -> Placement:
     across = (size.px.width - photo.width * scale) / 2
     matrix = ((scale, 0.0, across), (0.0, scale, 0.0))
     mm_per_px = size.height_mm / photo.height
-    eyes_mm = (photo.height - y) * mm_per_px
-    mm = _measures(head, size, mm_per_px, eyes_mm)
-    return Placement(matrix, scale, 0.0, mm, _rules(size, mm), {})
+    mm = measures(head, size, mm_per_px, (photo.height - y) * mm_per_px)
+    return Placement(matrix, scale, 0.0, mm, _rules(head, size, mm, mm_per_px), {})
 
 
-def _ranges(head: Head, size: PhotoSize) -> tuple[tuple[float, float], tuple[float, float]]:
-    """What is tried: millimetres per photo pixel, and the height of the eyes in millimetres."""
+def width_mm(size: PhotoSize) -> float:
+    """Width of the finished photo in its own millimetres, those of its height."""
+    return size.px.width / size.px_per_mm
+
+
+def photo_edges(photo: Size, head: Head) -> Edges:
+    """The photo's edges in the head's frame, one pixel inside."""
+    normals = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 0.0], [0.0, 1.0]])
+    on_edge = np.array([[0.0, 0.0], [0.0, 0.0], [photo.width, photo.height], [photo.width, photo.height]])
+    turned = upright(normals, (0.0, 0.0), head.roll_deg)
+    at = upright(on_edge, head.origin, head.roll_deg)
+    return np.column_stack((turned, (turned * at).sum(axis=1) - _SPARE_PX))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spot:
+    """What is tried, numbers or grids of one shape."""
+
+    mm_per_px: _Grid | float
+    """Millimetres of the finished photo per photo pixel."""
+    eyes_mm: _Grid | float
+    """The eyes above the lower edge."""
+    shift_mm: _Grid | float
+    """The face's middle to the right of the photo's middle."""
+
+
+def _ranges(head: Head, size: PhotoSize, photo: Size | None) -> tuple[tuple[float, float], tuple[float, float]]:
+    """What is tried: millimetres per photo pixel, and the height of the eyes in millimetres; ``photo``: also what fits
+    into it."""
     framing = size.framing
     if framing.head is not None:
         band, length = framing.head, _head_px(head, size)
@@ -134,35 +198,27 @@ def _ranges(head: Head, size: PhotoSize) -> tuple[tuple[float, float], tuple[flo
         band, length = framing.width, head.head_width
     else:
         band, length = _times(_DEFAULT_HEAD, size.height_mm), head.to_hair
-    return (0.75 * band.low / length, 1.25 * band.high / length), (0.2 * size.height_mm, 0.95 * size.height_mm)
+    low, high = 0.75 * band.low / length, 1.25 * band.high / length
+    if photo is None:
+        return (low, high), (0.2 * size.height_mm, 0.95 * size.height_mm)
+    fits = max(width_mm(size) / photo.width, size.height_mm / photo.height)
+    return (low, max(high, 2.5 * fits)), (0.02 * size.height_mm, 0.98 * size.height_mm)
 
 
 def _head_px(head: Head, size: PhotoSize) -> float:
-    return head.to_hair if size.framing.head_top == "hair" else head.to_skull
-
-
-def _gap_y(head: Head, size: PhotoSize) -> float:
-    """Where the gap above the head begins, upright frame."""
-    return head.hair_y if size.framing.gap_top == "hair" else head.skull_y
+    return head.chin_y - head.top_y(size.framing.head_top)
 
 
 def _times(band: Band, factor: float) -> Band:
     return Band(band.low * factor, band.high * factor)
 
 
-def _cost(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: _Grid) -> _Grid:
+def _cost(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | None) -> _Grid:
     height = size.height_mm
     bands = size.framing.bands()
-    values: dict[RuleName, _Grid] = {
-        "head": _head_px(head, size) * mm_per_px,
-        "eyes": eyes_mm,
-        "top": height - eyes_mm + _gap_y(head, size) * mm_per_px,
-        "chin": eyes_mm - head.chin_y * mm_per_px,
-        "face": head.face_width * mm_per_px,
-        "width": head.head_width * mm_per_px,
-    }
+    values = measures(head, size, spot.mm_per_px, spot.eyes_mm)
     wished = {rule for rule, band in bands.items() if band.high < height}  # "at least 7 mm" has no middle to wish for
-    cost = np.zeros_like(mm_per_px)
+    cost = np.zeros_like(np.asarray(spot.mm_per_px))
     for rule, band in bands.items():
         margin = _KEEP_INSIDE * band.half
         outside = np.maximum(np.maximum(band.low + margin - values[rule], values[rule] - band.high + margin), 0.0)
@@ -171,60 +227,92 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: 
             cost += _OFF_MIDDLE_COST * ((values[rule] - band.middle) / band.half) ** 2
     if not {"head", "face", "width"} & wished:
         usual = _times(_DEFAULT_HEAD, height)
-        cost += _OFF_MIDDLE_COST * ((head.to_hair * mm_per_px - usual.middle) / usual.half) ** 2
+        cost += _OFF_MIDDLE_COST * ((head.to_hair * spot.mm_per_px - usual.middle) / usual.half) ** 2
+    gap = height - spot.eyes_mm + head.hair_y * spot.mm_per_px
     if "top" not in wished:
         usual = _times(_DEFAULT_TOP, height)
         weight = _OFF_MIDDLE_COST if "eyes" not in wished else _OFF_MIDDLE_COST / 10
-        cost += weight * ((values["top"] - usual.middle) / usual.half) ** 2
-    cost += _HAIR_CUT_COST * np.maximum(eyes_mm - height - head.hair_y * mm_per_px, 0.0) / height
-    for side, lack in _lack_mm(head, reach, size, mm_per_px, eyes_mm).items():
+        cost += weight * ((gap - usual.middle) / usual.half) ** 2
+    cost += _HAIR_CUT_COST * np.maximum(-gap, 0.0) / height
+    cost += _OFF_MIDDLE_COST * (spot.shift_mm / (SHIFT * width_mm(size))) ** 2
+    for side, lack in _lack_mm(head, reach, size, spot).items():
         if side != "top":  # a larger head hides the others
             cost += _TORN_COST * np.maximum(lack, 0.0) / height
-    return cost
+    if edges is not None:
+        for leave in leave_mm(head, size, spot, edges).values():
+            cost += _LEAVES_COST * np.maximum(leave, 0.0) / height
+    return np.asarray(cost)
 
 
-def _placed(head: Head, reach: Reach, size: PhotoSize, mm_per_px: float, eyes_mm: float) -> Placement:
+def _placed(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | None, cost: float) -> Placement:
+    mm_per_px, eyes_mm, shift_mm = float(spot.mm_per_px), float(spot.eyes_mm), float(spot.shift_mm)
     scale = mm_per_px * size.px_per_mm
     cos, sin = (scale * f(math.radians(head.roll_deg)) for f in (math.cos, math.sin))
     x, y = head.origin
-    to_x = size.px.width / 2 - head.center_x * scale
+    to_x = size.px.width / 2 + shift_mm * size.px_per_mm - head.center_x * scale
     to_y = size.px.height - eyes_mm * size.px_per_mm
     matrix = ((cos, sin, to_x - cos * x - sin * y), (-sin, cos, to_y + sin * x - cos * y))
-    mm = _measures(head, size, mm_per_px, eyes_mm)
-    lacks = _lacks(head, reach, size, mm_per_px, eyes_mm)
-    return Placement(matrix, scale, -head.roll_deg, mm, _rules(size, mm), lacks)
+    mm = measures(head, size, mm_per_px, eyes_mm)
+    lacks = _seen(_lack_mm(head, reach, size, spot))
+    leaves = {} if edges is None else _seen(leave_mm(head, size, spot, edges))
+    return Placement(matrix, scale, -head.roll_deg, mm, _rules(head, size, mm, mm_per_px), lacks, leaves, cost)
 
 
-def _measures(head: Head, size: PhotoSize, mm_per_px: float, eyes_mm: float) -> dict[RuleName, float]:
+def measures(head: Head, size: PhotoSize, mm_per_px: Any, eyes_mm: Any) -> dict[RuleName, Any]:
+    """Every rule's measure in millimetres; of numbers a number, of grids a grid."""
     return {
         "head": _head_px(head, size) * mm_per_px,
         "eyes": eyes_mm,
-        "top": size.height_mm - eyes_mm + _gap_y(head, size) * mm_per_px,
+        "top": size.height_mm - eyes_mm + head.top_y(size.framing.gap_top) * mm_per_px,
         "chin": eyes_mm - head.chin_y * mm_per_px,
         "face": head.face_width * mm_per_px,
         "width": head.head_width * mm_per_px,
     }
 
 
-def _rules(size: PhotoSize, mm: Mapping[RuleName, float]) -> tuple[Measured, ...]:
+def _rules(head: Head, size: PhotoSize, mm: Mapping[RuleName, float], mm_per_px: float) -> tuple[Measured, ...]:
     if not size.framing_is_rule:
         return ()
-    return tuple(Measured(rule, mm[rule], band) for rule, band in size.framing.bands().items())
+    crown = {"head": size.framing.head_top == "crown", "top": size.framing.gap_top == "crown"}
+    rules = []
+    for rule, band in size.framing.bands().items():
+        doubt = max(_DOUBT_OF_VALUE * mm[rule], _DOUBT_OF_HEIGHT * size.height_mm)
+        estimated = crown.get(rule, False)
+        value = min(max(mm[rule], band.low), band.high)
+        if abs(value - mm[rule]) > _ROUNDING_MM:  # a rule met to a thousandth of a millimetre is met
+            value = mm[rule]
+        rules.append(
+            Measured(rule, value, band, max(doubt, head.crown_doubt * mm_per_px) if estimated else doubt, estimated)
+        )
+    return tuple(rules)
 
 
-def _lacks(head: Head, reach: Reach, size: PhotoSize, mm_per_px: float, eyes_mm: float) -> dict[Side, float]:
-    lack = _lack_mm(head, reach, size, np.array(mm_per_px), np.array(eyes_mm))
-    return {side: float(mm) for side, mm in lack.items() if mm > _SEEN_MM}
+def _seen(mm: Mapping[Side, _Grid]) -> dict[Side, float]:
+    return {side: float(value) for side, value in mm.items() if value > _SEEN_MM}
 
 
-def _lack_mm(head: Head, reach: Reach, size: PhotoSize, mm_per_px: _Grid, eyes_mm: _Grid) -> dict[Side, _Grid]:
+def _lack_mm(head: Head, reach: Reach, size: PhotoSize, spot: Spot) -> dict[Side, _Grid]:
     """Millimetres from where the photo's edge cuts the person off to the finished photo's edge, for the sides that are
     cut; below 0 the cut lies outside."""
-    half = size.px.width / size.px_per_mm / 2
+    half = width_mm(size) / 2
     ends: dict[Side, tuple[float | None, _Grid | float]] = {
-        "left": (None if reach.left is None else head.center_x - reach.left, half),
-        "top": (None if reach.top is None else -reach.top, size.height_mm - eyes_mm),
-        "right": (None if reach.right is None else reach.right - head.center_x, half),
-        "bottom": (reach.bottom, eyes_mm),
+        "left": (None if reach.left is None else head.center_x - reach.left, half + spot.shift_mm),
+        "top": (None if reach.top is None else -reach.top, size.height_mm - spot.eyes_mm),
+        "right": (None if reach.right is None else reach.right - head.center_x, half - spot.shift_mm),
+        "bottom": (reach.bottom, spot.eyes_mm),
     }
-    return {side: wanted - there * mm_per_px for side, (there, wanted) in ends.items() if there is not None}
+    return {
+        side: np.asarray(wanted - there * spot.mm_per_px) for side, (there, wanted) in ends.items() if there is not None
+    }
+
+
+def leave_mm(head: Head, size: PhotoSize, spot: Spot, edges: Edges) -> dict[Side, _Grid]:
+    """Millimetres by which the finished photo reaches beyond each edge of the photo; below 0 it lies inside."""
+    half = width_mm(size) / 2
+    middle = head.center_x * spot.mm_per_px - spot.shift_mm
+    leaves: dict[Side, _Grid] = {}
+    for side, (across, down, end) in zip(SIDES, edges.tolist(), strict=True):
+        x = middle + math.copysign(half, across)
+        y = spot.eyes_mm if down > 0 else spot.eyes_mm - size.height_mm
+        leaves[side] = np.asarray(across * x + down * y - end * spot.mm_per_px)
+    return leaves

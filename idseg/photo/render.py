@@ -14,11 +14,11 @@ from idseg.types import Alpha, Rgb, Size, Window
 _MOST_SAMPLES = 8
 """Samples per finished pixel, in each direction."""
 _STRIP_SAMPLES = 1 << 22
-"""Samples worked on at once: 64 MiB of four float channels."""
+"""Samples, and photo pixels, worked on at once: 64 MiB of four float channels."""
 
 
 def draw(
-    foreground: Rgb, alpha: Alpha, window: Window, placement: Placement, size: Size
+    foreground: Rgb, alpha: Alpha | None, window: Window, placement: Placement, size: Size
 ) -> tuple[npt.NDArray[np.float32], Alpha]:
     """The person by a placement: premultiplied colours (H, W, 3) float32 0..255 and alpha (H, W), both of ``size``.
 
@@ -28,23 +28,24 @@ def draw(
 
     Args:
         foreground: the person's colours under ``window``.
-        alpha: the matte under ``window``.
+        alpha: the matte under ``window``; None: everything is shown.
         window: where both lie in the photo.
         placement: photo pixels to finished pixels.
         size: of the finished photo.
     """
     matrix = np.array(placement.matrix, dtype=np.float64)
-    part = _needed(matrix, window, size)
-    premultiplied = _premultiplied(foreground, alpha, window, part)
-    # warpAffine counts from the centres of the first pixels, we from their corners.
-    offset = matrix[:, :2] @ np.array([part.left + 0.5, part.top + 0.5]) + matrix[:, 2] - 0.5
-    to_size = np.column_stack((matrix[:, :2], offset))
     samples = min(_MOST_SAMPLES, max(1, math.ceil(1 / placement.scale - 1e-6)))
     method = cv2.INTER_CUBIC if placement.scale > 1 else cv2.INTER_LINEAR
     result = np.empty((size.height, size.width, 4), dtype=np.float32)
-    rows = max(1, _STRIP_SAMPLES // (samples * samples * size.width))
+    source_rows = _STRIP_SAMPLES / max(window.width, 1) * placement.scale
+    rows = max(1, min(_STRIP_SAMPLES // (samples * samples * size.width), int(source_rows)))
     for top in range(0, size.height, rows):
         count = min(rows, size.height - top)
+        part = _needed(matrix, window, Window(0, top, size.width, count))
+        premultiplied = _premultiplied(foreground, alpha, window, part)
+        # warpAffine counts from the centres of the first pixels, we from their corners.
+        offset = matrix[:, :2] @ np.array([part.left + 0.5, part.top + 0.5]) + matrix[:, 2] - 0.5
+        to_size = np.column_stack((matrix[:, :2], offset))
         result[top : top + count] = _strip(premultiplied, to_size, top, count, size.width, samples, method)
     cover = np.clip(result[..., 3] / 255, 0.0, 1.0)
     colors = np.clip(result[..., :3], 0.0, 255.0 * cover[..., None])
@@ -65,10 +66,10 @@ def rgba(colors: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArray[np.uint8]
     return np.asarray(np.rint(stacked), dtype=np.uint8)
 
 
-def _needed(matrix: npt.NDArray[np.float64], window: Window, size: Size) -> Window:
-    """The part of the window that the finished photo shows, with two pixels to spare; at least one pixel."""
+def _needed(matrix: npt.NDArray[np.float64], window: Window, shown: Window) -> Window:
+    """The part of the window that a part of the finished photo shows, with two pixels to spare; at least one pixel."""
     inverse = np.linalg.inv(matrix[:, :2])
-    corners = np.array([[0, 0], [size.width, 0], [0, size.height], [size.width, size.height]], dtype=np.float64)
+    corners = np.array([[x, y] for x in (0, shown.right) for y in (shown.top, shown.bottom)], dtype=np.float64)
     seen = (corners - matrix[:, 2]) @ inverse.T
     left, top = (int(value) - 2 for value in np.floor(seen.min(axis=0)))
     right, bottom = (int(value) + 2 for value in np.ceil(seen.max(axis=0)))
@@ -77,10 +78,10 @@ def _needed(matrix: npt.NDArray[np.float64], window: Window, size: Size) -> Wind
     return Window(left, top, right - left, bottom - top)
 
 
-def _premultiplied(foreground: Rgb, alpha: Alpha, window: Window, part: Window) -> npt.NDArray[np.float32]:
+def _premultiplied(foreground: Rgb, alpha: Alpha | None, window: Window, part: Window) -> npt.NDArray[np.float32]:
     rows = slice(part.top - window.top, part.bottom - window.top)
     columns = slice(part.left - window.left, part.right - window.left)
-    cover = alpha[rows, columns]
+    cover = np.ones((part.height, part.width), np.float32) if alpha is None else alpha[rows, columns]
     result = np.empty((*cover.shape, 4), dtype=np.float32)
     result[..., :3] = foreground[rows, columns] * cover[..., None]
     result[..., 3] = cover * np.float32(255)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 import pytest
 
 from idseg.check import measures
 from idseg.check.face import FACE_EYES_PX, Face, face_copy
-from idseg.types import Box, FaceMesh, Rgb, Window
+from idseg.types import FaceMesh, Rgb
 from tests.photo import person as drawn
 
 
@@ -133,19 +131,3 @@ def test_background_spread() -> None:
     assert spread is not None
     assert spread > 10
     assert measures.background_spread(wall, np.ones_like(alpha)) is None
-
-
-@pytest.mark.parametrize("slope_deg", [-10.0, 0.0, 7.0])
-def test_shoulder_slope(slope_deg: float) -> None:
-    rows, columns = np.indices((400, 500)) + 0.5
-    line = 250 + math.tan(math.radians(slope_deg)) * (columns - 250)
-    alpha = (rows > line).astype(np.float32)
-    found = measures.shoulder_slope_deg(alpha, Window(0, 0, 500, 400), Box(200, 80, 100, 130))
-    assert found == pytest.approx(slope_deg, abs=0.7)
-    moved = measures.shoulder_slope_deg(alpha[:, 50:], Window(50, 0, 450, 400), Box(200, 80, 100, 130))
-    assert moved == pytest.approx(slope_deg, abs=0.7)
-
-
-def test_shoulders_outside_the_picture_have_no_slope() -> None:
-    alpha = np.ones((400, 200), np.float32)
-    assert measures.shoulder_slope_deg(alpha, Window(0, 0, 200, 400), Box(50, 80, 100, 130)) is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ from idseg.photo.background import parse_background
 from idseg.photo.finish import crop_options, finish
 from idseg.photo.place import Placement
 from idseg.photo.sizes import find_size, load_sizes
-from idseg.types import Size, Window
+from idseg.types import FaceMesh, Person, Size, Window
 from tests.photo import person as drawn
 
 IDENTITY = Placement(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), 1.0, 0.0, {}, (), {})
@@ -171,16 +174,19 @@ def test_transparent_has_the_persons_colours_only() -> None:
 def test_the_documents_background_is_the_default() -> None:
     done = finish(drawn.result(), find_size("gr-passport"))
     assert tuple(done.pixels[0, 0]) == (190, 190, 190)
-    assert done.background == "#bebebe"
+    assert done.background.text == "#bebebe"
 
 
 def test_the_tale_says_what_was_done() -> None:
     done = finish(drawn.result(5.0), find_size("us-visa"))
     tale = done.to_dict()
     assert tale["unretouched"] is True
-    assert tale["turned_deg"] == -5
+    assert tale["turned_deg"] == pytest.approx(-5, abs=1)
+    assert tale["background"] == {"kind": "replaced", "text": "#ffffff"}
+    assert any(words.startswith("turned by") and words.endswith("counter-clockwise") for words in tale["done"])
+    assert "cropped" in tale["done"]
     assert tale["resamplings"] == 1
-    assert all(rule["ok"] for rule in tale["rules"])
+    assert {rule["status"] for rule in tale["rules"]} == {"met"}
     assert tale["warnings"] == list(done.warnings)
 
 
@@ -199,10 +205,10 @@ def test_a_cut_that_ends_at_the_chin_says_so() -> None:
 @pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
 def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
     """The window asked of the pipeline must hold what the finished photo shows of an ordinary head."""
+    from idseg.stages import crop
     from idseg.photo.head import measure, reach
     from idseg.photo.place import place
     from idseg.photo.size import PhotoSize
-    from idseg.stages import crop
 
     assert isinstance(size, PhotoSize)
     subject = drawn.result()
@@ -222,3 +228,65 @@ def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
     assert window.right >= corners[0, 1] - spare
     assert window.top <= corners[1, 0] + spare
     assert window.bottom >= corners[1, 1] - spare
+
+
+# ---------------------------------------------------------------- the wall is kept
+
+
+@pytest.mark.parametrize("roll_deg", [0.0, 9.0])
+@pytest.mark.parametrize("name", ["us-visa", "au-passport", "cn-1inch"])
+def test_a_kept_wall_is_the_photos_own(name: str, roll_deg: float) -> None:
+    """Every finished pixel is the photo, resampled once: an independent resampling by OpenCV is near everywhere."""
+    photo = drawn.result(roll_deg)
+    done = finish(photo, find_size(name), parse_background("keep"))
+    width, height = done.size.px
+    matrix = np.array(done.placement.matrix)
+    corners = np.linalg.inv(np.vstack((matrix, (0, 0, 1)))) @ np.array(
+        [[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], dtype=np.float64
+    )
+    assert corners[0].min() >= 0 and corners[0].max() <= 600  # noqa: PT018
+    assert corners[1].min() >= 0 and corners[1].max() <= 800  # noqa: PT018
+    centres = matrix.copy()
+    centres[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    again = cv2.warpAffine(photo.photo, centres, (width, height), flags=cv2.INTER_CUBIC)
+    assert np.abs(again.astype(int) - done.pixels.astype(int)).mean() < 3
+    wall = np.abs(done.pixels.astype(int) - np.array(drawn.WALL)).max(axis=2) <= 2
+    assert wall[: height // 20].mean() > 0.9
+    assert done.to_dict()["background"] == {"kind": "kept", "text": "keep"}
+    assert "background kept: the photo's own pixels" in done.done
+
+
+def test_crop_only_documents_keep_the_wall_by_themselves() -> None:
+    size = dataclasses.replace(find_size("us-visa"), edits="crop only")
+    assert finish(drawn.result(), size).background.kind == "keep"
+    replaced = finish(drawn.result(), size, parse_background("white"))
+    assert any("may be refused" in warning for warning in replaced.warnings)
+    assert finish(drawn.result(), dataclasses.replace(size, edits="unknown")).background.kind == "plain"
+
+
+def test_a_photo_too_small_around_the_head_is_said_and_never_extended() -> None:
+    """Cut close above the hair: an eye line that low needs wall that the photo does not have."""
+    whole = drawn.result()
+    close = dataclasses.replace(
+        whole,
+        photo=np.ascontiguousarray(whole.photo[140:470, 190:420]),
+        cut=np.ascontiguousarray(whole.cut[140:470, 190:420]),
+        foreground=np.ascontiguousarray(whole.foreground[140:470, 190:420]),
+        alpha=np.ascontiguousarray(whole.alpha[140:470, 190:420]),
+        window=Window(0, 0, 230, 330),
+        person=_moved(whole.person, -190, -140),
+    )
+    done = finish(close, find_size("us-visa"), parse_background("keep"))
+    assert any(rule.status == "not met" for rule in done.placement.rules)
+    assert done.lacks_room_mm
+    assert any("too small around the head" in warning for warning in done.warnings)
+    assert any("conflict" in warning and "photo's" in warning for warning in done.warnings)
+    assert (done.pixels.max(axis=2) > 0).all()  # nothing black was put in
+
+
+def _moved(person: Person, dx: float, dy: float) -> Person:
+    assert person.mesh is not None
+    mesh = FaceMesh(person.mesh.points + np.array([dx, dy, 0.0]), 1.0)
+    return dataclasses.replace(
+        person, face_box=person.face_box.moved(dx, dy), parts=person.parts.moved(dx, dy), mesh=mesh
+    )

@@ -77,10 +77,34 @@ def test_too_few_kilobytes_say_what_is_possible() -> None:
     assert float(str(caught.value.facts["smallest_kb"])) > 5
 
 
-def test_too_many_kilobytes_say_what_is_possible() -> None:
-    with pytest.raises(OptionError) as caught:
-        encode(picture(noise=0), "JPEG", 300, Band(900, 2000))
-    assert float(str(caught.value.facts["largest_kb"])) < 900
+@pytest.mark.parametrize("format", RASTER)
+@pytest.mark.parametrize("least_kb", [30, 200, 900])
+def test_the_least_kilobytes_are_reached_and_the_picture_is_the_same(format: Format, least_kb: int) -> None:
+    plain = encode(picture(noise=0), format, 300)
+    made = encode(picture(noise=0), format, 300, Band(least_kb, 4000))
+    assert least_kb * 1024 <= len(made.content)
+    assert made.padding == 0 or len(made.content) <= least_kb * 1024 + 8
+    if format in ("PNG", "TIFF"):
+        assert made.padding == max(0, len(made.content) - len(plain.content))
+    with Image.open(io.BytesIO(made.content)) as image, Image.open(io.BytesIO(plain.content)) as other:
+        image.load()
+        difference = np.asarray(image).astype(int) - np.asarray(other).astype(int)
+        assert image.info.get("icc_profile") == other.info.get("icc_profile")
+    assert np.abs(difference).max() <= (0 if format in ("PNG", "TIFF") else 12)
+
+
+def test_a_padded_jpeg_has_a_comment_and_nothing_else_more() -> None:
+    made = encode(picture(noise=0), "JPEG", 300, Band(900, 4000))
+    assert made.quality == 100
+    assert made.padding > 0
+    assert made.content.count(b"\xff\xfe") >= made.padding // 65535
+    bare = encode(picture(noise=0), "JPEG", 300, Band(0, 4000)).content
+    assert len(made.content) == len(bare) + made.padding
+
+
+def test_a_range_between_the_two_kilobytes_is_refused() -> None:
+    with pytest.raises(OptionError, match="1024"):
+        encode(picture(noise=0), "JPEG", 300, Band(900, 901))
 
 
 def test_a_lossless_file_cannot_be_squeezed() -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idseg.photo.conflicts import conflicts
 from idseg.photo.head import Head, Reach, measure, reach, upright
 from idseg.photo.place import Placement, as_it_is, place
-from idseg.photo.size import PhotoSize
+from idseg.photo.size import Band, PhotoSize
 from idseg.photo.sizes import find_size, load_sizes
 from idseg.types import BodyParts, Box, FaceMesh, HeadAngles, Person, Point, Size, Window
 
@@ -28,7 +29,9 @@ def head(
         roll_deg=roll_deg,
         chin_y=100 * scale,
         hair_y=-100 * hair * scale,
-        skull_y=-100 * min(1.0, hair) * scale,
+        crown_y=-100 * min(1.0, hair) * scale,
+        crown_doubt=10 * scale,
+        forehead_y=-75 * scale,
         center_x=2 * scale,
         face_width=125 * scale,
         head_width=134 * scale,
@@ -94,14 +97,14 @@ def test_the_reported_millimetres_are_those_of_the_matrix(size: PhotoSize) -> No
         return placement.at(500 - math.sin(turn) * y, 400 + math.cos(turn) * y)[1] / size.px_per_mm
 
     assert size.height_mm - row(0) == pytest.approx(placement.mm["eyes"], abs=1e-6)
-    gap_y = subject.skull_y if size.framing.gap_top == "crown" else subject.hair_y
+    gap_y = subject.crown_y if size.framing.gap_top == "crown" else subject.hair_y
     assert row(gap_y) == pytest.approx(placement.mm["top"], abs=1e-6)
     assert size.height_mm - row(subject.chin_y) == pytest.approx(placement.mm["chin"], abs=1e-6)
-    top = subject.skull_y if size.framing.head_top == "crown" else subject.hair_y
+    top = subject.crown_y if size.framing.head_top == "crown" else subject.hair_y
     assert row(subject.chin_y) - row(top) == pytest.approx(placement.mm["head"], abs=1e-6)
 
 
-def test_high_hair_does_not_make_the_face_small_where_the_skull_counts() -> None:
+def test_high_hair_does_not_make_the_face_small_where_the_crown_counts() -> None:
     size = find_size("de-passport")
     plain, afro = (place(head(1.0, hair=hair), Reach(), size) for hair in (1.05, 1.7))
     assert afro.mm["head"] == pytest.approx(plain.mm["head"], rel=0.1)
@@ -188,7 +191,7 @@ def test_measure_finds_hair_in_the_heads_own_frame(roll_deg: float) -> None:
     assert found.chin_y == pytest.approx(60)
     assert found.face_width == pytest.approx(80)
     assert found.origin == pytest.approx((100, 100))
-    assert found.skull_y == pytest.approx(max(-60, found.hair_y))
+    assert found.crown_y == pytest.approx(max(-60, found.hair_y))
 
 
 def test_measure_ignores_a_hand_beside_and_a_single_strand_above() -> None:
@@ -246,3 +249,58 @@ def test_reach_looks_at_the_photos_edge_inside_a_window_that_leaves_it() -> None
     alpha[60:250, 60:140] = 1
     found = reach(alpha, Window(-10, -20, 300, 300), Size(200, 200), head(origin=(100, 100)))
     assert found.bottom == pytest.approx(99.5)
+
+
+# ---------------------------------------------------------------- inside the photo, and conflicts
+
+
+@pytest.mark.parametrize("name", ["us-visa", "de-passport", "jp-passport", "cn-1inch"])
+@pytest.mark.parametrize("roll_deg", [0.0, 8.0])
+def test_a_kept_placement_never_leaves_the_photo(name: str, roll_deg: float) -> None:
+    size, photo = find_size(name), Size(430, 560)
+    subject = head(1.0, roll_deg, origin=(215, 200))
+    placement = place(subject, Reach(), size, photo, keep=True)
+    inverse = np.linalg.inv(np.vstack((np.array(placement.matrix), (0, 0, 1))))
+    corners = inverse @ np.array(
+        [[0, size.px.width, 0, size.px.width], [0, 0, size.px.height, size.px.height], [1] * 4], dtype=np.float64
+    )
+    assert corners[0].min() >= 0.9
+    assert corners[0].max() <= 429.1
+    assert corners[1].min() >= 0.9
+    assert corners[1].max() <= 559.1
+    assert not placement.leaves_mm
+
+
+def test_slack_is_used_before_the_photo_is_left() -> None:
+    """us-visa lets the head have 25.4 .. 35 mm: a photo with little wall gets the larger head, and meets every rule."""
+    size, photo = find_size("us-visa"), Size(330, 420)
+    subject = head(1.0, origin=(165, 190))
+    free = place(subject, Reach(), size, photo)
+    kept = place(subject, Reach(), size, photo, keep=True)
+    assert free.leaves_mm
+    assert kept.scale > free.scale
+    assert all(rule.off == 0 for rule in kept.rules)
+
+
+def test_conflicts_are_named_and_no_more_than_needed() -> None:
+    size = find_size("us-visa")
+    subject = head(1.0, origin=(165, 190))
+    assert conflicts(subject, size) == ()
+    assert conflicts(subject, size, Size(330, 420)) == ()
+    found = conflicts(subject, size, Size(330, 260))
+    assert any(name.startswith("edge:") for name in found)
+    assert set(found) & {"head", "eyes"}
+    framing = dataclasses.replace(size.framing, head=Band(20, 21), face=Band(40, 41))
+    assert set(conflicts(subject, dataclasses.replace(size, framing=framing))) == {"head", "face"}
+
+
+def test_an_estimated_crown_near_an_end_is_left_to_the_person() -> None:
+    size = find_size("kr-passport")
+    assert size.framing.head_top == "crown"
+    rule = next(rule for rule in place(head(1.0), Reach(), size).rules if rule.rule == "head")
+    assert rule.estimated
+    assert dataclasses.replace(rule, value_mm=rule.allowed_mm.middle, doubt_mm=0.5).status == "met"
+    assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high - 0.4, doubt_mm=0.5).status == "check yourself"
+    assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high + 0.4, doubt_mm=0.5).status == "check yourself"
+    assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high + 0.6, doubt_mm=0.5).status == "not met"
+    assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high - 0.1, estimated=False).status == "met"

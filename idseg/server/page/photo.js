@@ -249,7 +249,8 @@ function preview() {
 }
 
 // The old background is judged in the report; the finished photo has a new one.
-const statusOf = (rule) => (rule.rule === "background_even" && rule.status !== "pass" ? "done" : rule.status);
+const PLAIN = { "met": "pass", "not met": "fail", "check yourself": "unknown", "not applicable": "pass" };
+const statusOf = (rule) => (rule.rule.startsWith("background_") && PLAIN[rule.status] !== "pass" ? "done" : PLAIN[rule.status]);
 const count = (...statuses) => state.reply.check.rules.filter((rule) => statuses.includes(statusOf(rule))).length;
 const verdict = () => words().verdict(count("pass", "done"), count("fail"), count("unknown"));
 

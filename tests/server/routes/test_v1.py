@@ -153,8 +153,8 @@ def test_one_call_makes_photo_sheet_and_report() -> None:
     assert reply["sheet"]["photos"] == 2
     assert base64.b64decode(reply["sheet"]["file"]["base64"]).startswith(b"%PDF-")
     rules = {rule["rule"]: rule["status"] for rule in reply["check"]["rules"]}
-    assert rules["one_person"] == "pass"
-    assert rules["file_size"] == rules["pixels"] == rules["dpi"] == "pass"
+    assert rules["one_person"] == "met"
+    assert rules["file_size"] == rules["pixels"] == rules["dpi"] == "met"
 
 
 def test_without_a_paper_there_is_no_sheet_and_a_pdf_has_no_file_rules() -> None:
@@ -188,9 +188,9 @@ def test_a_photo_without_exactly_one_person_is_refused_but_reported() -> None:
     with pytest.raises(NoPersonError):
         photo_api.photo(SEGMENT, picture(NOBODY), "size=cn-1inch")
     report, _ = photo_api.checked(SEGMENT, picture(NOBODY), "size=cn-1inch")
-    assert report["verdict"] == "fail"
+    assert report["verdict"] == "not met"
     assert report["unretouched"] is True
-    assert report["rules"][0]["status"] == "fail"
+    assert report["rules"][0]["status"] == "not met"
 
 
 def test_a_finished_photo_is_judged_with_its_file() -> None:

@@ -1,0 +1,139 @@
+"""The rules of a document applied to a photo, to a finished photo, and to one that shows no single person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from idseg.check import features, framing
+from idseg.check.files import LIMITS, check_file
+from idseg.check.report import ISO, Report, RuleReport, judged, unseen
+from idseg.check.rules import RULES
+from idseg.stages.decode import decode
+from idseg.errors import PersonError, PhotoFormatError
+from idseg.photo import head as heads
+from idseg.photo.finish import placed
+from idseg.photo.place import as_it_is
+from idseg.photo.size import PhotoSize
+from idseg.photo.verdict import CHECK_YOURSELF, NOT_APPLICABLE, NOT_MET
+from idseg.result import Result
+from idseg.types import Rgb
+
+_COVERS = {
+    "no": "No head covering is allowed.",
+    "religious": "Only a religious head covering is allowed, with the face free from chin to forehead.",
+    "religious or medical": "Only a religious or medical head covering is allowed, with the face free.",
+    "unknown": "Nothing but a religious or medical cover is usually allowed, with the face free.",
+}
+_GLASSES = {
+    "no": "Glasses are not allowed: take them off.",
+    "clear": "Glasses are allowed only with clear lenses, eyes fully seen, and without glare.",
+}
+
+
+class SeesWhole(Protocol):
+    """What looks at a whole photo; :class:`idseg.segmenter.Segmenter` is one."""
+
+    def whole(self, photo: bytes | Rgb, /) -> Result: ...
+
+
+def check(result: Result, size: PhotoSize, *, finished: bool = False, keep: bool | None = None) -> Report:
+    """The report of a photo of one person.
+
+    Args:
+        result: of the photo.
+        size: the document.
+        finished: False: how the photo will be after it has been turned, scaled and cut for the size; True: as it is.
+        keep: whether the wall would be kept; None: where the document allows no more than a crop.
+    """
+    keep = size.edits == "crop only" if keep is None else keep
+    person = result.person
+    if finished:
+        head = heads.measure(person, person.mesh, result.alpha, result.window, 0.0)
+        placement = as_it_is(head, size, result.photo_size)
+    else:
+        head, placement = placed(result, size, keep=keep)
+    reach = heads.reach(result.alpha, result.window, result.photo_size, head)
+    rules = (
+        RuleReport("one_person", "exactly one person", "met", 1.0, "persons", (1, 1)),
+        *framing.pose(result, placement.turned_deg),
+        *framing.placement_rules(placement, head, size),
+        *framing.inside(placement, reach),
+        framing.shoulders(result, placement.turned_deg),
+        *features.face(result),
+        *(() if finished else (judged("enough_pixels", placement.scale),)),
+        *features.background(result, size, replaceable=not finished and not keep),
+        _cover(size),
+    )
+    return Report(size, finished, tuple(_applicable(rules, size)), tuple(_confirm(size)))
+
+
+def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, pixels: Rgb | None = None) -> Report:
+    """The report of a finished file, looked at again from its own bytes.
+
+    Args:
+        segmenter: finds the person and the matte.
+        content: the file.
+        size: the document.
+        pixels: what the file shows, for formats that are written but not read (PDF, TIFF).
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    try:
+        photo = decode(content, LIMITS)
+    except PhotoFormatError:
+        if pixels is None:
+            raise
+        photo = replace(decode(pixels, LIMITS), format="")
+    try:
+        report = check(segmenter.whole(photo.rgb), size, finished=True)
+    except PersonError as error:
+        report = replace(refused(error, size), finished=True)
+    of_file = check_file(content, size, photo) if photo.format else ()
+    return replace(report, rules=(*report.rules, *of_file))
+
+
+def refused(error: PersonError, size: PhotoSize) -> Report:
+    """The report of a photo that does not show exactly one upright person: one rule is not met, the rest cannot be
+    known."""
+    persons = error.facts.get("persons")
+    found = float(persons) if isinstance(persons, int) else None
+    first = RuleReport("one_person", "exactly one person", NOT_MET, found, "persons", (1, 1), 0.0, error.message)
+    rest = (unseen(name, "There is no single person to look at.") for name in RULES)
+    return Report(size, False, (first, *_applicable(rest, size)), tuple(_confirm(size)))
+
+
+def _applicable(rules: Iterator[RuleReport] | tuple[RuleReport, ...], size: PhotoSize) -> Iterator[RuleReport]:
+    """The rules, those that the document does not have marked so: a studio's trade size has none of the passports'
+    standard, and a small child may look as it likes."""
+    for rule in rules:
+        if size.basis == "trade" and rule.term.startswith(ISO) and rule.rule != "head_inside":
+            yield replace(rule, status=NOT_APPLICABLE, advice="A size of the trade: no authority's rule.")
+        elif size.expression != "unknown" and rule.rule in _EXPRESSIONS.get(size.expression, ()):
+            yield replace(rule, status=NOT_APPLICABLE, advice=f"The document allows: {size.expression}.")
+        else:
+            yield rule
+
+
+_EXPRESSIONS = {"slight smile": ("no_smile",), "any": ("no_smile", "mouth_closed", "eyes_open")}
+"""Rules that do not apply where an expression is allowed."""
+
+
+def _cover(size: PhotoSize) -> RuleReport:
+    advice = f"We cannot tell hair from a hat or a scarf. {_COVERS[size.head_covering]}"
+    return RuleReport("head_uncovered", f"{ISO}: head coverings", CHECK_YOURSELF, advice=advice)
+
+
+def _confirm(size: PhotoSize) -> Iterator[str]:
+    """What only the person can confirm."""
+    if size.basis == "trade":
+        return
+    yield f"Is the head uncovered? {_COVERS[size.head_covering]}"
+    if size.glasses in _GLASSES:
+        yield f"Glasses? {_GLASSES[size.glasses]}"
+    if size.age_months is not None:
+        yield f"Was the photo taken in the last {size.age_months} months?"
+    if size.edits == "crop only":
+        yield "Is the photo as the camera took it, without filters and retouching?"

@@ -1,0 +1,98 @@
+"""The rules of framing: how the head stands and lies in the photo, and what the photo's edge cuts off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from idseg.check.report import RuleReport, judged, unseen
+from idseg.check.rules import RULES
+from idseg.photo.finish import term_of
+from idseg.photo.head import Head, Reach
+from idseg.photo.place import Measured, Placement
+from idseg.photo.size import PhotoSize, RuleName
+from idseg.photo.turn import shoulder_slope_deg
+from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET
+from idseg.result import Result
+
+_NAMES: Mapping[RuleName, str] = {
+    "head": "head_height",
+    "eyes": "eye_line",
+    "top": "gap_above",
+    "chin": "gap_below",
+    "face": "face_width",
+    "width": "head_width",
+}
+_SHOULDER_SEEN = 0.5
+"""Visibility of a shoulder from which its height is believed."""
+
+
+def pose(result: Result, turned_deg: float) -> Iterator[RuleReport]:
+    """Roll, yaw and pitch of the head in the finished photo, which is turned by ``turned_deg``."""
+    angles = result.person.head
+    for name, value in (("roll", angles.roll_deg + turned_deg), ("yaw", angles.yaw_deg), ("pitch", angles.pitch_deg)):
+        yield judged(name, value)
+
+
+def placement_rules(placement: Placement, head: Head, size: PhotoSize) -> Iterator[RuleReport]:
+    """The document's own rules for where the head lies."""
+    for measured in placement.rules:
+        report = _placement_rule(measured, size)
+        if head.exact:
+            yield report
+        else:
+            why = "No face mesh: the value is only an estimate."
+            yield RuleReport(
+                report.rule, report.term, CHECK_YOURSELF, report.value, "mm", report.allowed, report.doubt, why
+            )
+
+
+def _placement_rule(measured: Measured, size: PhotoSize) -> RuleReport:
+    low, high = measured.allowed_mm
+    term = term_of(measured.rule, size)
+    advice = ""
+    if measured.value_mm < low:
+        advice = f"The {term} is too small: use a photo with more room around the head, or another crop."
+    elif measured.value_mm > high:
+        advice = f"The {term} is too large: use a photo with more room around the head, or another crop."
+    elif measured.status == CHECK_YOURSELF:
+        advice = "The crown under the hair is an estimate: measure it yourself."
+    if measured.status == CHECK_YOURSELF and measured.off > 0:
+        advice = f"Too close to say. {advice}"
+    return RuleReport(
+        _NAMES[measured.rule],
+        term,
+        measured.status,
+        measured.value_mm,
+        "mm",
+        (low, high),
+        measured.doubt_mm,
+        advice,
+    )
+
+
+def inside(placement: Placement, reach: Reach) -> Iterator[RuleReport]:
+    """What the photo's edge cuts off: the head on any side, then the shoulders."""
+    cut = reach.head_cut
+    head = judged("head_inside", float(len(cut)))
+    if cut:
+        told = " and ".join("upper" if side == "top" else "lower" if side == "bottom" else side for side in cut)
+        rule = RULES["head_inside"]
+        advice = f"The photo's {told} edge cuts the head: step back, or move the camera."
+        head = RuleReport("head_inside", rule.term, NOT_MET, float(len(cut)), rule.unit, (None, 0.0), 0.0, advice)
+    yield head
+    lacks = placement.lacks_mm
+    yield judged("shoulders_inside", max((lacks.get(side, 0.0) for side in ("left", "right", "bottom")), default=0.0))
+
+
+def shoulders(result: Result, turned_deg: float) -> RuleReport:
+    """Slope of the shoulders in the finished photo, by the matte's outline. Where it does not show both shoulders the
+    pose model's points can only find fault: they lie level too often to be believed when they do."""
+    slope = shoulder_slope_deg(result.alpha, result.window, result.person.face_box)
+    if slope is not None:
+        return judged("shoulders_level", slope + turned_deg)
+    parts = result.person.parts
+    if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:
+        report = judged("shoulders_level", result.pose.shoulders.tilt_deg + turned_deg)
+        if report.status != MET:
+            return report
+    return unseen("shoulders_level", "Both shoulders are not seen well enough.")
