@@ -10,7 +10,6 @@ from idseg.check import features, framing
 from idseg.check.files import LIMITS, check_file
 from idseg.check.report import ISO, Report, RuleReport, judged, unseen
 from idseg.check.rules import RULES
-from idseg.stages.decode import decode
 from idseg.errors import PersonError, PhotoFormatError
 from idseg.photo import head as heads
 from idseg.photo.finish import placed
@@ -18,6 +17,7 @@ from idseg.photo.place import as_it_is
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import CHECK_YOURSELF, NOT_APPLICABLE, NOT_MET
 from idseg.result import Result
+from idseg.stages.decode import decode
 from idseg.types import Rgb
 
 _COVERS = {

@@ -10,9 +10,9 @@ from PIL import Image
 
 from idseg.check.report import RuleReport, judged, left_out
 from idseg.check.rules import Rule
-from idseg.stages.decode import DecodeLimits, decode
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET, Status
+from idseg.stages.decode import DecodeLimits, decode
 from idseg.types import Photo, Size
 
 LIMITS = DecodeLimits(max_side=16384, max_pixels=100_000_000)

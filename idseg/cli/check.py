@@ -30,9 +30,7 @@ EXIT_CHECK_YOURSELF = 9
 @click.option("--strict", is_flag=True, help="Exit with 9 where nothing is broken but something is left to check.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON, a line a photo.")
 @model_options
-def check(
-    photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool, as_json: bool, **chosen: Any
-) -> None:
+def check(photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool, as_json: bool, **chosen: Any) -> None:
     """Say rule by rule whether PHOTO can be used for a document, and what to do. Changes nothing.
 
     \b

@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from idseg.stages.crop import CropOptions
 from idseg.photo import head as heads
 from idseg.photo import render
 from idseg.photo.background import KEEP, Background, parse_background
@@ -21,11 +20,14 @@ from idseg.photo.size import Band, PhotoSize, RuleName
 from idseg.photo.turn import LEFT_DEG, shoulder_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
+from idseg.stages.crop import CropOptions
 from idseg.types import Box, Window
 
 ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
 _TURN_SEEN_DEG = 0.05
+_HAIR_CUT_MM = 0.2
+"""Hair that is cut off by up to this is not seen."""
 _LEFT_COST = 0.02
 """Cost of a degree of roll that is left to the head, beside the costs of a placement."""
 
@@ -269,6 +271,9 @@ def _warnings(finished: Finished) -> Iterator[str]:
             f"the photo is too small around the head: it ends {value:.1f} mm before the {_SIDES[side]} of a photo that "
             "obeys the rules; the wall is not extended"
         )
+    gap = placement.mm["eyes"] - size.height_mm - finished.head.hair_y * placement.scale / size.px_per_mm
+    if gap > _HAIR_CUT_MM:
+        yield f"the upper edge cuts {gap:.1f} mm of hair off"
     for side, value in placement.lacks_mm.items():
         yield (
             f"the photo ends {value:.1f} mm before the {_SIDES[side]}: the person is cut off, only the backdrop goes on"

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from idseg.imaging.encode import srgb_profile
 from idseg.errors import OptionError
+from idseg.imaging.encode import srgb_profile
 from idseg.photo.padding import pad
 from idseg.photo.pdf import PdfImage, PdfPage, write_pdf
 from idseg.photo.size import MM_PER_INCH, Band

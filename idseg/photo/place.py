@@ -31,7 +31,8 @@ SIDES: tuple[Side, ...] = ("left", "top", "right", "bottom")
 # says so).
 _RULE_COST: Mapping[RuleName, float] = {"head": 1000, "eyes": 1000, "face": 700, "width": 700, "chin": 500, "top": 500}
 _LEAVES_COST = 1e5
-_HAIR_CUT_COST = 200.0
+_HAIR_CUT_COST, _HAIR_CUT_COST_FREE = 200.0, 5000.0
+"""Of hair cut off by the upper edge; the second where the document has no rule for the head that could ask for it."""
 _TORN_COST = 60.0
 _OFF_MIDDLE_COST = 0.05
 """Cost at the end of a range; grows with the square of the distance from the middle."""
@@ -233,7 +234,8 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | 
         usual = _times(_DEFAULT_TOP, height)
         weight = _OFF_MIDDLE_COST if "eyes" not in wished else _OFF_MIDDLE_COST / 10
         cost += weight * ((gap - usual.middle) / usual.half) ** 2
-    cost += _HAIR_CUT_COST * np.maximum(-gap, 0.0) / height
+    hair_cut = _HAIR_CUT_COST if size.framing_is_rule else _HAIR_CUT_COST_FREE
+    cost += hair_cut * np.maximum(-gap, 0.0) / height
     cost += _OFF_MIDDLE_COST * (spot.shift_mm / (SHIFT * width_mm(size))) ** 2
     for side, lack in _lack_mm(head, reach, size, spot).items():
         if side != "top":  # a larger head hides the others

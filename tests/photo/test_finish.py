@@ -205,10 +205,10 @@ def test_a_cut_that_ends_at_the_chin_says_so() -> None:
 @pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
 def test_the_window_for_a_size_holds_the_finished_photo(size: object) -> None:
     """The window asked of the pipeline must hold what the finished photo shows of an ordinary head."""
-    from idseg.stages import crop
     from idseg.photo.head import measure, reach
     from idseg.photo.place import place
     from idseg.photo.size import PhotoSize
+    from idseg.stages import crop
 
     assert isinstance(size, PhotoSize)
     subject = drawn.result()
