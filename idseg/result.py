@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from idseg import system
 from idseg._version import __version__
 from idseg.imaging import colours, compose, encode, overlay
 from idseg.types import Alpha, BodyParts, Box, Person, Pose, Rgb, Size, Window
@@ -113,5 +114,5 @@ class Result:
             files["overlay.jpg"] = encode.jpeg(self.overlay())
         files["result.json"] = (json.dumps(self.to_dict(), indent=2) + "\n").encode()
         for name, content in files.items():
-            encode.write(folder / name, content)
+            system.write(folder / name, content)
         return [folder / name for name in files]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +21,9 @@ from types import TracebackType
 
 from idseg.batch import storage
 from idseg.batch.items import BatchError, Item, Outcome
+from idseg.system import UNFINISHED
 
 NAME = "journal.sqlite3"
-_PART = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
-"""Names of files that :func:`idseg.imaging.encode.write` has begun."""
 _ROWS_AT_A_TIME = 500
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, signature TEXT NOT NULL, ended INTEGER NOT NULL DEFAULT 0);
@@ -211,7 +209,7 @@ def sweep(out: str) -> int:
     swept = 0
     for folder, _, names in os.walk(out):
         for name in names:
-            if _PART.fullmatch(name):
+            if UNFINISHED.fullmatch(name):
                 storage.remove(os.path.join(folder, name))
                 swept += 1
     return swept

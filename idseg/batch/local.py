@@ -24,6 +24,7 @@ from typing import Any
 from idseg.batch.items import BatchError, Item, Outcome
 from idseg.batch.work import Work, do
 from idseg.errors import IdsegError, OptionError
+from idseg.system import usable_cores
 
 _HAND = 2
 _LOOK_EVERY_S = 0.2
@@ -194,19 +195,6 @@ class Pool:
                 yield Outcome(item.key, item.version, "failed", reason, message, tries=deaths + 1)
         self._again.extendleft(reversed(worker.hand))
         self._workers.remove(worker)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: its affinity and, in a container, its share of CPU time."""
-    if sys.platform != "linux":
-        return os.cpu_count() or 1
-    cores = len(os.sched_getaffinity(0))
-    with_quota = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: "QUOTA PERIOD", microseconds, or "max PERIOD"
-    try:
-        quota, period = with_quota.read_text(encoding="ascii").split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cores
 
 
 def _ending(code: int | None) -> str:

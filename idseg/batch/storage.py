@@ -5,16 +5,17 @@ The only file that imports fsspec, and only for URLs.
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
+from idseg import system
 from idseg.errors import DependencyError, PhotoReadError
-from idseg.imaging import encode
 
 T = TypeVar("T")
 
@@ -55,10 +56,10 @@ def write(target: str, content: bytes) -> None:
         _again(lambda: _write_url(target, content))
         return
     try:
-        encode.write(target, content)
+        system.write(target, content)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        encode.write(target, content)
+        system.write(target, content)
 
 
 def length(target: str) -> int | None:
@@ -157,14 +158,9 @@ def _again(action: Callable[[], T]) -> T:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Any]:
+def replacing(path: Path) -> Iterator[TextIO]:
     """A text file written piece by piece that takes its place only when all of it is there."""
-    beside = path.with_name(f".{path.name}.{os.getpid():016x}.part")
-    try:
-        with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
+    with system.replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        yield text
+        text.detach()

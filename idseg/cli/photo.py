@@ -123,8 +123,8 @@ class _Job:
 
     def make(self, segmenter: Segmenter, path: Path) -> dict[str, Any]:
         """All files of one photo; what was made."""
-        from idseg.imaging.encode import write
         from idseg.photo.finish import crop_options, finish
+        from idseg.system import write
 
         result = segmenter(path, crop=crop_options(*self.sizes))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,8 +140,8 @@ class _Job:
         return {"photo": str(path), "files": files, "sheets": sheets}
 
     def _sheet(self, name: str, finished: Sequence[Finished], path: Path) -> dict[str, Any]:
-        from idseg.imaging.encode import write
         from idseg.photo.sheet import Item, encode_sheet, lay_out
+        from idseg.system import write
 
         if any(done.pixels.shape[2] == 4 for done in finished):
             raise OptionError("a print sheet needs a background; transparent photos cannot be printed")

@@ -106,10 +106,10 @@ def progress_bar(unit: str, total: int | None = None) -> Callable[[Iterable[_T]]
 
 
 def write_text(path: Path, text: str) -> None:
-    from idseg.imaging import encode
+    from idseg import system
 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        encode.write(path, text.encode())
+        system.write(path, text.encode())
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}") from None

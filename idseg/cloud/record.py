@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from idseg import system
 from idseg.cloud.client import ApiError, LimitError, PhotoError, ServiceError, TransportError
 from idseg.cloud.compare import read
 from idseg.errors import InputError, OptionError
-from idseg.imaging import encode
 
 _LONGEST_WAIT_S = 60.0
 _FIRST_WAIT_S = 1.0
@@ -125,8 +125,8 @@ def _save(photo: Path, target: Path, reply: Mapping[str, Any]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = target.parent / photo.name
     if not copy.exists():
-        encode.write(copy, photo.read_bytes())
-    encode.write(target, json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+        system.write(copy, photo.read_bytes())
+    system.write(target, json.dumps(reply, ensure_ascii=False).encode() + b"\n")
 
 
 def _as_reply(error: ApiError) -> dict[str, Any]:

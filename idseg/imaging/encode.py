@@ -1,4 +1,4 @@
-"""Pictures to PNG and JPEG bytes, alpha to the grey scoremap, bytes to a file.
+"""Pictures to PNG and JPEG bytes, alpha to the grey scoremap.
 
 Nothing of the photo but its pixels gets in: no EXIF, no comment, no date. Equal pixels give equal bytes (with the
 same Pillow).
@@ -7,11 +7,7 @@ same Pillow).
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import struct
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,32 +68,6 @@ def scoremap(alpha: Alpha) -> npt.NDArray[np.uint8]:
     if np.isnan(levels).any():
         raise ValueError("the matte has NaN in it")
     return levels.clip(0, 255).astype(np.uint8)
-
-
-def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False) -> None:
-    """Writes a file so that nobody ever sees half of it: beside its place first, then moved over what was there.
-
-    Args:
-        path: the file; its folder must be there.
-        content: all of it.
-        sync: wait until it is on the disk, so that it outlives a power cut too.
-
-    Raises:
-        OSError: it cannot be written; what was there before still is, and nothing is left beside it.
-    """
-    target = Path(path)
-    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
-    try:
-        with open(beside, "xb") as file:
-            file.write(content)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
 
 
 def _image(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> Image.Image:

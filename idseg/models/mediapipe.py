@@ -266,23 +266,30 @@ _PACKAGES = ("mediapipe", "mediapipe.tasks.python", "mediapipe.tasks.python.visi
 
 
 def _import_tasks() -> types.SimpleNamespace:
-    """Import the three task modules and open the native library.
-
-    While that runs, empty packages stand in for ``_PACKAGES``; afterwards ``sys.modules`` holds nothing of MediaPipe,
-    so that an ``import mediapipe`` elsewhere gets the real package. Where that is imported already, it is used.
-    """
+    """Import the three task modules and open the native library; a ``mediapipe`` imported already is used as it is."""
     if "mediapipe" in sys.modules:
         return _names()
+    with _stub_packages():
+        return _names()
+
+
+@contextmanager
+def _stub_packages() -> Iterator[None]:
+    """Empty packages stand in for ``_PACKAGES`` during the block, so that their ``__init__`` does not run.
+
+    Afterwards ``sys.modules`` holds nothing of MediaPipe, as before: an ``import mediapipe`` elsewhere gets the real
+    package. The modules imported in the block live on through the names that were taken from them.
+    """
     spec = importlib.util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe")
     site = os.path.dirname(os.path.dirname(spec.origin))
-    for name in _PACKAGES:
-        package = types.ModuleType(name)
-        package.__path__ = [os.path.join(site, *name.split("."))]
-        sys.modules[name] = package
     try:
-        return _names()
+        for name in _PACKAGES:
+            package = types.ModuleType(name)
+            package.__path__ = [os.path.join(site, *name.split("."))]
+            sys.modules[name] = package
+        yield
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "mediapipe"]:
             del sys.modules[name]

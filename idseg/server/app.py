@@ -54,7 +54,7 @@ class Engine:
 def create_worker_app() -> FastAPI:
     """The factory that uvicorn's workers call: settings from the environment, models from the manifest."""
     from idseg.segmenter import Options, Segmenter
-    from idseg.server.settings import usable_cores
+    from idseg.system import usable_cores
 
     settings = Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}"))
     photos_at_once = settings.thread_count

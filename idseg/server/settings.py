@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from idseg.errors import OptionError
+from idseg.system import usable_cores
 
 SETTINGS_VARIABLE: Final = "IDSEG_SERVER_SETTINGS"
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -114,10 +115,3 @@ class Settings:
         values = json.loads(text)
         values["cors_origins"] = tuple(values.get("cors_origins", ()))
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

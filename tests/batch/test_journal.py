@@ -158,9 +158,9 @@ def test_a_second_process_is_kept_out_and_a_killed_one_lets_go(tmp_path: Path) -
 
 
 def test_half_written_files_are_swept_and_nothing_else(tmp_path: Path) -> None:
-    from idseg.imaging import encode
+    from idseg import system
 
-    encode.write(tmp_path / "whole.json", b"{}")
+    system.write(tmp_path / "whole.json", b"{}")
     (tmp_path / "sub").mkdir()
     for name in (".a.jpg.json.0123456789abcdef.part", "sub/.b.png.fedcba9876543210.part"):
         (tmp_path / name).write_bytes(b"ha")

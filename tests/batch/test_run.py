@@ -21,7 +21,7 @@ from PIL import Image
 
 from idseg.batch import BatchError, BatchOptions, Item, Outcome, Summary, Work, contact, products, report, run, storage
 from idseg.batch.journal import noted
-from idseg.batch.local import LocalOptions, Pool, usable_cores
+from idseg.batch.local import LocalOptions, Pool
 from idseg.batch.run import Engine, local_engine
 from idseg.batch.walk import Skip
 from idseg.batch.work import do
@@ -348,10 +348,6 @@ def test_workers_that_die_while_loading_end_the_batch(tmp_path: Path) -> None:
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         LocalOptions(**wrong)
-
-
-def test_we_use_no_more_cores_than_we_may() -> None:
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
 KILLABLE = """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,36 +113,3 @@ def test_scoremap_rounds_and_clips() -> None:
 def test_scoremap_refuses_nan() -> None:
     with pytest.raises(ValueError, match="NaN"):
         encode.scoremap(np.array([[0.5, np.nan]], np.float32))
-
-
-def test_write_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
-    path = tmp_path / "cut.png"
-    encode.write(path, b"first")
-    encode.write(str(path), b"second", sync=True)
-    assert path.read_bytes() == b"second"
-    assert os.listdir(tmp_path) == ["cut.png"]
-    umask = os.umask(0)
-    os.umask(umask)
-    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
-
-
-def test_write_that_fails_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "cut.png"
-    encode.write(path, b"first")
-
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        encode.write(path, b"second")
-    assert path.read_bytes() == b"first"
-    assert os.listdir(tmp_path) == ["cut.png"]
-
-
-def test_write_needs_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        encode.write(tmp_path / "none" / "cut.png", b"")
-    with pytest.raises(OSError, match=r"directory|denied"):
-        encode.write(tmp_path, b"")
-    assert os.listdir(tmp_path) == []

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import stat
 import threading
 import time
@@ -39,6 +38,7 @@ from idseg.server.http.body import Body, Disconnected
 from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import JsonFormatter, logging_config
 from idseg.server.settings import Settings, default_state_folder
+from idseg.system import usable_cores
 
 NOW = 1_790_000_000
 
@@ -516,7 +516,7 @@ def test_the_state_folder_follows_the_environment() -> None:
 
 
 def test_cores_are_shared_among_workers() -> None:
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     assert Settings().thread_count == cores
     assert Settings(workers=256).thread_count == 1
     assert Settings(threads=7).thread_count == 7

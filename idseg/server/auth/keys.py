@@ -15,7 +15,6 @@ import json
 import os
 import re
 import secrets
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from idseg import system
 from idseg.errors import OptionError
 from idseg.server.auth.midstate import Midstate
 
@@ -143,16 +143,7 @@ def write_keys(path: Path, keys: Iterable[Key]) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """Write a file with mode 0600 and move it to its place, so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    system.write(path, content, sync=True, private=True)
 
 
 class Keyring:

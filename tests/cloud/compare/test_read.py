@@ -198,21 +198,19 @@ def test_valid_json_is_read_as_json(value: object) -> None:
     assert loads(json.dumps(value)) == value
 
 
-plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.text(st.sampled_from("abc'\"\\ \n,:{}[]é"), max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.sampled_from("abc_"), min_size=1), inner, max_size=3)
-    ),
-    max_leaves=8,
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), json_values, min_size=1))
+def test_bare_keys_and_missing_commas_are_mended(value: dict[str, object]) -> None:
+    """The form of the page's example: any value, but keys without quotes and one entry a line without commas."""
+    entries = "\n".join(f"{key}: {json.dumps(entry)}" for key, entry in value.items())
+    assert loads("{\n" + entries + "\n}log_id: 123,") == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "{a:}", "{a b}", "[1 2", "nonsense", "{'a': 1}", "[" * 100_000, "{a:" * 100_000]
 )
-
-
-@given(st.dictionaries(st.sampled_from(["seg_info", "x", "y"]), plain, min_size=1))
-def test_a_printed_python_dict_is_read(value: object) -> None:
-    assert loads(repr(value)) == value
+def test_what_is_not_json_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"JSON|deep"):
+        loads(text)
 
 
 @given(st.text())

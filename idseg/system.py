@@ -1,0 +1,81 @@
+"""What idseg asks of the machine: the cores it may use, and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+UNFINISHED: Final = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
+"""Names of files that :func:`replacing` has begun and a killed process has left."""
+_CGROUP: Final = Path("/sys/fs/cgroup")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, at least 1: its affinity and, in a container, its quota of CPU time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota(_CGROUP)
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    """Cores' worth of CPU time that the control group allows; None without a limit.
+
+    Version 2 has ``cpu.max`` ("QUOTA PERIOD" or "max PERIOD", microseconds), version 1 ``cpu.cfs_quota_us`` (-1: no
+    limit) and ``cpu.cfs_period_us`` (Linux kernel, admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst).
+    """
+    try:
+        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:
+            quota, period = (
+                (root / "cpu" / name).read_text(encoding="ascii") for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            )
+        except OSError:
+            return None
+    try:
+        return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
+    except ValueError:  # "max"
+        return None
+
+
+def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False, private: bool = False) -> None:
+    """Write a file that no reader ever sees half of; see :func:`replacing`."""
+    with replacing(path, sync=sync, private=private) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, sync: bool = False, private: bool = False) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of ``path`` at the end of the block.
+
+    Args:
+        path: the file; its folder must be there.
+        sync: wait until the content is on the disk, so that it survives a power cut.
+        private: only its owner may read and write it (mode 0600).
+
+    Raises:
+        OSError: it cannot be written. As after any other error in the block, what was there before still is, and no
+            unfinished file is left.
+    """
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+    try:
+        handle = os.open(unfinished, _NEW_FILE, 0o600 if private else 0o666)
+        with open(handle, "wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
+
+
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
