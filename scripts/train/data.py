@@ -13,7 +13,6 @@ Three kinds of material (see /work/shared/data/README.md for what they are):
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,8 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from idseg.stages.foreground import estimate_foreground
+from scripts.train.split import body_rows as body_rows
+from scripts.train.split import held_out as held_out
 from scripts.train.strands import add_strands
 
 U8 = NDArray[np.uint8]
@@ -49,11 +50,6 @@ class Person:
     shoulders: float  # row where the body gets wider than the head, 0..1 of the height
 
 
-def held_out(name: str) -> bool:
-    """The split: one labelled photo in eight, by the MD5 of its name, is never trained on."""
-    return hashlib.md5(name.encode(), usedforsecurity=False).digest()[0] % 8 == 0
-
-
 def read_rgb(path: Path) -> U8:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
@@ -66,22 +62,6 @@ def read_alpha(path: Path) -> U8:
     if alpha is None:
         raise FileNotFoundError(path)
     return (alpha if alpha.ndim == 2 else alpha[..., -1]).astype(np.uint8, copy=False)
-
-
-def body_rows(alpha: U8) -> tuple[float, float]:
-    """Top of the person and the row where the shoulders begin, both 0..1 of the height."""
-    height = alpha.shape[0]
-    widths = (alpha > 127).sum(axis=1)
-    rows = np.flatnonzero(widths > 2)
-    if rows.size == 0:
-        return 0.0, 1.0
-    top = int(rows[0])
-    below = widths[top:]
-    head = np.maximum.accumulate(below[: max(len(below) // 3, 1)]).max()
-    wide = np.flatnonzero(below > 1.25 * head)
-    wide = wide[wide > 0.3 * len(below)]
-    shoulders = top + int(wide[0]) if wide.size else height
-    return top / height, shoulders / height
 
 
 def trust(alpha: U8) -> U8:

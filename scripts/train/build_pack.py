@@ -1,0 +1,180 @@
+"""python -m scripts.train.build_pack --data ../shared/data --out FILE.pack [--labels DIR] [--layers 40] [--limit N]
+
+Packs people, backdrops and a few layers of hair for training on a machine that has nothing else (see
+`scripts.train.pack`). People: cut-outs of studio/, labelled photos of photos/SET with the labels of --labels or of
+fused/. Never: held-out photos (one in eight), those that the config leaves out, and the validation sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomllib
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from idseg import IdsegError, Segmenter
+from scripts.train.hair import groom
+from scripts.train.pack import write_pack
+from scripts.train.split import body_rows, held_out
+
+U8 = NDArray[np.uint8]
+
+PHOTO_SETS = ("official", "faker", "facechain", "sfhq")
+QUALITY = {"studio": 78, "official": 70, "faker": 72, "facechain": 76, "sfhq": 72, "backdrop": 62, "layer": 62}
+"""WebP quality of the colours of each set: together they fit 55 MiB."""
+LONGEST_BACKDROP = 832
+"""px."""
+LAYER_SEED = 50_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A person to pack: a cut-out (``label`` is its alpha) or a photo with a label of alpha and trust."""
+
+    kind: str
+    picture: Path
+    label: Path
+
+
+def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> Iterator[Source]:
+    """All people that may be trained on; ``limit`` of each set."""
+    for path in sorted((data / "studio").glob("*.jpg"))[:limit]:
+        yield Source("studio", path, path.with_suffix(".png"))
+    for kind in PHOTO_SETS:
+        count = 0
+        for path in sorted((data / "photos" / kind).glob("*.jpg")):
+            better, usual = labels / kind / f"{path.stem}.png", data / "fused" / kind / f"{path.stem}.png"
+            label = better if better.exists() else usual
+            if held_out(path.stem) or path.stem in exclude or not label.exists() or count == limit:
+                continue
+            count += 1
+            yield Source(kind, path, label)
+
+
+def webp(pixels: U8, quality: int, **options: Any) -> bytes:
+    """Encoded pixels; alpha is kept without loss unless ``options`` say otherwise."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=4, **options)
+    return buffer.getvalue()
+
+
+def packed_person(source: Source, number: int, face: list[float] | None) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Index entry and pictures of one person."""
+    rgb = np.asarray(Image.open(source.picture).convert("RGB"))
+    label = Image.open(source.label)
+    alpha = np.asarray(label.getchannel(0) if label.mode == "LA" else label.convert("L"))
+    is_photo = source.kind != "studio"
+    name = f"people/{number:05d}.webp"
+    rgba = np.dstack((rgb, alpha))
+    how: dict[str, Any] = {"exact": True, "alpha_quality": 85} if is_photo else {"alpha_quality": 100}
+    pictures = {name: webp(rgba, QUALITY[source.kind], **how)}
+    trust = None
+    if label.mode == "LA" and np.asarray(label.getchannel(1)).min() < 255:
+        trust = f"people/{number:05d}.trust.webp"
+        small = label.getchannel(1).reduce(4)  # any doubt in a square takes its weight: the reader wants > 200 of 255
+        pictures[trust] = webp(np.asarray(small.convert("RGB")), 80, lossless=True)
+    top, shoulders = body_rows(alpha)
+    entry = {
+        "name": source.picture.stem,
+        "kind": source.kind,
+        "picture": name,
+        "photo": is_photo,
+        "trust": trust,
+        "face": face,
+        "top": top,
+        "shoulders": shoulders,
+        "hair": hair_colour(rgb, alpha, face),
+    }
+    return entry, pictures
+
+
+def find_face(segmenter: Segmenter, source: Source) -> list[float] | None:
+    """The face box (left, top, width, height), px, or None where no single face is found."""
+    rgb = np.asarray(Image.open(source.picture).convert("RGB"), np.float32)
+    if source.kind == "studio":  # colours without a backdrop
+        alpha = np.asarray(Image.open(source.label).convert("L"), np.float32)[..., None] / 255
+        rgb = rgb * alpha + 128 * (1 - alpha)
+    try:
+        box = segmenter.find(rgb.astype(np.uint8)).face_box
+    except IdsegError:
+        return None
+    return [float(box.left), float(box.top), float(box.width), float(box.height)]
+
+
+def hair_colour(rgb: U8, alpha: U8, face: list[float] | None) -> list[float]:
+    """Mean colour 0..255 of the person above the face box; grey where there is none."""
+    rows = slice(0, int(max(face[1] if face else 0.15 * len(rgb), 1)))
+    inside = alpha[rows] > 240
+    return [float(v) for v in rgb[rows][inside].mean(axis=0)] if inside.sum() > 50 else [90.0, 80.0, 75.0]
+
+
+def packed_backdrop(path: Path) -> bytes:
+    """A backdrop, reduced."""
+    picture = Image.open(path).convert("RGB")
+    picture.thumbnail((LONGEST_BACKDROP, LONGEST_BACKDROP))
+    return webp(np.asarray(picture), QUALITY["backdrop"])
+
+
+def build(data: Path, labels: Path, exclude: set[str], layers: int, limit: int | None, out: list[Path]) -> list[int]:
+    """Write the packs ``out``, people in turns; returns their sizes in bytes."""
+    found = list(sources(data, labels, exclude, limit))
+    backdrops = sorted((data / "backgrounds").glob("*.jpg"))[:limit]
+    indices: list[dict[str, Any]] = [{"people": [], "backdrops": [], "layers": []} for _ in out]
+    pictures: list[dict[str, bytes]] = [{} for _ in out]
+    with Segmenter() as segmenter, ThreadPoolExecutor(2) as threads:
+        faces = tqdm((find_face(segmenter, source) for source in found), "people", len(found))
+        for number, (entry, files) in enumerate(threads.map(packed_person, found, range(len(found)), faces)):
+            indices[number % len(out)]["people"].append(entry)
+            pictures[number % len(out)].update(files)
+        for number, blob in enumerate(tqdm(threads.map(packed_backdrop, backdrops), "backdrops", len(backdrops))):
+            name = f"backdrops/{number:04d}.webp"
+            indices[number % len(out)]["backdrops"].append(name)
+            pictures[number % len(out)][name] = blob
+    for number in tqdm(range(layers), "layers"):
+        hair = groom(LAYER_SEED + number, (640, 800))
+        entry = {part: f"layers/{number:03d}.{part}.webp" for part in ("front", "back")}
+        for part, name in entry.items():
+            pictures[number % len(out)][name] = webp(getattr(hair, part), QUALITY["layer"], alpha_quality=75)
+        indices[number % len(out)]["layers"].append(entry)
+    return [write_pack(p, i, f.items()) for p, i, f in zip(out, indices, pictures, strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train.build_pack", description=(__doc__ or "").split("\n\n")[1]
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with studio/, photos/, fused/, backgrounds/")
+    parser.add_argument(
+        "--labels", type=Path, default=Path(), help="better labels, SET/NAME.png (default: fused/ only)"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(__file__).parent / "configs/portrait-4.toml",
+        help="whose list of photos to leave out",
+    )
+    parser.add_argument(
+        "--layers", type=int, default=40, help="layers of hair in the pack; more are drawn while training"
+    )
+    parser.add_argument("--limit", type=int, help="so many of each set, for a try")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="one file, or several that share the material"
+    )
+    given = parser.parse_args()
+    exclude = set(tomllib.loads(given.config.read_text())["exclude"])
+    sizes = build(given.data, given.labels, exclude, given.layers, given.limit, given.out)
+    for path, size in zip(given.out, sizes, strict=True):
+        print(f"{path}: {size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()

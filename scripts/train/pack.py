@@ -1,0 +1,168 @@
+"""Packs: all training material in one or a few files, read into a device's memory. Build them with `build_pack`.
+
+A pack is a ZIP file without compression: WebP pictures and ``index.json``, which says what they are. Needs torch, NumPy
+and Pillow; layers of hair are drawn besides, in processes of their own, while training runs.
+"""
+
+# torch is not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from scripts.train.scene.store import Layer, Person, Store, foreground
+
+U8 = NDArray[np.uint8]
+
+FORMAT = 1
+"""Changes when old readers cannot read new packs."""
+SHARES = {"studio": 0.45, "official": 0.2, "faker": 0.14, "sfhq": 0.16, "facechain": 0.05}
+"""How often people of each set are drawn."""
+DRAWN_SIZES = ((640, 800), (640, 800), (1024, 1280))
+"""Sizes of layers that are drawn while training, in turn."""
+
+
+class PackError(ValueError):
+    """A file that is no pack, or a damaged one."""
+
+
+def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, float] | None = None) -> Store:
+    """All material of one or more packs in the memory of ``device``.
+
+    Raises:
+        PackError: a file is no pack of this format, or is damaged.
+        ValueError: no person is of a kind that ``shares`` names.
+    """
+    people: list[Person] = []
+    backdrops: list[Tensor] = []
+    layers: list[Layer] = []
+    for path in paths:
+        try:
+            with zipfile.ZipFile(path) as file, ThreadPoolExecutor() as threads:
+                index = json.loads(file.read("index.json"))
+                if index["format"] != FORMAT:
+                    raise PackError(f"{path}: format {index['format']}; this program reads {FORMAT}")
+                blobs = {name: file.read(name) for name in file.namelist() if name.endswith(".webp")}
+                pictures = dict(zip(blobs, threads.map(decoded, blobs.values()), strict=True))
+                people += [_person(entry, pictures, device) for entry in index["people"]]
+                backdrops += [on_device(pictures[name], device) for name in index["backdrops"]]
+                layers += [make_layer(pictures[e["front"]], pictures[e["back"]], device) for e in index["layers"]]
+        except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, OSError) as error:
+            raise PackError(f"{path}: not a pack, or damaged: {error}") from error
+    present = {person.kind for person in people}
+    chosen = shares or {kind: share for kind, share in SHARES.items() if kind in present}
+    return Store(people, backdrops, layers, chosen)
+
+
+def decoded(blob: bytes) -> U8:
+    """A picture's pixels: (H, W), (H, W, 3) or (H, W, 4)."""
+    with Image.open(io.BytesIO(blob)) as picture:
+        return np.asarray(picture, np.uint8)
+
+
+def on_device(pixels: U8, device: torch.device) -> Tensor:
+    """(H, W, C) or (H, W) pixels as (C, H, W) in the device's memory."""
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes)).to(device)
+
+
+def _person(entry: dict[str, Any], pictures: dict[str, U8], device: torch.device) -> Person:
+    figure = on_device(pictures[entry["picture"]], device)
+    photo = trust = None
+    if entry["photo"]:  # the picture is the photo and its alpha
+        photo = figure[:3]
+        figure = torch.cat((foreground(photo, figure[3]), figure[3:]))
+    if entry["trust"]:
+        trust = on_device(pictures[entry["trust"]], device)[:1]
+    face = tuple(entry["face"]) if entry["face"] else None
+    facts = {name: entry[name] for name in ("name", "kind", "top", "shoulders")}
+    return Person(figure=figure, photo=photo, trust=trust, face=face, hair=tuple(entry["hair"]), **facts)
+
+
+def make_layer(front: U8, back: U8, device: torch.device) -> Layer:
+    """A layer from its two RGBA pictures (H, W, 4)."""
+    weight = front[..., 3:].astype(np.float64) + 1e-6
+    colour = (front[..., :3] * weight).sum(axis=(0, 1)) / weight.sum()
+    return Layer(on_device(front, device), on_device(back, device), (colour[0], colour[1], colour[2]))
+
+
+# ------------------------------------------------------------------- hair drawn while training
+
+
+def draw(task: tuple[int, tuple[int, int]]) -> tuple[U8, U8]:
+    """Front and back of the layer of a (seed, size); runs in another process."""
+    from scripts.train.hair import groom  # numba is loaded in the processes that draw, and only there
+
+    torch.set_num_threads(1)
+    hair = groom(*task)
+    return hair.front, hair.back
+
+
+def tasks(first: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Endless (seed, size) from the seed ``first`` on."""
+    seed = first
+    while True:
+        yield seed, DRAWN_SIZES[seed % len(DRAWN_SIZES)]
+        seed += 1
+
+
+class HairDresser:
+    """Draws layers in other processes and puts them into a store, until it is closed or ``most`` are there.
+
+    >>> with HairDresser(store, first=100_000, processes=12, most=4000):  # doctest: +SKIP
+    ...     train(store)
+    """
+
+    def __init__(self, store: Store, first: int, processes: int, most: int) -> None:
+        self._store, self._most = store, most
+        self._work = tasks(first)
+        context = multiprocessing.get_context("spawn")  # a fork would take over the accelerator's state
+        self._pool = ProcessPoolExecutor(processes, mp_context=context)
+        self._queued = 2 * processes
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hair-dresser", daemon=True)
+
+    def __enter__(self) -> HairDresser:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._thread.join()
+
+    def _run(self) -> None:
+        pending = [self._pool.submit(draw, next(self._work)) for _ in range(self._queued)]
+        while pending and not self._stop.is_set() and len(self._store.layers) < self._most:
+            front, back = pending.pop(0).result()
+            self._store.layers.append(make_layer(front, back, self._store.device))
+            if not self._stop.is_set():
+                pending.append(self._pool.submit(draw, next(self._work)))
+        for future in pending:
+            future.cancel()
+
+
+def write_pack(path: Path, index: dict[str, Any], pictures: Iterable[tuple[str, bytes]]) -> int:
+    """Write a pack; returns its size in bytes. ``index``: people, backdrops and layers as `open_pack` reads them."""
+    beside = path.with_suffix(".part")
+    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as file:
+        for name, blob in pictures:
+            file.writestr(name, blob)
+        file.writestr("index.json", json.dumps({"format": FORMAT, **index}))
+    beside.replace(path)
+    return path.stat().st_size

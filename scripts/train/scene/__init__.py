@@ -1,0 +1,1 @@
+"""Training pictures composed on any device: people, hair, worn things and hard backgrounds, with exact alpha."""

@@ -1,0 +1,319 @@
+"""One training picture after the other: a person, hair, worn things, a backdrop; then whole batches degraded.
+
+Three ways, drawn by chance (`Shares`): an exactly cut-out person before a new backdrop; a labelled photo's person, its
+foreground colours estimated, before a new backdrop; a labelled photo as it is. Hair is laid over and behind the first
+two, and over the third. Where a label is in doubt the trust is 0, except where opaque hair covers the place.
+"""
+
+# torch is not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from scripts.train.hair.view import FACE_MIDDLE, FACE_WIDTH, MIDDLE, VIEW
+from scripts.train.scene import neighbours, place, worn
+from scripts.train.scene.degrade import degrade
+from scripts.train.scene.shapes import Frame, make_frame, solid
+from scripts.train.scene.store import Layer, Person, Store
+from scripts.train.scene.warp import Map, blur, joined, scale_of, warp
+
+_VIEW = (VIEW, MIDDLE, FACE_WIDTH, FACE_MIDDLE)
+_PAPERS = ((245, 245, 245), (225, 225, 228), (90, 140, 210), (200, 40, 40), (60, 90, 160))
+"""Backdrops of ID photos, 0..255: white, grey, blue, red."""
+LAYER_ENLARGED = 1.35
+"""The most that a layer is enlarged: drawn strands get soft."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often things happen, 0..1; ``strength`` scales the changes of light and colour."""
+
+    photo: float = 0.55
+    """A labelled photo keeps its own backdrop."""
+    hair: float = 0.4
+    worn: float = 0.12
+    neighbours: float = 0.45
+    plain: float = 0.3
+    bystander: float = 0.06
+    pale: float = 0.12
+    """Pale clothes, mostly before a pale wall."""
+    sharp: float = 0.4
+    """Whole pixels stay whole where the sizes allow it."""
+    strength: float = 0.8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture: RGB (3, H, W) 0..255, alpha and trust (H, W) 0..1."""
+
+    rgb: Tensor
+    alpha: Tensor
+    trust: Tensor
+
+
+@dataclass(frozen=True)
+class Groomed:
+    """A figure under hair, the hair's cover (H, W) on it, and the hair behind it, premultiplied (4, H, W), 0..1."""
+
+    figure: worn.Figure
+    cover: Tensor
+    behind: Tensor
+
+
+@dataclass
+class Composer:
+    """Draws samples from a store. The same seed gives the same samples on the same device."""
+
+    store: Store
+    shares: Shares
+    rng: np.random.Generator
+    chance: torch.Generator
+
+    def sample(self, size: tuple[int, int]) -> Sample:
+        """One picture of ``size`` (width, height)."""
+        person, rng = self.store.person(self.rng), self.rng
+        frame = make_frame(size, self.chance)
+        if person.photo is not None and rng.random() < self.shares.photo:
+            return self._photo(person, person.photo, frame)
+        layer = self._layer(person)
+        room = 0.0
+        if layer is not None and person.face is not None:
+            room = max(0.0, person.top - (person.face[1] - 0.75 * person.face[2]) / person.size[1])
+        matrix = place.person_map(person.size, person.top, size, rng, room=min(room, 0.2), sharp=self.shares.sharp)
+        figure = self._figure(person, matrix, frame)
+        behind = figure.colour.new_zeros((4, *figure.alpha.shape))
+        if layer is not None and (groomed := self._groom(figure, layer, person, matrix, frame)):
+            figure, behind = groomed.figure, groomed.behind
+        if person.face is not None and rng.random() < self.shares.worn:
+            figure = worn.dress(figure, frame, face_in(person, matrix), rng)
+        scene = self._backdrop(figure, person, matrix, frame)
+        reached = behind[3]
+        scene = scene * (1 - reached) + behind[:3]
+        rgb = figure.colour * figure.alpha + scene * (1 - figure.alpha)
+        alpha = figure.alpha + reached * (1 - figure.alpha)
+        trust = torch.ones_like(alpha)
+        if person.trust is not None:
+            trust = self._trust(person, matrix, frame)
+            trust = torch.maximum(trust, (reached > 0.98).float())
+        return Sample(rgb * 255.0, alpha, trust)
+
+    # ---------------------------------------------------------------------------- the person
+
+    def _figure(self, person: Person, matrix: Map, frame: Frame) -> worn.Figure:
+        """The cut-out person in the frame, in another light, now and then in other clothes."""
+        source = person.figure.float()
+        source = torch.cat((source[:3] * (source[3:] / 255.0), source[3:]))
+        warped = warp(source, matrix, frame.size, "zeros") / 255.0
+        alpha = warped[3].clamp(0.0, 1.0)
+        alpha = torch.where(alpha < 1.5 / 255, torch.zeros_like(alpha), alpha)
+        colour = (warped[:3] / alpha.clamp(min=1e-3)).clamp(0.0, 1.0)
+        rng = self.rng
+        if rng.random() < self.shares.pale and person.shoulders < 0.95:
+            colour = self._pale(colour, person, matrix, frame)
+        gain = np.exp(rng.normal(0.0, 0.15) + rng.normal(0.0, 0.06, 3)) if rng.random() < 0.7 else np.ones(3)
+        colour = colour * torch.as_tensor(gain, dtype=torch.float32, device=colour.device).view(3, 1, 1)
+        if rng.random() < 0.3:  # light from one side
+            angle, width = rng.uniform(0, 2 * np.pi), frame.size[0]
+            slope = rng.uniform(0.2, 0.9) * (np.cos(angle) * frame.x + np.sin(angle) * frame.y) / width
+            colour = colour * torch.exp(slope - slope.mean())
+        return worn.Figure(colour.clamp(0.0, 1.0), alpha)
+
+    def _pale(self, colour: Tensor, person: Person, matrix: Map, frame: Frame) -> Tensor:
+        """Clothes below the shoulders in white or another pale colour; folds stay, skin stays."""
+        rng, height = self.rng, frame.size[1]
+        row = float(place.mapped(matrix, person.size[0] / 2, person.shoulders * person.size[1])[1])
+        below = ((frame.y - row + 0.03 * height) / (0.05 * height)).clamp(0.0, 1.0)
+        warm = ((colour[0] - colour[2] - 0.08) / 0.1).clamp(0.0, 1.0)  # skin is redder than clothes, mostly
+        light = colour.mean(dim=0)
+        chosen = (light * below).sum() / below.sum().clamp(min=1.0)
+        paint = np.clip(rng.uniform(0.8, 1.0) * np.ones(3) + rng.normal(0, 0.03, 3), 0, 1)
+        folds = 1.0 + float(rng.uniform(0.25, 0.7)) * (light - chosen)
+        mask = below * (1.0 - blur(warm[None, None], 3.0)[0, 0])
+        return colour + (solid(frame, paint) * folds - colour) * mask
+
+    # ------------------------------------------------------------------------------ the hair
+
+    def _layer(self, person: Person) -> Layer | None:
+        """A layer for this person, or none: by chance, or where no layer is large enough."""
+        if person.face is None or not self.store.layers or self.rng.random() >= self.shares.hair:
+            return None
+        for _ in range(4):
+            layer = self.store.layers[int(self.rng.integers(len(self.store.layers)))]
+            unit = layer.front.shape[2] / VIEW
+            if person.face[2] / (FACE_WIDTH * unit) < LAYER_ENLARGED:
+                return layer
+        return None
+
+    def _groom(self, figure: worn.Figure, layer: Layer, person: Person, matrix: Map, frame: Frame) -> Groomed | None:
+        """Hair over the figure, with its shadow on it; None where the layer would be enlarged too much."""
+        assert person.face is not None  # `_layer` gives none otherwise
+        size = (layer.front.shape[2], layer.front.shape[1])
+        onto = joined(matrix, place.hair_map(size, person.face, _VIEW, self.rng))
+        if scale_of(onto) > 1.2 * LAYER_ENLARGED:
+            return None
+        gain = self._tint(layer, person)
+        front, back = (self._warped(part, onto, gain, frame) for part in (layer.front, layer.back))
+        colour = figure.colour * self._shadow(front[3], frame)
+        covered = worn.Figure(colour, figure.alpha).wear(front[:3] / front[3].clamp(min=1e-4), front[3])
+        return Groomed(covered, front[3], back)
+
+    def _tint(self, layer: Layer, person: Person) -> Tensor:
+        """Factors (3, 1, 1): half of the time towards the person's own hair colour, always a little of chance."""
+        gain = np.exp(self.rng.normal(0.0, 0.12, 3) * 0.5 + self.rng.normal(0.0, 0.15))
+        if self.rng.random() < 0.55:
+            wanted = (np.array(person.hair) + 6.0) / (np.array(layer.colour) + 6.0)
+            gain = gain * np.clip(wanted, 0.15, 4.0)
+        return torch.as_tensor(gain, dtype=torch.float32, device=layer.front.device).view(3, 1, 1)
+
+    def _warped(self, part: Tensor, onto: Map, gain: Tensor, frame: Frame) -> Tensor:
+        """A part of a layer in the frame: premultiplied, 0..1."""
+        source = part.float()
+        source = torch.cat(((source[:3] * gain).clamp(max=255.0) * (source[3:] / 255.0), source[3:]))
+        return (warp(source, onto, frame.size, "zeros") / 255.0).clamp(0.0, 1.0)
+
+    def _shadow(self, cover: Tensor, frame: Frame) -> Tensor:
+        """What hair of ``cover`` (H, W) leaves of the light on the skin below it."""
+        sigma = frame.size[0] * float(self.rng.uniform(0.004, 0.025))
+        shift = (int(self.rng.normal(0.0, 0.02) * frame.size[0]), int(self.rng.uniform(0.0, 0.03) * frame.size[1]))
+        moved = torch.roll(cover, shifts=(shift[1], shift[0]), dims=(0, 1))
+        return 1.0 - float(self.rng.uniform(0.0, 0.6)) * blur(moved[None, None], sigma)[0, 0]
+
+    # -------------------------------------------------------------------------- the backdrop
+
+    def _backdrop(self, figure: worn.Figure, person: Person, matrix: Map, frame: Frame) -> Tensor:
+        """A wall or a picture, with hard neighbours, a bystander, the person's shadow; (3, H, W), 0..1."""
+        rng = self.rng
+        places = edge_places(figure, frame, rng)
+        if rng.random() < self.shares.plain or not self.store.backdrops:
+            draw = rng.random()
+            if draw < 0.35 and places:
+                colour = places[0].colour + rng.normal(0.0, 0.06, 3)
+            elif draw < 0.6:
+                colour = np.array(_PAPERS[int(rng.integers(len(_PAPERS)))]) / 255.0 + rng.normal(0.0, 0.03, 3)
+            else:
+                colour = rng.uniform(0.0, 1.0, 3)
+            scene = neighbours.plain(frame, np.clip(colour, 0.0, 1.0), rng)
+        else:
+            picture = self.store.backdrops[int(rng.integers(len(self.store.backdrops)))]
+            source = (picture.shape[2], picture.shape[1])
+            scene = warp(picture, place.window_map(source, frame.size, rng, 2.0), frame.size, "reflection") / 255.0
+            gain = np.exp(rng.normal(0.0, 0.25) + rng.normal(0.0, 0.1, 3))
+            if places and rng.random() < 0.3:  # somewhere on the edge nearly the person's colour
+                spot = places[int(rng.integers(len(places)))]
+                x, y = (int(min(max(v, 0), side - 1)) for v, side in zip(spot.at, frame.size, strict=True))
+                window = scene[:, max(y - 20, 0) : y + 20, max(x - 20, 0) : x + 20].mean(dim=(1, 2))
+                gain = np.clip((spot.colour + 0.02) / (window.cpu().numpy() + 0.02), 0.15, 6.0)
+            scene = scene * torch.as_tensor(gain, dtype=torch.float32, device=scene.device).view(3, 1, 1)
+            if rng.random() < 0.35:
+                scene = blur(scene[None], float(rng.uniform(0.6, 0.02 * frame.size[0])))[0]
+        if rng.random() < self.shares.bystander:
+            scene = self._bystander(scene, frame)
+        if places and rng.random() < self.shares.neighbours:
+            scene = neighbours.add_neighbours(scene, frame, places, rng)
+        if rng.random() < 0.25:
+            scene = scene * self._shadow(figure.alpha, frame)
+        return scene.clamp(0.0, 1.0)
+
+    def _bystander(self, scene: Tensor, frame: Frame) -> Tensor:
+        """Someone else at the side, behind, mostly out of focus: background."""
+        other, rng = self.store.person(self.rng), self.rng
+        width, height = frame.size
+        scale = width / other.size[0] * rng.uniform(0.35, 0.9)
+        middle = width / 2 + rng.choice((-1, 1)) * width * rng.uniform(0.45, 0.62)
+        down = max(rng.uniform(0.1, 0.6) * height, height - scale * other.size[1])
+        matrix = np.array(((scale, 0.0, middle - scale * other.size[0] / 2), (0.0, scale, down)))
+        shown = self._figure(other, matrix, frame)
+        mixed = shown.colour * shown.alpha + scene * (1 - shown.alpha)
+        return blur(mixed[None], float(rng.uniform(0.8, 4.0)))[0] if rng.random() < 0.6 else mixed
+
+    # ------------------------------------------------------------------------- labelled photos
+
+    def _photo(self, person: Person, photo: Tensor, frame: Frame) -> Sample:
+        """A labelled photo as it is, now and then under drawn hair."""
+        matrix = place.photo_map(person.size, frame.size, self.rng)
+        source = torch.cat((photo, person.figure[3:]))
+        warped = warp(source, matrix, frame.size, "reflection") / 255.0
+        rgb, alpha = warped[:3].clamp(0.0, 1.0), warped[3].clamp(0.0, 1.0)
+        trust = self._trust(person, matrix, frame, "reflection")
+        layer = self._layer(person) if self.rng.random() < 0.4 else None
+        whole = worn.Figure(rgb, torch.ones_like(alpha))  # the photo stands for person and backdrop together
+        if layer is not None and (groomed := self._groom(whole, layer, person, matrix, frame)):
+            rgb, alpha = groomed.figure.colour, groomed.cover + alpha * (1 - groomed.cover)
+            trust = torch.maximum(trust, (groomed.cover > 0.98).float())
+        return Sample(rgb * 255.0, alpha, trust)
+
+    def _trust(self, person: Person, matrix: Map, frame: Frame, padding: str = "border") -> Tensor:
+        """Trust of the label in the frame, 0 or 1."""
+        if person.trust is None:
+            return torch.ones_like(frame.x)
+        height, width = person.trust.shape[-2:]
+        from_small = matrix @ np.diag((person.size[0] / width, person.size[1] / height, 1.0))
+        return (warp(person.trust, from_small, frame.size, padding)[0] > 200.0).float()
+
+
+def face_in(person: Person, matrix: Map) -> worn.Face:
+    """The person's face in the frame."""
+    assert person.face is not None
+    left, top, width, height = person.face
+    middle = place.mapped(matrix, left + width / 2, top + height / 2)
+    return worn.Face((float(middle[0]), float(middle[1])), width * scale_of(matrix))
+
+
+def edge_places(figure: worn.Figure, frame: Frame, rng: np.random.Generator, count: int = 6) -> list[neighbours.Place]:
+    """Places on the edge of the figure and its colour near them; none where there is no edge."""
+    step = max(min(frame.size) // 80, 1)
+    alpha, colour = figure.alpha[::step, ::step].cpu().numpy(), figure.colour[:, ::step, ::step].cpu().numpy()
+    inside = alpha > 0.5
+    edge = inside.copy()
+    edge[1:-1, 1:-1] &= ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])
+    edge[(0, -1), :] = edge[:, (0, -1)] = False
+    rows, columns = np.nonzero(edge)
+    if rows.size == 0:
+        return []
+    chosen = rng.integers(0, rows.size, count)
+    return [
+        neighbours.Place(
+            ((columns[i] + 0.5) * step, (rows[i] + 0.5) * step), np.asarray(colour[:, rows[i], columns[i]], np.float64)
+        )
+        for i in chosen
+    ]
+
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""RGB (N, H, W, 3), alpha (N, H, W) and trust (N, H, W), all uint8 on the store's device."""
+
+
+class PackBatches(IterableDataset[Batch]):
+    """Endless batches of one size each; the first size half of the time, the others by chance."""
+
+    def __init__(self, store: Store, shapes: list[tuple[int, int]], batch: int, seed: int, shares: Shares) -> None:
+        """``shapes``: (width, height) px."""
+        self.store, self.shapes, self.batch, self.seed, self.shares = store, shapes, batch, seed, shares
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng(self.seed)
+        chance = torch.Generator(self.store.device)
+        chance.manual_seed(self.seed)
+        composer = Composer(self.store, self.shares, rng, chance)
+        while True:
+            first = len(self.shapes) == 1 or rng.random() < 0.5
+            size = self.shapes[0 if first else int(rng.integers(1, len(self.shapes)))]
+            yield self.one(composer, size)
+
+    def one(self, composer: Composer, size: tuple[int, int]) -> Batch:
+        """One batch of ``size``."""
+        with torch.no_grad():
+            samples = [composer.sample(size) for _ in range(self.batch)]
+            rgb = torch.stack([s.rgb for s in samples])
+            rgb = degrade(rgb, composer.rng, composer.chance, self.shares.strength)
+            planes = [torch.stack([getattr(s, name) for s in samples]) for name in ("alpha", "trust")]
+            alpha, trust = ((plane * 255.0 + 0.5).to(torch.uint8) for plane in planes)
+            return (rgb + 0.5).clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).contiguous(), alpha, trust

@@ -1,0 +1,171 @@
+"""Worn things that belong to the person: hats, scarves, hoods, earrings, glasses; drawn over person and hair."""
+
+# torch is not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from scripts.train.scene import shapes
+from scripts.train.scene.shapes import Frame, Point, surface
+from scripts.train.scene.warp import noise
+
+
+@dataclass(frozen=True)
+class Face:
+    """Where a face is in the frame: the middle and the width of its box, px."""
+
+    middle: Point
+    width: float
+
+    def at(self, across: float, down: float) -> Point:
+        """A point in box widths from the middle."""
+        return self.middle[0] + across * self.width, self.middle[1] + down * self.width
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The person so far: colours (3, H, W), 0..1, and alpha (H, W)."""
+
+    colour: Tensor
+    alpha: Tensor
+
+    def wear(self, thing: Tensor, coverage: Tensor) -> Figure:
+        """With a thing (3, H, W) of ``coverage`` (H, W) before it."""
+        total = coverage + self.alpha * (1.0 - coverage)
+        mixed = thing * coverage + self.colour * self.alpha * (1.0 - coverage)
+        return Figure(mixed / total.clamp(min=1e-4), total)
+
+
+def dress(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """``figure`` with one or two worn things."""
+    for _ in range(1 + int(rng.random() < 0.3)):
+        figure = KINDS[int(rng.integers(len(KINDS)))](figure, frame, face, rng)
+    return figure
+
+
+def cloth(rng: np.random.Generator) -> shapes.Colour:
+    """A colour of clothes: any, white and black more often."""
+    draw = rng.random()
+    if draw < 0.25:
+        return rng.uniform(0.85, 1.0) * np.ones(3)
+    if draw < 0.45:
+        return rng.uniform(0.02, 0.15) * np.ones(3)
+    return rng.uniform(0.0, 1.0, 3)
+
+
+def hat(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """A knitted cap, a brimmed hat, a cap with a peak or a service cap."""
+    w = face.width
+    colour, kind = cloth(rng), str(rng.choice(("knit", "brim", "peak", "service")))
+    brow = rng.uniform(-0.52, -0.4)
+    high = rng.uniform(0.32, 0.6) * w
+    wide = rng.uniform(0.54, 0.64) * w
+    tilt = rng.normal(0.0, 0.06)
+    middle = face.at(rng.normal(0.0, 0.02), brow)
+    along, across = shapes.turned(frame, middle, tilt)
+    crown = shapes.cover(shapes.ellipse_distance(along, across, (wide, 1.35 * high))) * shapes.cover(across)
+    if kind in ("brim", "service"):  # straight sides and a flat top
+        crown = shapes.box(frame, (middle[0], middle[1] - 0.6 * high), (0.93 * wide, 0.62 * high), tilt, 0.3 * high)
+    if kind == "knit":
+        fuzz = noise(frame.size, (90, 110), frame.chance) * 0.012 * w
+        distance = shapes.ellipse_distance(along, across, (1.02 * wide, 1.4 * high)) + fuzz
+        crown = shapes.cover(distance) * shapes.cover(across - 0.02 * w + fuzz)
+    figure = figure.wear(surface(frame, colour, rng, None if kind != "knit" else "stripes"), crown)
+    band = shapes.box(frame, (middle[0], middle[1] - 0.07 * w), (0.97 * wide, 0.07 * w), tilt)
+    figure = figure.wear(surface(frame, cloth(rng) if rng.random() < 0.5 else colour * 0.8, rng), band * crown)
+    if kind == "brim":
+        reach = rng.uniform(1.25, 1.9) * wide
+        brim = shapes.ellipse(frame, (middle[0], middle[1] + 0.01 * w), (reach, rng.uniform(0.06, 0.2) * w), tilt)
+        figure = figure.wear(surface(frame, colour * 0.9, rng), brim)
+    if kind in ("peak", "service"):
+        peak = shapes.ellipse(frame, (middle[0], middle[1] + 0.02 * w), (0.8 * wide, rng.uniform(0.1, 0.2) * w), tilt)
+        figure = figure.wear(surface(frame, cloth(rng) if kind == "service" else colour, rng, "flat"), peak)
+    return figure
+
+
+def scarf(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """A scarf or a collar around the neck, one end hanging down now and then."""
+    w, colour = face.width, cloth(rng)
+    texture = surface(frame, colour, rng)
+    for turn in range(int(rng.integers(1, 4))):
+        middle = face.at(rng.normal(0.0, 0.05), 0.72 + 0.13 * turn)
+        half = (w * rng.uniform(0.42, 0.62), w * rng.uniform(0.1, 0.17))
+        along, across = shapes.turned(frame, middle, rng.normal(0.0, 0.12))
+        rough = noise(frame.size, (12, 14), frame.chance) * 0.015 * w
+        roll = shapes.cover(shapes.ellipse_distance(along, across, half) + rough)
+        light = (1.1 - 0.5 * (across / half[1]) ** 2).clamp(0.3, 1.1)
+        figure = figure.wear((texture * light).clamp(0, 1), roll)
+    if rng.random() < 0.6:
+        start, end = face.at(rng.uniform(-0.3, 0.3), 0.85), face.at(rng.uniform(-0.6, 0.6), 2.2)
+        figure = figure.wear(texture, shapes.capsule(frame, start, end, w * rng.uniform(0.2, 0.35)))
+    return figure
+
+
+def hood(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """A headscarf, veil or hood: cloth around the face down to the shoulders, the face left free."""
+    w, colour = face.width, cloth(rng)
+    rough = noise(frame.size, (9, 11), frame.chance) * 0.02 * w
+    along, across = shapes.turned(frame, face.at(0.0, -0.02), 0.0)
+    outer = shapes.cover(
+        shapes.ellipse_distance(along, across, (rng.uniform(0.68, 0.82) * w, rng.uniform(0.86, 1.0) * w)) + rough
+    )
+    fall = 0.5 * w + 0.32 * (across - 0.4 * w).clamp(min=0.0)
+    skirt = (
+        shapes.cover(along.abs() - fall + rough)
+        * shapes.cover(0.3 * w - across)
+        * shapes.cover(across - 1.35 * w + 4 * rough)
+    )
+    opening = shapes.ellipse(frame, face.at(0.0, 0.03), (rng.uniform(0.44, 0.5) * w, rng.uniform(0.6, 0.66) * w))
+    coverage = torch_max(outer, skirt) * (1.0 - opening)
+    return figure.wear(surface(frame, colour, rng, str(rng.choice(("flat", "folds", "cloud")))), coverage)
+
+
+def torch_max(a: Tensor, b: Tensor) -> Tensor:
+    """The union of two shapes."""
+    return a + (b - a).clamp(min=0.0)
+
+
+def earrings(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """Hoops, drops or studs at both ears: thin and shiny, the background seen through hoops."""
+    w, colour = face.width, np.clip(rng.uniform(0.5, 1.0, 3) * (1.0, 0.92, 0.75), 0, 1)
+    size, kind = w * rng.uniform(0.03, 0.16), str(rng.choice(("hoop", "drop", "stud", "chain")))
+    thick = max(w * rng.uniform(0.004, 0.02), 0.3)
+    shine = surface(frame, colour, rng, "speckle")
+    for side in (-1.0, 1.0):
+        ear = face.at(side * rng.uniform(0.5, 0.56), rng.uniform(0.12, 0.22))
+        if kind == "hoop":
+            narrow = size * rng.uniform(0.3, 1.0)
+            figure = figure.wear(shine, shapes.ring(frame, (ear[0], ear[1] + size), (narrow, size), thick))
+        elif kind == "stud":
+            figure = figure.wear(shine, shapes.ellipse(frame, ear, (0.4 * size, 0.4 * size)))
+        else:
+            figure = figure.wear(shine, shapes.capsule(frame, ear, (ear[0], ear[1] + 2 * size), thick))
+            steps = 1 if kind == "drop" else int(rng.integers(2, 5))
+            for step in range(steps):
+                bead = (ear[0], ear[1] + 2 * size * (step + 1) / steps)
+                figure = figure.wear(shine, shapes.ellipse(frame, bead, (0.3 * size, 0.45 * size)))
+    return figure
+
+
+def glasses(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """Spectacles whose arms stand a little off the head."""
+    w, colour = face.width, cloth(rng)
+    thick, half = w * rng.uniform(0.008, 0.035), (w * rng.uniform(0.15, 0.2), w * rng.uniform(0.1, 0.16))
+    look = shapes.solid(frame, colour)
+    down = rng.uniform(-0.14, -0.06)
+    for side in (-1.0, 1.0):
+        figure = figure.wear(look, shapes.ring(frame, face.at(side * 0.22, down), half, thick))
+        out = face.at(side * rng.uniform(0.53, 0.6), down - rng.uniform(0.0, 0.04))
+        figure = figure.wear(look, shapes.capsule(frame, face.at(side * 0.4, down - 0.03), out, thick))
+    return figure.wear(look, shapes.capsule(frame, face.at(-0.06, down), face.at(0.06, down), thick))
+
+
+Wearing = Callable[[Figure, Frame, Face, np.random.Generator], Figure]
+KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses)
+"""Each puts one thing on: (figure, frame, face, rng) to figure."""

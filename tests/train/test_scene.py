@@ -1,0 +1,242 @@
+"""Composed training pictures and packs: exact alpha, trust, and everything from one file on any device."""
+
+# torch is not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch (pip install idseg[train])")
+pytest.importorskip("numba", reason="drawn hair needs numba")
+
+from numpy.typing import NDArray  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from scripts.train import build_pack, pack  # noqa: E402
+from scripts.train.scene import degrade, neighbours, place, shapes, store, warp, worn  # noqa: E402
+from scripts.train.scene.compose import Composer, PackBatches, Shares  # noqa: E402
+from scripts.train.scene.store import Layer, Person, Store  # noqa: E402
+
+CPU = torch.device("cpu")
+SIZE = (96, 128)
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    generator = torch.Generator(CPU)
+    generator.manual_seed(seed)
+    return generator
+
+
+def drawn_person(kind: str, shade: int) -> Person:
+    """An ellipse on shoulders, one colour, its edge two pixels soft; a photo's stands before green."""
+    y, x = torch.meshgrid(torch.arange(160.0), torch.arange(128.0), indexing="ij")
+    head = 36 - torch.hypot(y - 62, (x - 64) * 1.2)
+    body = 58 - torch.hypot((y - 165) * 0.8, x - 64)
+    alpha = (torch.maximum(head, body) / 2 + 0.5).clamp(0, 1)
+    colour = torch.tensor((shade, 0.7 * shade, 0.55 * shade)).view(3, 1, 1).expand(3, 160, 128)
+    figure = torch.cat((colour, 255 * alpha[None])).to(torch.uint8)
+    photo = trust = None
+    if kind != "studio":
+        green = torch.tensor((0.0, 200.0, 0.0)).view(3, 1, 1)
+        photo = (colour * alpha + green * (1 - alpha)).to(torch.uint8)
+        trust = torch.full((1, 40, 32), 255, dtype=torch.uint8)
+        trust[:, :10] = 0
+    return Person("drawn", kind, figure, photo, trust, (34.0, 40.0, 60.0, 60.0), 0.16, 0.7, (60.0, 50.0, 40.0))
+
+
+def drawn_store(kinds: tuple[str, ...] = ("studio", "faker"), layers: int = 2) -> Store:
+    hairs = []
+    for seed in range(layers):
+        rng = np.random.default_rng(seed)
+        front, back = (np.zeros((200, 160, 4), np.uint8) for _ in range(2))
+        front[40:60, 40:120] = (*rng.integers(0, 255, 3), 255)
+        back[60:150, 20:50] = (*rng.integers(0, 255, 3), 200)
+        hairs.append(pack.make_layer(front, back, CPU))
+    scenes = [torch.randint(0, 255, (3, 80, 120), dtype=torch.uint8, generator=chance(7))]
+    people = [drawn_person(kind, shade) for kind in kinds for shade in (230, 140, 60)]
+    return Store(people, scenes, hairs, dict.fromkeys(kinds, 1.0))
+
+
+def test_a_map_of_whole_pixels_resamples_nothing() -> None:
+    picture = torch.randint(0, 255, (3, 20, 30), dtype=torch.uint8, generator=chance())
+    moved = warp.warp(picture, np.array(((1.0, 0, 3), (0, 1.0, -2))), (30, 20), "zeros")
+    assert torch.allclose(moved[:, :18, 3:], picture[:, 2:, :27].float(), atol=0.05)
+    mirrored = warp.warp(picture, np.array(((-1.0, 0, 30), (0, 1.0, 0))), (30, 20), "zeros")
+    assert torch.allclose(mirrored, picture.flip(2).float(), atol=0.05)
+
+
+def test_a_reduced_picture_is_averaged() -> None:
+    board = torch.zeros(1, 120, 120)
+    board[:, ::2, ::2] = board[:, 1::2, 1::2] = 255
+    small = warp.warp(board, np.array(((0.25, 0, 0), (0, 0.25, 0))), (30, 30), "border")
+    assert (small - 127.5).abs().max() < 15
+
+
+def test_shapes_cover_the_area_they_should() -> None:
+    frame = shapes.make_frame((60, 50), chance())
+    assert float(shapes.box(frame, (30, 25), (10, 5), 0.4).sum()) == pytest.approx(200, rel=0.02)
+    assert float(shapes.ellipse(frame, (30, 25), (12, 7), 0.3).sum()) == pytest.approx(np.pi * 84, rel=0.03)
+    assert float(shapes.ring(frame, (30, 25), (15, 15), 0.5).sum()) == pytest.approx(np.pi * 15, rel=0.05)
+    assert float(shapes.capsule(frame, (10, 10), (50, 40), 0.3).sum()) == pytest.approx(15, rel=0.06)
+
+
+@pytest.mark.parametrize("kind", range(len(neighbours.KINDS)))
+def test_every_neighbour_changes_the_scene_and_stays_in_range(kind: int) -> None:
+    frame = shapes.make_frame(SIZE, chance())
+    scene = shapes.solid(frame, np.array((0.5, 0.5, 0.5)))
+    rng = np.random.default_rng(kind)
+    changed = [neighbours.KINDS[kind](scene, frame, (50.0, 60.0), np.array((0.9, 0.2, 0.1)), rng) for _ in range(4)]
+    assert max(float((c - scene).abs().max()) for c in changed) > 0.1
+    for c in changed:
+        assert c.shape == scene.shape
+        assert float(c.min()) >= -1e-5
+        assert float(c.max()) <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("kind", range(len(worn.KINDS)))
+def test_worn_things_add_to_the_person_and_take_nothing_away(kind: int) -> None:
+    frame = shapes.make_frame(SIZE, chance())
+    face = worn.Face((48.0, 60.0), 40.0)
+    bare = worn.Figure(torch.full((3, 128, 96), 0.5), shapes.ellipse(frame, (48, 60), (20, 26)))
+    dressed = worn.KINDS[kind](bare, frame, face, np.random.default_rng(3))
+    assert float((dressed.alpha - bare.alpha).min()) > -1e-5
+    assert float(dressed.alpha.max()) <= 1 + 1e-5
+    assert float((dressed.colour - bare.colour).abs().max()) > 0.05
+
+
+def test_the_foreground_of_a_composite_is_found_again() -> None:
+    person = drawn_person("faker", 200)
+    assert person.photo is not None
+    found = store.foreground(person.photo, person.figure[3]).float()
+    soft = (person.figure[3] > 60) & (person.figure[3] < 200)
+    assert float((found - person.figure[:3].float()).abs()[:, soft].mean()) < 12
+    assert float((person.photo.float() - person.figure[:3].float()).abs()[:, soft].mean()) > 40
+
+
+def test_samples_have_exact_alpha() -> None:
+    """Without hair, things and changes of colour a sample is F a + B (1 - a) of one person and one backdrop."""
+    shares = Shares(hair=0.0, worn=0.0, neighbours=0.0, bystander=0.0, pale=0.0, sharp=1.0)
+    composer = Composer(drawn_store(("studio",)), shares, np.random.default_rng(0), chance())
+    sample = composer.sample(SIZE)
+    alphas = {int(v) for v in (sample.alpha * 255 + 0.5).flatten().tolist()}
+    own = set(composer.store.people[0].figure[3].flatten().tolist())
+    assert len(alphas) > 3
+    assert sum(any(abs(v - o) <= 1 for o in own) for v in alphas) == len(alphas)
+    assert float(sample.trust.min()) == 1.0
+
+
+def test_hair_adds_alpha_before_and_behind_and_doubt_has_no_weight() -> None:
+    bare = Shares(hair=0.0, worn=0.0, neighbours=0.3)
+    full = Shares(hair=1.0, worn=0.3, neighbours=0.3)
+    covers = []
+    for shares in (bare, full):
+        composer = Composer(drawn_store(("studio",)), shares, np.random.default_rng(5), chance())
+        covers.append(np.mean([float(composer.sample(SIZE).alpha.mean()) for _ in range(12)]))
+    assert covers[1] > covers[0] + 0.02
+    kept = Composer(drawn_store(("faker",)), Shares(photo=1.0, hair=0.0), np.random.default_rng(1), chance())
+    assert 0.02 < np.mean([float(1 - kept.sample(SIZE).trust.mean()) for _ in range(8)]) < 0.5
+
+
+def test_batches_repeat_by_their_seed_and_have_the_trainers_form() -> None:
+    def first(seed: int) -> list[torch.Tensor]:
+        return list(next(iter(PackBatches(drawn_store(), [SIZE, (128, 96)], 3, seed, Shares()))))
+
+    one, again, other = first(1), first(1), first(2)
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert one[0].shape != other[0].shape or not torch.equal(one[0], other[0])
+    rgb, alpha, trust = one
+    assert rgb.dtype == alpha.dtype == trust.dtype == torch.uint8
+    assert rgb.shape[0] == 3
+    assert rgb.shape[:3] == alpha.shape == trust.shape
+    assert int(rgb.float().std()) > 5
+
+
+def test_jpeg_loses_more_at_lower_quality_and_little_at_high() -> None:
+    picture = torch.rand(3, 3, 40, 56, generator=chance()) * 100 + 60
+    picture = warp.gaussian(picture, 1.0)
+    coded = degrade.jpeg(picture, np.array((98.0, 60.0, 15.0)))
+    errors = (coded - picture).abs().mean(dim=(1, 2, 3)).tolist()
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 6
+    grey = torch.full((1, 3, 16, 16), 77.0)
+    assert torch.allclose(degrade.jpeg(grey, np.array((50.0,))), grey, atol=2.5)
+
+
+def test_hair_is_laid_on_the_face(tmp_path: Path) -> None:
+    face = (100.0, 200.0, 142.0, 142.0)
+    view = (4.0, -0.35, 1.42, -0.28)
+    maps = [place.hair_map((640, 800), face, view, np.random.default_rng(seed)) for seed in range(30)]
+    unit = 640 / 4.0
+    points = np.array([place.mapped(m, 320.0, 400 - 0.07 * unit) for m in maps])
+    assert np.abs(points.mean(axis=0) - (171, 271)).max() < 6
+    assert np.median([warp.scale_of(m) for m in maps]) == pytest.approx(100 / unit, rel=0.08)
+
+
+def write(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def data(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
+    """A data folder with one face: as a cut-out, as photos with labels, and a backdrop."""
+    root = tmp_path / "data"
+    height, width = astronaut.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    mask = (np.hypot((x - 225) / 150, (y - 190) / 190) < 1) | (y > 330)
+    alpha = np.where(mask, 255, 0).astype(np.uint8)
+    write(root / "studio/one.jpg", astronaut)
+    write(root / "studio/one.png", alpha)
+    for index in range(6):
+        trust = np.full_like(alpha, 255)
+        trust[:100, :100] = 0
+        write(root / f"photos/faker/{index}.jpg", astronaut)
+        write(root / f"fused/faker/{index}.png", np.dstack((alpha, trust)))
+    write(root / "backgrounds/wall.jpg", np.random.default_rng(0).integers(0, 255, (90, 120, 3)).astype(np.uint8))
+    return root
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_a_pack_is_built_read_and_trained_from(data: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.pack", tmp_path / "b.pack"]
+    sizes = build_pack.build(data, tmp_path / "none", {"1"}, 1, 4, files)
+    assert sizes == [path.stat().st_size for path in files]
+    found = pack.open_pack(files, CPU)
+    names = {person.name for person in found.people}
+    assert "one" in names
+    assert "1" not in names
+    assert not any(build_pack.held_out(name) for name in names if name != "one")
+    for person in found.people:
+        assert person.face is not None  # a face is found in the cut-out and in the photo
+        assert person.figure.shape == (4, *np.shape(Image.open(data / "studio/one.jpg"))[:2])
+        assert (person.photo is None) == (person.kind == "studio")
+    labelled = next(person for person in found.people if person.kind == "faker")
+    assert labelled.trust is not None
+    assert int(labelled.trust[0, :20, :20].max()) == 0
+    assert int(labelled.trust[0, -20:, -20:].min()) == 255
+    assert len(found.layers) == len(found.backdrops) == 1
+    rgb, alpha, _ = next(iter(PackBatches(found, [SIZE], 4, 3, Shares(hair=1.0))))
+    assert rgb.shape == (4, 128, 96, 3)
+    assert 0.05 < float(alpha.float().mean()) / 255 < 0.98
+    files[1].write_bytes(files[1].read_bytes()[:1000])
+    with pytest.raises(pack.PackError, match=r"b\.pack"):
+        pack.open_pack(files, CPU)
+    with pytest.raises(ValueError, match="no person"):
+        pack.open_pack(files[:1], CPU, {"nobody": 1.0})
+
+
+@pytest.mark.slow
+def test_hair_is_drawn_beside_the_training() -> None:
+    full = drawn_store(layers=1)
+    with pack.HairDresser(full, first=9, processes=1, most=2) as dresser:
+        dresser._thread.join(timeout=600)
+        assert len(full.layers) == 2
+    added = full.layers[1]
+    assert isinstance(added, Layer)
+    assert added.front.shape == (4, 800, 640) or added.front.shape == (4, 1280, 1024)
+    assert float(added.front[3].float().mean()) > 1
