@@ -99,12 +99,12 @@ def packed_person(source: Source, number: int, face: list[float] | None) -> tupl
 
 def find_face(segmenter: Segmenter, source: Source) -> list[float] | None:
     """The face box (left, top, width, height), px, or None where no single face is found."""
-    rgb = np.asarray(Image.open(source.picture).convert("RGB"), np.float32)
+    rgb = np.asarray(Image.open(source.picture).convert("RGB"))
     if source.kind == "studio":  # colours without a backdrop
-        alpha = np.asarray(Image.open(source.label).convert("L"), np.float32)[..., None] / 255
-        rgb = rgb * alpha + 128 * (1 - alpha)
+        alpha = np.asarray(Image.open(source.label).convert("L"))[..., None] / 255.0
+        rgb = np.asarray(rgb * alpha + 128 * (1 - alpha), np.uint8)
     try:
-        box = segmenter.find(rgb.astype(np.uint8)).face_box
+        box = segmenter.find(rgb).face_box
     except IdsegError:
         return None
     return [float(box.left), float(box.top), float(box.width), float(box.height)]
