@@ -1,11 +1,13 @@
 """Where the head-and-shoulders window lies.
 
-The window is an integer rectangle that may leave the photo.
+The window is an integer rectangle inside the photo: the cloud API cuts the original, and black bars are no cut. Where
+the wanted window would leave the photo, it is moved, then made smaller, and at last loses its aspect; hair, ears and
+chin stay inside. An option lets it leave.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -37,10 +39,12 @@ class CropOptions:
     """Least gap between the top of the hair or hat and the window's top, as a share of the window's height."""
     side_gap: float = 0.03
     """Least gap between hair or hat brim and the window's sides, as a share of its width."""
+    may_leave: bool = False
+    """Let the window leave the photo at the sides, so that the head stays in the middle (black there, alpha 0). Above
+    and below it still does not: it gives up head room, then width (never below ``least_faces_wide``), at last the
+    aspect. A band of nothing under a chest cut off in mid-air looks torn."""
     keep_inside: bool = True
-    """Do not leave the photo above or below: give up head room, then width (never below ``least_faces_wide``), at
-    last the aspect. A band of nothing under a chest cut off in mid-air looks torn. At the sides the window may leave
-    the photo: the head stays in the middle."""
+    """False: the window may leave the photo on every side, whatever ``may_leave`` says; for whoever fills it."""
     least_faces_wide: float = 1.75
     """Narrowest window in face widths: both ears and the hair beside them."""
 
@@ -71,11 +75,14 @@ def head_and_shoulders(
     Args:
         face_box: face box, photo pixels.
         parts: the ten points, photo pixels.
-        photo: the photo's size; the window may leave it, but is kept inside where that costs nothing needed.
+        photo: the photo's size.
         options: the proportions.
         head: hair, hat and head above the chin, where a matte has shown them, photo pixels: all of it comes inside.
     """
     options = CropOptions() if options is None else options
+    if options.keep_inside and not options.may_leave:
+        free = head_and_shoulders(face_box, parts, photo, replace(options, keep_inside=False), head)
+        return _moved_inside(free, _needed(face_box, photo, options, head), photo)
     left, right = parts.left_shoulder, parts.right_shoulder
     width = max(face_box.width / options.face_share, abs(right.x - left.x) / options.shoulder_share)
     inner_left, inner_right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
@@ -107,6 +114,39 @@ def head_and_shoulders(
         center = (inner_left + inner_right) / 2
     size = Size(max(1, round(width)), max(1, round(bottom - top)))
     return Window(round(center - size.width / 2), round(top), size.width, size.height)
+
+
+def _needed(face_box: Box, photo: Size, options: CropOptions, head: HeadExtent | None) -> Box:
+    """What must be inside, as far as the photo has it: the face with both ears, and all of the head."""
+    spare = max(_SPARE, (options.least_faces_wide - 1) / 2) * face_box.width
+    left, right = face_box.left - spare, face_box.right + spare
+    top = face_box.top
+    if head is not None:
+        left, right, top = min(left, head.left), max(right, head.right), min(top, head.top)
+    left, top = max(0.0, min(left, photo.width - 1)), max(0.0, min(top, photo.height - 1))
+    right, bottom = min(float(photo.width), right), min(float(photo.height), face_box.bottom)
+    return Box(left, top, max(1.0, right - left), max(1.0, bottom - top))
+
+
+def _moved_inside(free: Window, needed: Box, photo: Size) -> Window:
+    """The window inside the photo: moved; if it is too large, made smaller; and if what is left would not hold
+    ``needed``, of another aspect."""
+    scale = min(1.0, photo.width / free.width, photo.height / free.height)
+    width, height = free.size
+    if scale < 1:
+        width = round(min(photo.width, max(width * scale, needed.width)))
+        height = round(min(photo.height, max(height * scale, needed.height)))
+    # The head keeps its place in the window, as a share of the window's size.
+    center, head_room = free.left + free.width / 2, max(0.0, needed.top - free.top)
+    left = _moved(center - width / 2, width, (needed.left, needed.right), photo.width)
+    top = _moved(needed.top - head_room * scale, height, (needed.top, needed.bottom), photo.height)
+    return Window(left, top, width, height)
+
+
+def _moved(start: float, length: int, needed: tuple[float, float], room: int) -> int:
+    """Where a span begins that lies in 0..room and, if it is long enough, holds what is needed."""
+    held = min(max(start, needed[1] - length), needed[0])
+    return int(min(max(round(held), 0), room - length))
 
 
 def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> HeadExtent | None:

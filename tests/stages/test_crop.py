@@ -10,7 +10,7 @@ from benchmarks.pose_labels import EXAMPLE_PARTS as PARTS
 from idseg.errors import OptionError
 from idseg.imaging.cutting import inside, paste, take
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
-from idseg.types import Box, Size, Window
+from idseg.types import BodyParts, Box, Point, Size, Window
 
 PHOTO = Size(2000, 3000)
 WINDOWS = st.builds(Window, st.integers(-40, 40), st.integers(-40, 40), st.integers(1, 50), st.integers(1, 50))
@@ -77,11 +77,81 @@ def test_the_face_is_always_inside(x: float, shoulders: float, face: float, heig
         left_shoulder=parts.left_shoulder._replace(x=middle - shoulders / 2),
         right_shoulder=parts.right_shoulder._replace(x=middle + shoulders / 2),
     )
-    found = head_and_shoulders(box, parts, Size(500, height))
+    found = head_and_shoulders(box, parts, Size(500, height), CropOptions(may_leave=True))
     assert found.left <= box.left + 1
     assert found.right >= box.right - 1
     assert found.top <= box.top + 1
     assert found.bottom >= box.bottom - 1
+
+
+def near(x: float, y: float, scale: float = 1.0) -> tuple[Box, BodyParts]:
+    """The example's person, ``scale`` times as large, moved by (x, y)."""
+    parts = BodyParts(
+        **{name: Point(point.x * scale + x, point.y * scale + y, point.score) for name, point in PARTS.items()}
+    )
+    return FACE_BOX.scaled(scale).moved(x, y), parts
+
+
+@given(
+    x=st.floats(-400, 700), y=st.floats(-400, 900), scale=st.floats(0.2, 3), width=st.integers(60, 900),
+    height=st.integers(60, 1200), hair=st.one_of(st.none(), st.floats(0, 1)),
+)  # fmt: skip
+def test_the_window_lies_in_the_photo_wherever_the_person_is(
+    x: float, y: float, scale: float, width: int, height: int, hair: float | None
+) -> None:
+    """The cloud API cuts the original: there is no pixel beside it."""
+    box, parts = near(x, y, scale)
+    photo = Size(width, height)
+    head = None if hair is None else HeadExtent(box.top * hair, box.left - 0.1 * box.width, box.right + 0.1 * box.width)
+    found = head_and_shoulders(box, parts, photo, None, head)
+    assert found.left >= 0
+    assert found.top >= 0
+    assert found.width >= 1
+    assert found.height >= 1
+    assert found.right <= width
+    assert found.bottom <= height
+    seen = Box(max(0, box.left), max(0, box.top), 0, 0), (min(width, box.right), min(height, box.bottom))
+    if seen[0].left < seen[1][0] and seen[0].top < seen[1][1]:  # what the photo has of the face is in the window
+        assert found.left <= seen[0].left + 1
+        assert found.top <= seen[0].top + 1
+        assert found.right >= seen[1][0] - 1
+        assert found.bottom >= seen[1][1] - 1
+
+
+@given(x=st.floats(-80, 900), y=st.floats(-116, 1300))
+def test_a_window_that_fits_is_moved_only(x: float, y: float) -> None:
+    box, parts = near(x, y)
+    free = head_and_shoulders(box, parts, Size(1000, 1500), CropOptions(keep_inside=False))
+    found = head_and_shoulders(box, parts, Size(1000, 1500))
+    assert found.size == free.size
+    assert found.left == min(max(free.left, 0), 1000 - free.width)
+    assert found.top == min(max(free.top, 0), 1500 - free.height)
+
+
+@pytest.mark.parametrize("photo", [Size(300, 2000), Size(2000, 420), Size(300, 420)])
+def test_a_window_that_is_too_large_is_made_smaller_and_keeps_its_aspect(photo: Size) -> None:
+    found = head_and_shoulders(*near(-25, -20), photo)
+    free = head_and_shoulders(*near(-25, -20), photo, CropOptions(keep_inside=False))
+    assert found.width < free.width
+    assert found.width / found.height == pytest.approx(5 / 7, rel=0.01)
+    assert found.width == photo.width or found.height == photo.height
+
+
+def test_the_aspect_is_given_up_at_last() -> None:
+    found = head_and_shoulders(*near(-60, 0), Size(230, 900))  # narrower than both ears with the space beside them
+    assert (found.left, found.width) == (0, 230)
+    assert found.height == round(230 * 7 / 5)
+    low = head_and_shoulders(*near(0, -100), Size(400, 200))
+    assert (low.top, low.height) == (0, 200)
+    assert low.width > 200 * 5 / 7
+
+
+def test_an_option_lets_the_window_leave_at_the_sides() -> None:
+    beside = near(-120, 0)
+    leaving = head_and_shoulders(*beside, PHOTO, CropOptions(may_leave=True))
+    assert leaving.left < 0
+    assert head_and_shoulders(*beside, PHOTO).left == 0
+    assert head_and_shoulders(*beside, PHOTO).size == leaving.size
 
 
 def test_a_photo_that_ends_at_the_chin_gives_up_the_aspect() -> None:
