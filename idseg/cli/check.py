@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from idseg.cli.many import each_photo, finish, json_line
 from idseg.cli.runner import clear_errors, model_options, segmenter_of
 from idseg.errors import PersonError, PhotoReadError
 
@@ -44,18 +43,18 @@ def check(photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool
     with clear_errors():
         size = find_size(size_name)
         segmenter = segmenter_of(chosen)
-        verdicts = set()
-        for path in photos:
+        verdicts: set[str] = set()
+
+        def look(number: int, path: Path) -> str:
             report = _report(segmenter, path, size, finished)
             verdicts.add(report.verdict)
-            if as_json:
-                click.echo(json.dumps({"photo": str(path), **report.to_dict()}, ensure_ascii=False))
-            else:
-                click.echo(f"{path}: {summary(report)}")
-        if NOT_MET in verdicts:
-            sys.exit(EXIT_NOT_MET)
-        if strict and CHECK_YOURSELF in verdicts:
-            sys.exit(EXIT_CHECK_YOURSELF)
+            return json_line({"photo": str(path), **report.to_dict()}) if as_json else f"{path}: {summary(report)}"
+
+        failures = each_photo(photos, look, load=segmenter.warm, done="checked")
+    code = EXIT_NOT_MET if NOT_MET in verdicts else 0
+    if not code and strict and CHECK_YOURSELF in verdicts:
+        code = EXIT_CHECK_YOURSELF
+    finish(failures, code)
 
 
 def _report(segmenter: Segmenter, path: Path, size: PhotoSize, finished: bool) -> Report:

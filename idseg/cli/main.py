@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from idseg._version import __version__
+from idseg.cli.many import survive_any_terminal
 from idseg.cli.runner import EXITS
 
 _COMMANDS: dict[str, str] = {
@@ -18,7 +20,7 @@ _COMMANDS: dict[str, str] = {
     "models": "List the models that ship and check their files.",
     "photo": "Make finished ID photos: placed by a document's rules, and print sheets.",
     "record": "Ask a service of the API about photos and save its replies.",
-    "segment": "Cut one person out of each PHOTO (JPEG, PNG or BMP).",
+    "segment": "Cut one person out of each PHOTO.",
     "serve": "Answer the cloud API's requests over HTTP, with a web page.",
     "sizes": "List the sizes of ID photos.",
 }
@@ -27,6 +29,11 @@ _COMMANDS: dict[str, str] = {
 
 class _Commands(click.Group):
     """Imports a command's file only when that command runs."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Before anything is written, ``--help`` included."""
+        survive_any_terminal()
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idseg.cli.runner import clear_errors, exit_code, model_options, segmenter_of
-from idseg.errors import IdsegError, InputError, OptionError, PersonError
+from idseg.cli.many import each_photo, finish, json_line, unique
+from idseg.cli.runner import clear_errors, model_options, segmenter_of
+from idseg.errors import OptionError
 
 if TYPE_CHECKING:
     from idseg.photo.finish import Finished
@@ -77,19 +76,14 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
         segmenter = segmenter_of(
             {name: chosen[name] for name in ("threads", "provider", "matting_model", "refine", "turn")}
         )
-        failed: IdsegError | None = None
-        for path in photos:
-            try:
-                made = job.make(segmenter, path)
-            except (InputError, PersonError) as error:
-                if len(photos) == 1:
-                    raise
-                click.echo(f"{path}: {error}", err=True)
-                failed = error
-                continue
-            click.echo(json.dumps(made, ensure_ascii=False) if chosen["as_json"] else _told(made))
-        if failed is not None:
-            sys.exit(exit_code([failed]))
+        names = unique([path.stem for path in photos])
+
+        def make(number: int, path: Path) -> str:
+            made = job.make(segmenter, path, names[number])
+            return json_line(made) if chosen["as_json"] else _told(made)
+
+        failures = each_photo(photos, make, load=segmenter.warm, done="made")
+    finish(failures)
 
 
 class _Job:
@@ -102,6 +96,7 @@ class _Job:
         from idseg.photo.sizes import find_size
 
         self.sizes = tuple(find_size(name) for name in size_names)
+        self.size_names = unique([_file_name(size.name) for size in self.sizes])
         self.background = None if chosen["background"] is None else parse_background(chosen["background"])
         self.kb = None if chosen["kb"] is None else parse_kb(chosen["kb"])
         single = not many and len(self.sizes) == 1
@@ -121,25 +116,25 @@ class _Job:
             marks=chosen["marks"], **{name: value for name, value in given.items() if value is not None}
         )
 
-    def make(self, segmenter: Segmenter, path: Path) -> dict[str, Any]:
-        """All files of one photo; what was made."""
+    def make(self, segmenter: Segmenter, path: Path, stem: str) -> dict[str, Any]:
+        """All files of one photo, whose names begin with ``stem``; what was made."""
         from idseg.photo.finish import crop_options, finish
         from idseg.system import write
 
         result = segmenter(path, crop=crop_options(*self.sizes))
         self.folder.mkdir(parents=True, exist_ok=True)
         files, finished = [], []
-        for size in self.sizes:
+        for size, size_name in zip(self.sizes, self.size_names, strict=True):
             done = finish(result, size, self.background)
             encoded = done.encode(self.format, self.kb)
-            target = self.file or self.folder / f"{path.stem}-{_file_name(size.name)}{_suffix(encoded)}"
+            target = self.file or self.folder / f"{stem}-{size_name}{_suffix(encoded)}"
             write(target, encoded.content)
             finished.append(done)
             files.append({"file": str(target), **_about(encoded), **done.to_dict()})
-        sheets = [self._sheet(name, finished, path) for name in self.papers]
+        sheets = [self._sheet(name, finished, stem) for name in self.papers]
         return {"photo": str(path), "files": files, "sheets": sheets}
 
-    def _sheet(self, name: str, finished: Sequence[Finished], path: Path) -> dict[str, Any]:
+    def _sheet(self, name: str, finished: Sequence[Finished], stem: str) -> dict[str, Any]:
         from idseg.photo.sheet import Item, encode_sheet, lay_out
         from idseg.system import write
 
@@ -148,7 +143,7 @@ class _Job:
         items = [Item(done.size.width_mm, done.size.height_mm, self.copies) for done in finished]
         layout = lay_out(items, self.papers[name], self.sheet_options)
         encoded = encode_sheet(layout, [done.pixels for done in finished], self.sheet_format, self.sheet_options)
-        target = self.folder / f"{path.stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
+        target = self.folder / f"{stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
         write(target, encoded.content)
         return {"file": str(target), "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), **_about(encoded)}
 

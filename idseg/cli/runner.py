@@ -31,7 +31,8 @@ EXIT_CODES: dict[type[IdsegError], int] = {
 
 EXITS = """\b
 Exit codes: 0 all answered · 2 wrong option · 3 a photo cannot be used · 4 not exactly one upright person ·
-5 weights missing or damaged · 6 provider not there · 7 a package or library is missing · 1 several kinds.
+5 weights missing or damaged · 6 provider not there · 7 a package or library is missing ·
+1 several kinds, or a file that cannot be written.
 """
 
 
@@ -62,7 +63,10 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
-            "--threads", type=int, metavar="N", help="Threads of the matting nets (default: one for each core)."
+            "--threads",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Threads of the matting nets (default: one for each core).",
         ),
         click.option(
             "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where they run."

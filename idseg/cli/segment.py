@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from idseg import to_api
-from idseg.cli.runner import EXITS, clear_errors, exit_code, given
-from idseg.errors import IdsegError, InputError, OptionError, PersonError
+from idseg.cli.many import each_photo, finish, json_line, unique
+from idseg.cli.runner import EXITS, clear_errors, given
+from idseg.errors import IdsegError, OptionError
 
 if TYPE_CHECKING:
     from idseg.result import Result
-    from idseg.segmenter import Options, Segmenter
+    from idseg.segmenter import Options
 
 
 @click.command(epilog=EXITS, context_settings={"max_content_width": 110})
@@ -66,9 +64,10 @@ if TYPE_CHECKING:
 )
 @click.option("--threads", type=int, metavar="N", help="Threads of the matting nets (default: one for each core).")
 def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen: Any) -> None:
-    """Cut one person out of each PHOTO (JPEG, PNG or BMP).
+    """Cut one person out of each PHOTO.
 
     \b
+    Takes JPEG, PNG, BMP, HEIC, WebP, AVIF, TIFF, GIF, whatever the file is called.
     Writes OUT/NAME/cut.png      the head-and-shoulders cut of the photo
            OUT/NAME/scoremap.png the matte, grey 0..255
            OUT/NAME/demo.png     the person on black
@@ -84,49 +83,41 @@ def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen:
     if out is None and not as_json:
         raise click.UsageError("say where to with -o FOLDER, or print with --json")
     with clear_errors():
-        failures = list(_segment_all(photos, out, as_json, chosen))
-    if failures:
-        sys.exit(exit_code(failures))
+        overlay, background = chosen.pop("overlay"), chosen.pop("background")
+        if background is not None:
+            from idseg.imaging.colours import parse_color
+
+            parse_color(background)  # a wrong colour is told before the first photo, not after
+        options = segment_options(chosen)
+        from idseg.segmenter import Segmenter
+
+        segmenter = Segmenter(options)
+        folders = [None if out is None else out / name for name in unique([photo.stem for photo in photos])]
+
+        def make(number: int, photo: Path) -> str | None:
+            result, folder = segmenter(photo), folders[number]
+            if folder is not None:
+                result.save(folder, background=background, overlay=overlay)
+            if as_json:
+                return json_line(to_api(result))
+            return _summary(photo, folder, result) if folder is not None and len(photos) == 1 else None
+
+        failures = each_photo(photos, make, load=segmenter.warm, tell_failure=_reply if as_json else _nothing)
+    if out is not None and len(photos) > len(failures):
+        click.echo(f"results in {out}", err=as_json)
+    finish(failures)
 
 
-def _segment_all(
-    photos: Sequence[Path], out: Path | None, as_json: bool, chosen: dict[str, Any]
-) -> Iterator[IdsegError]:
-    """Answer all photos; yield the errors of those that have no answer, each already told on stderr."""
-    from tqdm import tqdm
+def _nothing(photo: Path, error: IdsegError) -> None:
+    return None
 
-    overlay, background = chosen.pop("overlay"), chosen.pop("background")
-    if background is not None:
-        from idseg.imaging.colours import parse_color
 
-        parse_color(background)  # a wrong colour is told before the first photo, not after
-    folders = _folders(photos, out)
-    with tqdm(
-        total=len(photos), unit="photo", disable=len(photos) < 2 and not sys.stderr.isatty(), leave=len(photos) > 1
-    ) as bar:
-        bar.set_description("loading models")
-        segmenter = _segmenter(chosen)
-        for photo, folder in zip(photos, folders, strict=True):
-            bar.set_description(photo.name[:24])
-            try:
-                result = segmenter(photo)
-                if folder is not None:
-                    result.save(folder, background=background, overlay=overlay)
-                if as_json:
-                    click.echo(json.dumps(to_api(result), separators=(",", ":")))
-                elif len(photos) == 1 and folder is not None:
-                    bar.write(_summary(photo, folder, result), file=sys.stdout)
-            except (InputError, PersonError) as error:
-                bar.write(f"{photo}: {error}", file=sys.stderr)
-                if as_json:
-                    from idseg.cloud import wire
-                    from idseg.cloud.errors import render_error
+def _reply(photo: Path, error: IdsegError) -> str:
+    """The API's JSON of an error, so that there is a line for each photo."""
+    from idseg.cloud import wire
+    from idseg.cloud.errors import render_error
 
-                    click.echo(json.dumps(render_error(error, wire.new_log_id()), separators=(",", ":")))
-                yield error
-            bar.update()
-    if out is not None and len(photos) > 1:
-        click.echo(f"{len(photos)} photos, results in {out}")
+    return json_line(render_error(error, wire.new_log_id()))
 
 
 def _summary(photo: Path, folder: Path, result: Result) -> str:
@@ -144,12 +135,6 @@ def _summary(photo: Path, folder: Path, result: Result) -> str:
 
 def _words(name: str) -> str:
     return name.lower().replace("_", " ")
-
-
-def _segmenter(chosen: dict[str, Any]) -> Segmenter:
-    from idseg.segmenter import Segmenter
-
-    return Segmenter(segment_options(chosen))
 
 
 def segment_options(chosen: dict[str, Any]) -> Options:
@@ -181,15 +166,3 @@ def _aspect(text: str | None) -> float | None:
         return width / height
     except (ValueError, ZeroDivisionError):
         raise OptionError(f"--aspect {text!r} is not W:H, e.g. 5:7", aspect=text) from None
-
-
-def _folders(photos: Sequence[Path], out: Path | None) -> list[Path | None]:
-    """A folder for each photo, by its name; a second photo of the same name gets ``NAME-2``."""
-    if out is None:
-        return [None] * len(photos)
-    seen: dict[str, int] = {}
-    folders: list[Path | None] = []
-    for photo in photos:
-        count = seen[photo.stem] = seen.get(photo.stem, 0) + 1
-        folders.append(out / (photo.stem if count == 1 else f"{photo.stem}-{count}"))
-    return folders

@@ -6,7 +6,10 @@ cloud accounts allow a few calls a second, and code 18 costs a call.
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -53,9 +56,11 @@ def record(
     """Send photos one after the other; yields what became of each.
 
     Args:
-        photos: photo files; two of one name in one folder would share a reply, so that is an error.
+        photos: photo files.
         service: whom to ask.
-        folder: where replies (and copies of the photos) go; None: beside the photos.
+        folder: where replies (and copies of the photos) go; None: beside the photos. Photos of one name get ``NAME``,
+            ``NAME-2``, … in ``folder``, and the same ones again when it is started again; beside the photos that would
+            be another photo's reply, so there it is an error.
         per_second: calls a second, at most.
         tries: calls for one photo, at most, where the service is busy, away or at fault; waits 1, 2, 4 … 60 s between.
         wait, clock: the time; tests have their own.
@@ -69,30 +74,58 @@ def record(
     targets = _targets(list(photos), folder)
     pace = _Pace(1 / per_second, wait, clock)
     for photo, target in targets:
-        if _final(target):
+        if _final(photo, target):
             yield Recorded(photo, "kept")
             continue
         yield _one(photo, target, service, pace, tries)
 
 
-def reply_path(photo: Path, folder: Path | None) -> Path:
-    """Where a photo's reply lies."""
-    return (photo.parent if folder is None else folder) / f"{photo.stem}.json"
-
-
 def _targets(photos: list[Path], folder: Path | None) -> list[tuple[Path, Path]]:
-    targets = [(photo, reply_path(photo, folder)) for photo in photos]
+    """Each photo and where its reply goes, settled before the first call."""
+    if folder is not None:
+        return _numbered(photos, folder)
+    targets = [(photo, photo.with_suffix(".json")) for photo in photos]
     seen: dict[Path, Path] = {}
     for photo, target in targets:
         if target in seen:
-            raise OptionError(f"{seen[target]} and {photo} would both be saved as {target}")
+            raise OptionError(f"{seen[target]} and {photo} would both be saved as {target}; name a folder with -o")
         seen[target] = photo
     return targets
 
 
-def _final(target: Path) -> bool:
-    """Whether there is a reply that asking again would not change."""
-    if not target.is_file():
+def _numbered(photos: list[Path], folder: Path) -> list[tuple[Path, Path]]:
+    """Names in ``folder``: the one under which a copy of the same photo lies there, else the first free one."""
+    names = os.listdir(folder) if folder.is_dir() else []
+    copies: dict[str, list[Path]] = {}
+    for name in names:
+        copies.setdefault(os.path.splitext(name)[0].casefold(), []).append(folder / name)
+    taken: set[str] = set()
+    targets = []
+    for photo in photos:
+        for count in itertools.count(1):
+            stem = photo.stem if count == 1 else f"{photo.stem}-{count}"
+            there = copies.get(stem.casefold(), [])
+            ours = any(_same(photo, path) for path in there if path.suffix != ".json")
+            if stem.casefold() not in taken and (ours or not there):
+                taken.add(stem.casefold())
+                targets.append((photo, folder / f"{stem}.json"))
+                break
+    return targets
+
+
+def _same(photo: Path, copy: Path) -> bool:
+    try:
+        return photo.suffix == copy.suffix and filecmp.cmp(photo, copy, shallow=False)
+    except OSError:
+        return False
+
+
+def _final(photo: Path, target: Path) -> bool:
+    """Whether there is a reply to this photo, as it is now, that asking again would not change."""
+    try:
+        if not target.is_file() or (target.parent == photo.parent and _newer(photo, target)):
+            return False
+    except OSError:
         return False
     try:
         outcome = read.read_file(target)
@@ -108,25 +141,31 @@ def _one(photo: Path, target: Path, service: Service, pace: _Pace, tries: int) -
         try:
             reply = service.body_seg_photo(photo)
         except PhotoError as error:
-            _save(photo, target, _as_reply(error))
-            return Recorded(photo, "refused", error.message)
+            return _saved(photo, target, _as_reply(error), Recorded(photo, "refused", error.message))
         except (LimitError, ServiceError, TransportError) as error:
             message = error.message
         except InputError as error:
             return Recorded(photo, "failed", error.message)
         else:
-            _save(photo, target, reply)
-            return Recorded(photo, "answer")
+            return _saved(photo, target, reply, Recorded(photo, "answer"))
     return Recorded(photo, "failed", f"{message} (asked {tries} times)")
 
 
-def _save(photo: Path, target: Path, reply: Mapping[str, Any]) -> None:
-    """The reply, and a copy of the photo where the reply does not lie beside it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy = target.parent / photo.name
-    if not copy.exists():
-        system.write(copy, photo.read_bytes())
-    system.write(target, json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+def _saved(photo: Path, target: Path, reply: Mapping[str, Any], recorded: Recorded) -> Recorded:
+    """``recorded``, once the reply lies in its place, with a copy of the photo where it is not beside it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = target.with_suffix(photo.suffix)
+        if not copy.exists():
+            system.write(copy, photo.read_bytes())
+        system.write(target, json.dumps(reply, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+    except OSError as error:
+        return Recorded(photo, "failed", f"the reply came but cannot be saved: {error.strerror or error}")
+    return recorded
+
+
+def _newer(photo: Path, reply: Path) -> bool:
+    return photo.stat().st_mtime_ns > reply.stat().st_mtime_ns
 
 
 def _as_reply(error: ApiError) -> dict[str, Any]:

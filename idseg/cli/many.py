@@ -1,0 +1,166 @@
+"""One way for every command that takes many photos: names settled before any work, one bad photo told and the rest
+done, a summary, one exit code.
+
+::
+
+    names = unique([photo.stem for photo in photos])           # before any work
+    failures = each_photo(photos, make, load=segmenter.warm)   # tells, goes on
+    finish(failures)                                           # exit code
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from idseg.cli.runner import EXIT_CODES, EXIT_SOME_FAILED
+from idseg.errors import DependencyError, IdsegError, ModelError, ProviderError
+
+_FOR_ALL = (ModelError, ProviderError, DependencyError)
+"""Errors that every later photo would have too: the command ends."""
+_NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+"""The same for errors of the output folder."""
+
+
+class OutputError(IdsegError, OSError):
+    """A file or folder cannot be written."""
+
+    reason = "output"
+
+
+class FaultError(IdsegError):
+    """A fault of ours, which must not stop the other photos."""
+
+    reason = "fault"
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, each once: a later one that is equal gets ``-2``, ``-3``, … (upper and lower case count as equal, as
+    on Windows and macOS). A name that occurs once is never changed, so ``x x x-2`` become ``x x-3 x-2``.
+    """
+    taken = {name.casefold() for name in names}
+    first: set[str] = set()
+    settled = []
+    for name in names:
+        chosen, count = name, 2
+        if name.casefold() in first:
+            while (chosen := f"{name}-{count}").casefold() in taken:
+                count += 1
+        taken.add(chosen.casefold())
+        first.add(chosen.casefold())
+        settled.append(chosen)
+    return settled
+
+
+def each_photo(
+    photos: Sequence[Path],
+    make: Callable[[int, Path], str | None],
+    *,
+    load: Callable[[], object] = lambda: None,
+    tell_failure: Callable[[Path, IdsegError], str | None] = lambda photo, error: None,
+    done: str = "done",
+) -> list[IdsegError]:
+    """Work on all photos, with a progress bar on stderr; what is wrong with one is told there, and the rest goes on.
+
+    Args:
+        photos: the photos.
+        make: does one (number from 0, photo) and gives the text for stdout, None for none.
+        load: called before the first of several, while the bar says that the models are loaded.
+        tell_failure: gives a text for stdout in place of a failed photo's, None for none.
+        done: what the summary of several photos says of those that did not fail.
+
+    Returns:
+        the errors, one for each photo that failed; :func:`finish` ends the command with them.
+
+    Raises:
+        IdsegError: nothing can be done for any photo (weights, provider, a full disk).
+    """
+    from tqdm import tqdm
+
+    many = len(photos) > 1
+    failures: list[IdsegError] = []
+    with tqdm(total=len(photos), unit="photo", disable=not many and not sys.stderr.isatty(), leave=many) as bar:
+
+        def tell(text: str | None, *, err: bool = False) -> None:
+            if text is not None:
+                with tqdm.external_write_mode():
+                    click.echo(text, err=err)
+
+        bar.set_description("loading models")
+        if many:
+            load()
+        for number, photo in enumerate(photos):
+            bar.set_description(photo.name[:24])
+            try:
+                text = make(number, photo)
+            except _FOR_ALL:
+                raise
+            except Exception as error:  # noqa: BLE001 - a fault in one photo of many must not stop the others
+                failures.append(_as_ours(error))
+                tell(f"{photo}: {failures[-1]}", err=True)
+                tell(tell_failure(photo, failures[-1]))
+            else:
+                tell(text)
+            bar.update()
+    if many:
+        click.echo(_summary(len(photos), failures, done), err=True)
+    return failures
+
+
+def _as_ours(error: Exception) -> IdsegError:
+    """The error as an IdsegError with one clear line.
+
+    Raises:
+        OutputError: no later photo could be written either.
+    """
+    if isinstance(error, IdsegError):
+        return error
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename else ""
+        ours = OutputError(f"cannot write{where}: {error.strerror or error}")
+        if error.errno in _NO_MORE_WRITING:
+            raise ours from error
+        return ours
+    if isinstance(error, MemoryError):
+        return FaultError("not enough memory for it")
+    return FaultError(f"a fault in idseg, please report it: {type(error).__name__}: {error}")
+
+
+def _summary(total: int, failures: Sequence[IdsegError], done: str) -> str:
+    if not failures:
+        return f"{total} of {total} photos {done}"
+    reasons = Counter(failure.reason.replace("_", " ") for failure in failures).most_common()
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons)
+    return f"{total - len(failures)} of {total} photos {done}; {len(failures)} failed: {told}"
+
+
+def finish(failures: Sequence[IdsegError], *codes: int) -> NoReturn:
+    """End the command: 0, the one exit code that all failures and ``codes`` have, or 1 for several kinds."""
+    found = {
+        next((code for kind, code in EXIT_CODES.items() if isinstance(failure, kind)), EXIT_SOME_FAILED)
+        for failure in failures
+    } | {code for code in codes if code}
+    sys.exit(0 if not found else found.pop() if len(found) == 1 else EXIT_SOME_FAILED)
+
+
+def json_line(value: Any) -> str:
+    """One line of JSON that the terminal can show: other letters than ASCII as they are where stdout is UTF-8, else as
+    ``\\u5f20``."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    return json.dumps(value, ensure_ascii=encoding != "utf8", separators=(",", ":"))
+
+
+def survive_any_terminal() -> None:
+    """Let stdout and stderr write what their encoding has not (Windows' code pages, ``LC_ALL=C``, names that are no
+    text) as ``\\u5f20`` instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
