@@ -8,8 +8,8 @@
     │   ├── PhotoTypeError (TypeError)       not a path, bytes, file object, array or PIL image
     │   ├── PhotoReadError (OSError)         the file is not there or cannot be read
     │   ├── EmptyPhotoError                  nothing in it
-    │   ├── PhotoFormatError                 not a JPEG, PNG or BMP
-    │   ├── PhotoDamagedError                a JPEG, PNG or BMP that does not decode to its end
+    │   ├── PhotoFormatError                 not of a format that is read
+    │   ├── PhotoDamagedError                of a known format, but does not decode to its end
     │   ├── PhotoSizeError                   too small, too large, too many pixels or bytes
     │   └── Base64Error                      not base64
     ├── PersonError (ValueError)             not exactly one upright person
@@ -92,13 +92,13 @@ class EmptyPhotoError(InputError):
 
 
 class PhotoFormatError(InputError):
-    """Not a JPEG, PNG or BMP; ``facts["found"]`` says what it looks like."""
+    """Not of a format that is read; ``facts["found"]`` says what it looks like."""
 
     reason = "photo_format"
 
 
 class PhotoDamagedError(InputError):
-    """Starts like a JPEG, PNG or BMP but does not decode to its end."""
+    """Starts like a photo's file but does not decode to its end."""
 
     reason = "photo_damaged"
 

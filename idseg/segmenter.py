@@ -101,12 +101,15 @@ class Segmenter:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __call__(self, photo: PhotoLike, *, crop: CropOptions | None = None) -> Result:
+    def __call__(
+        self, photo: PhotoLike, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
         """The answer to one photo.
 
         Args:
             photo: a path, bytes, a binary file, an array or a PIL image.
             crop: proportions of the cut for this photo only; None: those of the options.
+            limits: what this photo may be; None: those of the options.
 
         Raises:
             InputError: it cannot be decoded or breaks the limits.
@@ -114,7 +117,7 @@ class Segmenter:
         """
         clock = _Clock()
         with clock("decode"):
-            decoded = decode(photo, self.options.limits)
+            decoded = decode(photo, self.options.limits if limits is None else limits)
         rgb, person = self._find_turning(decoded.rgb, clock)
         with clock("pose"):
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)

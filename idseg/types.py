@@ -145,7 +145,8 @@ class Photo:
 
     rgb: Rgb
     format: str
-    """``"JPEG"``, ``"PNG"``, ``"BMP"``, or ``"array"`` for a NumPy array or a PIL image."""
+    """``"JPEG"``, ``"PNG"``, ``"HEIC"``, … (:data:`idseg.stages.decode.FORMATS`); ``"array"``: a NumPy array or a PIL
+    image."""
     exif_orientation: int = 1
     """1..8 as found in the file (already applied to ``rgb``)."""
     notes: tuple[str, ...] = ()

@@ -11,11 +11,13 @@ from functools import partial
 
 from idseg.batch.items import Item, Trouble
 from idseg.imaging.formats.sniff import sniff
+from idseg.stages.decode import FORMATS
 
 STATE_FOLDER = ".idseg-batch"
 """In an output folder; a folder that has it holds answers, not photos."""
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"})
+_OLD = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"})
+PHOTO_SUFFIXES = _OLD | {".heic", ".heif", ".hif", ".avif", ".webp", ".gif", ".tif", ".tiff"}
 SYSTEM_FOLDERS = frozenset(
     {
         *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp"),  # Synology, QNAP
@@ -24,9 +26,9 @@ SYSTEM_FOLDERS = frozenset(
 )
 """Folders of thumbnails and deleted files that NAS, macOS' archives, Windows and Linux make, in lower case. (Names that
 begin with a dot, as ``.thumbnails`` and ``._a.jpg``, are hidden anyway.)"""
-_MODERN = frozenset({".heic", ".heif", ".avif", ".webp", ".gif", ".tif", ".tiff", ".jxl", ".jp2", ".psd"})
+_UNREAD = frozenset({".jxl", ".jp2", ".psd"})
 _RAW = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
-OTHER_PICTURES = _MODERN | _RAW
+OTHER_PICTURES = _UNREAD | _RAW
 """Taken too, so that the report says that they are not readable, instead of passing over someone's photo."""
 
 
@@ -145,7 +147,7 @@ def is_photo(path: str) -> bool:
         return is_photo_name(path)
     try:
         with open(path, "rb") as file:
-            return sniff(file.read(512)) in ("JPEG", "PNG", "BMP")
+            return sniff(file.read(512)) in FORMATS
     except OSError:
         return False
 

@@ -22,16 +22,16 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from idseg.cloud.errors import DataHeaderError, MissingImageError, Reply, render_error
 from idseg.errors import Base64Error, EmptyPhotoError, IdsegError, PhotoSizeError
 from idseg.imaging import encode
+from idseg.stages.decode import API_LIMITS, DecodeLimits
 
 if TYPE_CHECKING:
     from idseg.result import Result
@@ -241,23 +241,31 @@ def new_log_id() -> int:
     return _ids()
 
 
-def body_seg_photo(image_base64: str | bytes, segmenter: Callable[[bytes], Result] | None = None) -> Reply:
+class Segment(Protocol):
+    """An :class:`idseg.segmenter.Segmenter`, or what stands in for it."""
+
+    def __call__(self, photo: bytes, /, *, limits: DecodeLimits | None = None) -> Result: ...
+
+
+def body_seg_photo(image_base64: str | bytes, segmenter: Segment | None = None) -> Reply:
     """The API as a function: takes the ``image`` field's text, gives the reply, errors included.
 
     Args:
-        image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded.
+        image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded. Limits and formats are the API's, whatever the
+            segmenter's options allow.
         segmenter: an :class:`idseg.segmenter.Segmenter`; by default one per process, made at the first call.
     """
     log_id = new_log_id()
     try:
         text = image_base64.encode("utf-8") if isinstance(image_base64, str) else image_base64
-        return render((segmenter or _default_segmenter())(decode_base64(text)), log_id)
+        segment = segmenter or _default_segmenter()
+        return render(segment(decode_base64(text), limits=API_LIMITS), log_id)
     except IdsegError as error:
         return render_error(error, log_id)
 
 
 @lru_cache(maxsize=1)
-def _default_segmenter() -> Callable[[bytes], Result]:
+def _default_segmenter() -> Segment:
     from idseg.segmenter import Segmenter
 
     return Segmenter()

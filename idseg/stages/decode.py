@@ -1,7 +1,8 @@
 """One photo, however it comes, to one upright sRGB picture: the first stage, and the only decoder of idseg.
 
-* Files: JPEG (a phone's MPO gives its first picture), PNG (an animated one its default picture), BMP; see
-  :mod:`idseg.imaging.formats`. All eight EXIF orientations are applied, as a permutation of pixels.
+* Files: JPEG (a phone's MPO gives its first picture), PNG (an animated one its default picture), BMP, HEIC, WebP, AVIF,
+  TIFF, GIF (its first frame); see :mod:`idseg.imaging.formats`. The first bytes say which, whatever the name says. All
+  eight EXIF orientations are applied, as a permutation of pixels.
 * Colour: ICC profiles of a matrix and curves are applied (others are ignored, with a note), alpha is composited on
   white, CMYK and grey become RGB (:mod:`idseg.imaging.formats.color`). 16-bit samples keep their high byte, in files
   and in arrays.
@@ -12,7 +13,7 @@
 * The result is C-contiguous, writable and never shares memory with what was given.
 
 Whatever bytes are given, the outcome is a Photo or an InputError. The header is checked against the limits before
-any pixel is decoded.
+any pixel is decoded. Memory: at most about 10 bytes a pixel while decoding (16 for AVIF and HEIC), and the file.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from idseg.errors import (
     PhotoSizeError,
     PhotoTypeError,
 )
-from idseg.imaging.formats import Raster, bmp, color, exif, jpeg, png
+from idseg.imaging.formats import Raster, bmp, color, exif, gif, jpeg, modern, png, tiff
 from idseg.imaging.formats.sniff import sniff
 from idseg.types import Photo, Rgb, Size
 
@@ -44,7 +45,20 @@ PhotoLike: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | npt.NDArray[Any] | Image.Image"
 )
 
-_READERS: dict[str, Callable[[bytes], Raster]] = {"JPEG": jpeg.read, "PNG": png.read, "BMP": bmp.read}
+_READERS: dict[str, Callable[[bytes], Raster]] = {
+    "JPEG": jpeg.read,
+    "PNG": png.read,
+    "BMP": bmp.read,
+    "HEIC": modern.read_heic,
+    "WebP": modern.read_webp,
+    "AVIF": modern.read_avif,
+    "TIFF": tiff.read,
+    "GIF": gif.read,
+}
+FORMATS = frozenset(_READERS)
+"""All that are read."""
+API_FORMATS = frozenset({"JPEG", "PNG", "BMP"})
+"""What the cloud API takes."""
 _ACCEPTED = "a path, bytes, a binary file object, a NumPy array or a PIL image"
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     2: lambda stored: stored[:, ::-1],
@@ -63,16 +77,18 @@ _PATH_SHOWN = 120  # characters of a path in a message; a longer "path" is usual
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a photo may be; the defaults are the API's (its 4 MB of base64 is the API adapter's to check)."""
+    """What a photo may be. The defaults are ours: any phone's photo; the API's are :data:`API_LIMITS`."""
 
     min_side: int = 50
     """Shortest side, pixels."""
-    max_side: int = 4096
+    max_side: int = 16_384
     """Longest side, pixels."""
-    max_pixels: int | None = None
-    """Width times height; None: ``max_side`` squared. One pixel costs about 10 bytes while decoding."""
-    max_bytes: int = 128 * 2**20
-    """Length of a file or stream. The longest plain file of 4096 x 4096 px, an RGBA PNG of 16 bits, has 128 MiB."""
+    max_pixels: int | None = 64_000_000
+    """Width times height; None: ``max_side`` squared. A phone's 48 MP have 8064 x 6048. About 0.7 GB while decoding."""
+    max_bytes: int = 256 * 2**20
+    """Length of a file or stream. 64 MP in a plain BMP of 24 bits are 183 MiB."""
+    formats: frozenset[str] = FORMATS
+    """Names of the file formats that are read; arrays and PIL images always are."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_side <= self.max_side:
@@ -83,11 +99,19 @@ class DecodeLimits:
             )
         if (self.max_pixels is not None and self.max_pixels < self.min_side**2) or self.max_bytes < 1:
             raise OptionError("max_pixels and max_bytes must leave room for a photo of min_side squared.")
+        unknown = sorted(set(self.formats) - FORMATS)
+        if unknown or not self.formats:
+            raise OptionError(f"formats: {', '.join(unknown) or 'none'}; there are {', '.join(_READERS)}.")
 
     @property
     def pixels(self) -> int:
         """The most pixels that are decoded."""
-        return self.max_side**2 if self.max_pixels is None else self.max_pixels
+        return self.max_side**2 if self.max_pixels is None else min(self.max_pixels, self.max_side**2)
+
+
+API_LIMITS = DecodeLimits(max_side=4096, max_pixels=None, max_bytes=128 * 2**20, formats=API_FORMATS)
+"""The cloud API's (its 4 MB of base64 is the API adapter's to check). 128 MiB: the longest plain file of 4096 x 4096
+px, an RGBA PNG of 16 bits."""
 
 
 def decode(photo: PhotoLike, limits: DecodeLimits = DecodeLimits()) -> Photo:
@@ -107,9 +131,11 @@ def _decode_file(file_bytes: bytes, limits: DecodeLimits) -> Photo:
     if not file_bytes:
         raise EmptyPhotoError("The photo is empty: 0 bytes.")
     found = sniff(file_bytes)
-    reader = _READERS.get(found)
+    reader = _READERS.get(found) if found in limits.formats else None
     if reader is None:
-        raise PhotoFormatError(f"Looks like {found}; a JPEG, PNG or BMP is wanted.", found=found)
+        wanted = [name for name in _READERS if name in limits.formats]
+        listed = f"{', '.join(wanted[:-1])} or {wanted[-1]}" if len(wanted) > 1 else wanted[0]
+        raise PhotoFormatError(f"Looks like {found}; a {listed} is wanted.", found=found)
     raster = reader(file_bytes)
     _check_size(raster.size, limits)
     rgb = _upright(color.to_srgb(raster.load(), raster.icc), raster.exif_orientation)

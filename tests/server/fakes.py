@@ -29,7 +29,7 @@ from idseg.result import Result
 from idseg.server.app import Engine, create_app
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 from idseg.stages.crop import CropOptions
-from idseg.stages.decode import decode
+from idseg.stages.decode import DecodeLimits, decode
 from idseg.types import BodyParts, BodyPose, Box, FacePose, HeadAngles, Person, Point, Pose, Rgb, ShoulderAngles, Window
 
 SECONDS_VARIABLE = "IDSEG_FAKE_SECONDS"
@@ -108,8 +108,10 @@ class FakeSegmenter:
 
     seconds: float = 0.0
 
-    def __call__(self, photo: bytes, /, *, crop: CropOptions | None = None) -> Result:
-        rgb = decode(photo).rgb
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
+        rgb = decode(photo, limits or DecodeLimits()).rgb
         outcome = _OUTCOMES.get(tuple(int(level) for level in rgb[0, 0]))  # type: ignore[arg-type]
         if outcome is not None:
             raise outcome if not isinstance(outcome, IdsegError) else type(outcome)(outcome.message, **outcome.facts)

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from idseg.cloud.compare import read
 from idseg.cloud.compare.measure import Frame, Pair, difference, face_in, outcome_name, place
@@ -14,8 +14,11 @@ from idseg.cloud.compare.read import Answer, Outcome, Refusal
 from idseg.cloud.compare.views import View, view
 from idseg.errors import IdsegError, InputError, OptionError, PersonError
 from idseg.imaging.geometry import iou
-from idseg.stages.decode import decode
+from idseg.stages.decode import API_LIMITS, decode
 from idseg.types import Rgb
+
+if TYPE_CHECKING:
+    from idseg.segmenter import Segmenter
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 Responder: TypeAlias = Callable[[Path], Outcome]
@@ -74,18 +77,16 @@ def saved_responder(folder: Path) -> Responder:
     return respond
 
 
-def own_responder(segmenter: Callable[[Path], object]) -> Responder:
+def own_responder(segmenter: Segmenter) -> Responder:
     """Answers of a :class:`idseg.Segmenter`, as the API would send them."""
     from idseg.cloud import wire
     from idseg.cloud.errors import error_code
-    from idseg.result import Result
 
     def respond(photo: Path) -> Outcome:
         try:
-            result = segmenter(photo)
+            result = segmenter(photo, limits=API_LIMITS)
         except (InputError, PersonError) as error:
             return Refusal(error_code(error), error.message, error.reason)
-        assert isinstance(result, Result)  # noqa: S101 - a Segmenter gives nothing else
         return read.parse(wire.render(result, 0))
 
     return respond

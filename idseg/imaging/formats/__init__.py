@@ -1,9 +1,14 @@
-"""The three file formats of the API, each read from bytes: header first, pixels only when asked for.
+"""The file formats that a photo may have, each read from bytes: header first, pixels only when asked for.
 
-Every ``read(file_bytes)`` here walks the file's own structure in Python (sizes, EXIF, ICC, checksums) and returns a
-:class:`Raster`, whose ``load`` runs Pillow's C decoder on the pixel data through ``Image.frombytes``. Pillow's file
-plugins are not used: they obey process-wide switches (``LOAD_TRUNCATED_IMAGES``, ``MAX_IMAGE_PIXELS``, warning
-filters, the plugin registry) that a host may change, and read more of a hostile file than a photo needs.
+::
+
+    bytes ─sniff→ name ─read→ Raster(size, orientation, profile) ─ size checked ─ load() → Image ─color→ sRGB
+
+Pillow's plugins parse and decode (pi-heif for HEIC); their classes are called by name, not through ``Image.open``, so
+that no other format is tried and the switches of the process (``MAX_IMAGE_PIXELS``, the registry) change nothing.
+Around them, for each format, stands what Pillow cannot do or what a hostile file would make it do: of JPEG, PNG, GIF
+and TIFF it gets a copy without the metadata that a photo does not need (:mod:`.lean`), because Pillow reads all of it,
+some of it in time that grows with its square; every ``read`` knows the size before a pixel is touched.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from PIL import Image
 
 from idseg.types import Size
 
-FormatName = Literal["JPEG", "PNG", "BMP"]
+FormatName = Literal["JPEG", "PNG", "BMP", "WebP", "TIFF", "GIF", "AVIF", "HEIC"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Raster:
     size: Size
     """As stored, before the EXIF orientation."""
     load: Callable[[], Image.Image]
-    """Decodes the pixels; raises PhotoDamagedError."""
+    """Decodes the pixels, 8 bits per channel; raises PhotoDamagedError."""
     icc: bytes | None = None
     """Embedded colour profile, unverified."""
     exif_orientation: int = 1

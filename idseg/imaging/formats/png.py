@@ -1,8 +1,8 @@
-"""PNG (W3C, third edition): its chunks with their checksums, then zlib and the row filters through Pillow.
+"""PNG (W3C, third edition): its chunks with their checksums, then Pillow.
 
-Read: IHDR, PLTE, tRNS, IDAT, iCCP, eXIf; every other chunk is skipped unseen. Of an animated PNG that is the default
-picture. 16-bit samples keep their high byte (as libpng's png_set_strip_16; a sample that was widened from 8 bits by
-either common rule comes back exactly). gAMA, cHRM and cICP are not applied.
+Pillow gets IHDR, PLTE and IDAT alone; tRNS, iCCP and eXIf are read here, every other chunk is skipped unseen (a text
+chunk that inflates to more than 1 MB makes Pillow refuse the picture, and its tRNS is wrong for 2, 4 and 16 bits). Of
+an animated PNG that is the default picture. gAMA, cHRM and cICP are not applied.
 """
 
 from __future__ import annotations
@@ -10,69 +10,65 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from idseg.errors import PhotoDamagedError
-from idseg.imaging.formats import Raster, budget, exif
+from idseg.imaging.formats import Raster, budget, exif, pillow
 from idseg.types import Size
 
-_SIGNATURE_BYTES = 8
-_MODES = {  # (bit depth, colour type) → Pillow mode, raw mode
-    (1, 0): ("1", "1"),
-    (2, 0): ("L", "L;2"),
-    (4, 0): ("L", "L;4"),
-    (8, 0): ("L", "L"),
-    (16, 0): ("L", "L;16B"),
-    (8, 2): ("RGB", "RGB"),
-    (16, 2): ("RGB", "RGB;16B"),
-    (1, 3): ("P", "P;1"),
-    (2, 3): ("P", "P;2"),
-    (4, 3): ("P", "P;4"),
-    (8, 3): ("P", "P"),
-    (8, 4): ("LA", "LA"),
-    (16, 4): ("RGBA", "LA;16B"),
-    (8, 6): ("RGBA", "RGBA"),
-    (16, 6): ("RGBA", "RGBA;16B"),
-}
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class _Header(NamedTuple):
-    size: Size
-    depth: int
-    mode: str
-    raw_mode: str
-    interlaced: int
+class _Png(PngImageFile):
+    """Never black where pixel data are missing, whatever ``LOAD_TRUNCATED_IMAGES`` says."""
+
+    def load_read(self, read_bytes: int) -> bytes:
+        content: bytes = super().load_read(read_bytes)
+        if not content:
+            raise EOFError("too little pixel data")
+        return content
 
 
 def read(png: bytes) -> Raster:
     """Header and pixel data of a PNG; raises PhotoDamagedError."""
-    header: _Header | None = None
     once: dict[bytes, bytes] = {}
     idat: list[memoryview] = []
-    for kind, payload in _chunks(png):
-        if header is None:
-            header = _read_header(kind, payload)
-        elif kind == b"IDAT":
+    for number, (kind, payload) in enumerate(_chunks(png)):
+        if number == 0 and (kind != b"IHDR" or len(payload) != 13):
+            raise PhotoDamagedError("The PNG does not begin with its header.", format="PNG")
+        if kind == b"IDAT":
             idat.append(payload)
-        elif kind in (b"PLTE", b"tRNS", b"iCCP", b"eXIf"):
+        elif kind in (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf"):
             once.setdefault(kind, bytes(payload))
-    if header is None or not idat or (header.mode == "P" and not once.get(b"PLTE")):
+    header, palette = once.get(b"IHDR", b""), once.get(b"PLTE", b"")
+    if not header or not idat or (header[9] == 3 and not palette):
         raise PhotoDamagedError("The PNG has no header, palette or pixel data.", format="PNG", bytes=len(png))
-    found = header
+    if header[10:12] != b"\0\0" or header[12] > 1:
+        raise PhotoDamagedError("The PNG's header is broken (compression, filter or interlace).", format="PNG")
+    whole = palette[: len(palette) // 3 * 3][:768].ljust(768, b"\0")  # an index that it lacks is black
+    chunks = [(b"IHDR", header), *([(b"PLTE", whole)] if palette else []), (b"IDAT", b"".join(idat)), (b"IEND", b"")]
+    lean = _SIGNATURE + b"".join(_chunk(*each) for each in chunks)
+    image = pillow.open_image(_Png, lean, "PNG")
 
     def load() -> Image.Image:
-        return _load(found, idat, once.get(b"PLTE", b""), once.get(b"tRNS", b""))
+        loaded = pillow.load(image, "PNG", len(png))
+        return _with_transparency(loaded, header, once.get(b"tRNS", b""))
 
     icc = _inflated_icc(once.get(b"iCCP", b""))
-    return Raster("PNG", found.size, load, icc, exif.orientation(once.get(b"eXIf", b"")))
+    return Raster("PNG", Size(*image.size), load, icc, exif.orientation(once.get(b"eXIf", b"")))
+
+
+def _chunk(kind: bytes, payload: bytes) -> bytes:
+    checksum = zlib.crc32(payload, zlib.crc32(kind))
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", checksum)
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """(type, payload) up to IEND. A bad checksum or length is an error, but only skipped in an optional chunk."""
-    view, position = memoryview(png), _SIGNATURE_BYTES
+    view, position = memoryview(png), len(_SIGNATURE)
     while True:
         if position + 12 > len(png):
             raise PhotoDamagedError(f"The PNG is cut off at byte {len(png)}.", format="PNG", bytes=len(png))
@@ -90,41 +86,19 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
         position = end + 4
 
 
-def _read_header(kind: bytes, payload: memoryview) -> _Header:
-    if kind != b"IHDR" or len(payload) != 13:
-        raise PhotoDamagedError("The PNG does not begin with its header.", format="PNG")
-    width, height, depth, color, compression, filters, interlaced = struct.unpack(">IIBBBBB", payload)
-    if (depth, color) not in _MODES or compression or filters or interlaced > 1 or width * height == 0:
-        raise PhotoDamagedError(
-            f"The PNG's header is broken ({width} x {height} px, {depth} bits, colour type {color}).",
-            format="PNG",
-            width=width,
-            height=height,
-        )
-    return _Header(Size(width, height), depth, *_MODES[depth, color], interlaced)
-
-
-def _load(header: _Header, idat: list[memoryview], plte: bytes, trns: bytes) -> Image.Image:
-    try:
-        image = Image.frombytes(header.mode, header.size, b"".join(idat), "zip", header.raw_mode, header.interlaced)
-    except (ValueError, OSError) as error:
-        raise PhotoDamagedError(
-            f"The PNG's pixel data does not decode to {header.size.width} x {header.size.height} px.",
-            format="PNG",
-            width=header.size.width,
-            height=header.size.height,
-        ) from error
-    if header.raw_mode == "LA;16B":  # Pillow unpacks it to RGBA only
+def _with_transparency(image: Image.Image, header: bytes, trns: bytes) -> Image.Image:
+    """The decoded picture with the transparency of its tRNS chunk."""
+    depth, color = header[8], header[9]
+    if color == 4 and depth == 16:  # Pillow unpacks it to RGBA only
         return image.convert("LA")
-    if header.mode == "1":
+    if image.mode == "1":
         image = image.convert("L")
-    if header.mode == "P":
-        image.putpalette(plte[: len(plte) // 3 * 3][:768].ljust(768, b"\0"))
+    if image.mode == "P":
         if trns:
             image.info["transparency"] = trns[:256].ljust(256, b"\xff")
         return image
     if image.mode in ("L", "RGB") and len(trns) >= 2 * len(image.mode):
-        key = [_to_8_bit(value, header.depth) for value in struct.unpack_from(f">{len(image.mode)}H", trns)]
+        key = [_to_8_bit(value, depth) for value in struct.unpack_from(f">{len(image.mode)}H", trns)]
         opaque = (np.asarray(image).reshape(*image.size[::-1], -1) != np.asarray(key)).any(axis=2)
         image.putalpha(Image.fromarray(np.where(opaque, np.uint8(255), np.uint8(0))))
     return image

@@ -24,6 +24,7 @@ from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
 from idseg.server.routes.photo_api import Segment
+from idseg.stages.decode import API_LIMITS
 
 TOKEN_BODY: Final = 64 * 1024
 """Bytes of a token request's form."""
@@ -205,7 +206,7 @@ def _answer_photo(segment: Segment, body: bytes, content_type: str, log_id: int)
     started = time.perf_counter()
     photo = wire.parse(body, content_type).image
     parsed = time.perf_counter()
-    result = segment(photo)
+    result = segment(photo, limits=API_LIMITS)
     segmented = time.perf_counter()
     text = wire.dumps(wire.render(result, log_id))
     rendered = time.perf_counter()

@@ -51,6 +51,7 @@ from idseg.server.routes.wanted import (
     read_wanted,
 )
 from idseg.stages.crop import CropOptions
+from idseg.stages.decode import DecodeLimits
 
 MEDIA_TYPES: Final[Mapping[Format, str]] = {
     "JPEG": "image/jpeg",
@@ -94,7 +95,9 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
 class Segment(Protocol):
     """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
 
-    def __call__(self, photo: bytes, /, *, crop: CropOptions | None = None) -> Result: ...
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result: ...
 
 
 @dataclass(frozen=True, slots=True)
