@@ -82,7 +82,37 @@ def test_importing_is_cheap() -> None:
     assert out.stdout.strip() == "[]"
 
 
-def test_no_print_and_no_address_of_a_registry() -> None:
+def prints(source: str) -> list[int]:
+    """Lines on which a source writes to the terminal by itself: ``print``, ``sys.stdout.write`` and the like."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in ("print", "builtins.print", "pprint", "pprint.pprint") or called.startswith(
+                ("sys.stdout.", "sys.stderr.", "sys.__stdout__.", "sys.__stderr__.")
+            ):
+                found.append(node.lineno)
+    return found
+
+
+def test_the_library_never_prints() -> None:
+    """Only the command line talks to the terminal; ``isatty`` asks, it does not write."""
+    for path in sources():
+        relative = path.relative_to(PACKAGE).as_posix()
+        if not relative.startswith("cli/"):
+            assert not prints(path.read_text(encoding="utf-8")), f"{relative} prints"
+
+
+@pytest.mark.parametrize("line", ["print(1)", "def f():\n    print('x', file=y)", "import sys\nsys.stderr.write('x')"])
+def test_a_print_is_found(line: str) -> None:
+    assert prints(line)
+
+
+def test_a_word_print_in_a_text_is_none() -> None:
+    assert prints("message = 'print(1)'\nprint_sheet(2)\nblueprint.print_all()") == []
+
+
+def test_no_address_of_a_registry() -> None:
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
     if tracked.returncode != 0:
         pytest.skip("not a git checkout: the list of files comes from git")

@@ -46,7 +46,7 @@ _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right
 """Our names, the picture's, in BlazeFace's order: right eye, left eye, nose tip, mouth, right ear, left ear."""
 
 
-class _Finder:
+class TaskPool:
     """A pool of MediaPipe objects of one kind: thread-safe, made when first needed, closed at the end of ``with``."""
 
     def __init__(self, entry: ModelEntry, make: Callable[[Any, str], Any], min_score: float, parallel: int) -> None:
@@ -114,7 +114,7 @@ class _Finder:
             raise ModelDamagedError(f"MediaPipe does not load {path}: {error}", path=path) from error
 
 
-class FaceDetector(_Finder):
+class FaceDetector(TaskPool):
     """Faces of a picture, by BlazeFace.
 
     ``"short"`` is made for selfies (128x128 input), ``"full"`` for people up to some metres away (192x192). Finds with
@@ -142,7 +142,7 @@ class FaceDetector(_Finder):
         return tuple(sorted(faces, key=lambda face: -face.score))
 
 
-class FaceLandmarker(_Finder):
+class FaceLandmarker(TaskPool):
     """The mesh of the best face, by MediaPipe Face Mesh.
 
     It finds its face with the short-range detector: give it a crop around a face that is already known, some face
@@ -181,7 +181,7 @@ class FaceLandmarker(_Finder):
         self._detector.close()
 
 
-class PoseLandmarker(_Finder):
+class PoseLandmarker(TaskPool):
     """The bodies of a picture, at most ``most``, by BlazePose GHUM (full)."""
 
     def __init__(self, manifest: Manifest, most: int = 2, min_score: float = 0.5, parallel: int = 1) -> None:

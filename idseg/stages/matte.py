@@ -201,7 +201,7 @@ def load_matte(
     Args:
         manifest: where names are looked up.
         model: the block's name, ``auto`` for ours, or the file's path where ``preset`` is given.
-        provider: ``auto`` or a key of :data:`idseg.models.manifest.onnx.PROVIDERS`.
+        provider: ``auto`` or a key of :data:`idseg.models.onnx.PROVIDERS`.
         threads: of one run; None: one for each core.
         preset: a key of ``PRESETS``.
 

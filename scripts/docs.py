@@ -1,0 +1,130 @@
+"""The reference of idseg from its docstrings, as HTML, with every link checked.
+
+    pip install -e ".[docs,server]"
+    python -m scripts.docs [FOLDER]        # default: out/docs; open index.html in it
+
+pdoc makes the pages. The command fails if a page links to nothing, or a docstring names what is not there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote, urlsplit
+
+_ROLE = re.compile(r":(?:func|class|meth|data|attr|mod|exc):`~?([\w.]+)`")
+_NOT_DOCUMENTED = ("idseg.__main__",)
+"""Importing it runs the command line."""
+
+
+def main() -> int:
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "out/docs")
+    build(out)
+    wrong = [*broken_links(out), *broken_names()]
+    for line in wrong:
+        print(line)
+    print(f"{len(list(out.rglob('*.html')))} pages in {out}, {len(wrong)} broken links")
+    return 1 if wrong else 0
+
+
+def modules() -> list[str]:
+    """Every module of the package, by dotted name."""
+    import idseg
+
+    found = (module.name for module in pkgutil.walk_packages(idseg.__path__, "idseg."))
+    return ["idseg", *(name for name in found if name not in _NOT_DOCUMENTED)]
+
+
+def build(out: Path) -> None:
+    """Write the pages into a folder."""
+    import pdoc
+
+    import idseg
+
+    for name in idseg.__all__:  # they load at their first use, and pdoc only sees what is loaded
+        getattr(idseg, name)
+    pdoc.render.configure(docformat="google", show_source=False, footer_text="idseg, Apache-2.0")
+    with warnings.catch_warnings():  # each name stands for the modules below it too
+        # Types that are imported for type checkers only: their names stand in the page without a link.
+        warnings.filterwarnings("ignore", message="Error parsing type annotation", category=UserWarning)
+        pdoc.pdoc(*(name for name in modules() if name.count(".") < 2), output_directory=out)
+
+
+class _Page(HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name in ("href", "src"):
+                self.links.append(value)
+            elif value and name in ("id", "name"):
+                self.anchors.add(value)
+
+
+def broken_links(folder: Path) -> Iterator[str]:
+    """One line for each link in a folder's pages whose file or anchor is missing; the web is not asked."""
+    pages: dict[Path, _Page] = {}
+    for path in sorted(folder.rglob("*.html")):
+        page = pages[path.resolve()] = _Page()
+        page.feed(path.read_text(encoding="utf-8"))
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.exists():
+                yield f"{path.name}: {link}: no such file"
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                yield f"{path.name}: {link}: no such anchor"
+
+
+def broken_names() -> Iterator[str]:
+    """One line for each ``:func:`name``` and the like in a module's docstrings that names nothing."""
+    for name in modules():
+        module = importlib.import_module(name)
+        assert module.__file__ is not None
+        for role in _ROLE.finditer(Path(module.__file__).read_text(encoding="utf-8")):
+            if not _exists(role[1], module):
+                yield f"{name}: `{role[1]}` names nothing"
+
+
+def _exists(dotted: str, module: ModuleType) -> bool:
+    """Whether a name means something in a module, in one of its classes, or from the top."""
+    classes = (value for value in vars(module).values() if isinstance(value, type))
+    return any(_has(place, dotted.split(".")) for place in (module, *classes)) or _importable(dotted)
+
+
+def _has(place: object, names: list[str]) -> bool:
+    for name in names:
+        if not hasattr(place, name) and name not in getattr(place, "__annotations__", {}):
+            return False
+        place = getattr(place, name, None)
+    return True
+
+
+def _importable(dotted: str) -> bool:
+    parts = dotted.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            module = importlib.import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        return _has(module, parts[count:])
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
