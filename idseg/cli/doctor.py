@@ -18,7 +18,7 @@ from idseg.models.manifest import ModelEntry, load_manifest
 
 PYTHONS = (3, 10), (3, 14)
 """The first and the last Python that idseg supports."""
-PACKAGES = ("click", "mediapipe", "numpy", "onnxruntime", "pillow", "tqdm")
+PACKAGES = ("click", "mediapipe", "numpy", "onnxruntime", "pi-heif", "pillow", "tqdm")
 OPTIONAL = {
     "pymatting": ("idseg segment --refine closed-form", "pip install pymatting"),
     "fastapi": ("idseg serve", "pip install 'idseg[server]'"),

@@ -23,6 +23,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -252,8 +253,7 @@ def body_seg_photo(image_base64: str | bytes, segmenter: Segment | None = None) 
     Args:
         image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded. Limits and formats are the API's, whatever the
             segmenter's options allow.
-        segmenter: an :class:`idseg.segmenter.Segmenter`; by default the process's own, as in
-            :func:`idseg.segment`.
+        segmenter: an :class:`idseg.segmenter.Segmenter`; by default one per process, made at the first call.
     """
     log_id = new_log_id()
     try:
@@ -264,7 +264,8 @@ def body_seg_photo(image_base64: str | bytes, segmenter: Segment | None = None) 
         return render_error(error, log_id)
 
 
+@lru_cache(maxsize=1)
 def _default_segmenter() -> Segment:
-    from idseg.segmenter import default_segmenter
+    from idseg.segmenter import Segmenter
 
-    return default_segmenter()
+    return Segmenter()
