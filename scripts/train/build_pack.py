@@ -1,4 +1,4 @@
-"""python -m scripts.train.build_pack --data ../shared/data --out FILE.pack [--labels DIR] [--layers 24] [--limit N]
+"""python -m scripts.train.build_pack --data ../shared/data --out FILE.pack [--labels DIR] [--layers 16] [--limit N]
 
 Packs people, backdrops and a few layers of hair for training on a machine that has nothing else (see
 `scripts.train.pack`). People: cut-outs of studio/, labelled photos of photos/SET with the labels of --labels or of
@@ -31,8 +31,10 @@ U8 = NDArray[np.uint8]
 PHOTO_SETS = ("official", "faker", "facechain", "sfhq")
 QUALITY = {"studio": 70, "official": 60, "faker": 60, "facechain": 70, "sfhq": 60, "backdrop": 55, "layer": 60}
 """WebP quality of the colours of each set: together they fit 55 MiB."""
-LONGEST_BACKDROP = 832
+LONGEST_BACKDROP = 768
 """px."""
+EVERY = {"sfhq": 2}
+"""Of these sets only each second photo is taken: they are many, small and soft."""
 LAYER_SEED = 50_000
 MOST_MIB = 55
 """What a machine that is lent takes beside the program."""
@@ -53,7 +55,7 @@ def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> I
         yield Source("studio", path, path.with_suffix(".png"))
     for kind in PHOTO_SETS:
         count = 0
-        for path in sorted((data / "photos" / kind).glob("*.jpg")):
+        for path in sorted((data / "photos" / kind).glob("*.jpg"))[:: EVERY.get(kind, 1)]:
             better, usual = labels / kind / f"{path.stem}.png", data / "fused" / kind / f"{path.stem}.png"
             label = better if better.exists() else usual
             if held_out(path.stem) or path.stem in exclude or not label.exists() or count == limit:
@@ -82,8 +84,8 @@ def packed_person(source: Source, number: int, face: list[float] | None) -> tupl
     trust = None
     if label.mode == "LA" and np.asarray(label.getchannel(1)).min() < 255:
         trust = f"people/{number:05d}.trust.webp"
-        small = label.getchannel(1).reduce(4)  # any doubt in a square takes its weight: the reader wants > 200 of 255
-        pictures[trust] = webp(np.asarray(small.convert("RGB")), 80, lossless=True)
+        small = doubtless(np.asarray(label.getchannel(1)))
+        pictures[trust] = webp(np.repeat(small[..., None], 3, axis=-1), 80, lossless=True)
     top, shoulders = body_rows(alpha)
     entry = {
         "name": source.picture.stem,
@@ -97,6 +99,13 @@ def packed_person(source: Source, number: int, face: list[float] | None) -> tupl
         "hair": hair_colour(rgb, alpha, face),
     }
     return entry, pictures
+
+
+def doubtless(trust: U8) -> U8:
+    """Trust at a quarter of the size: a square of 4x4 pixels with one in doubt is in doubt."""
+    height, width = trust.shape
+    padded = np.pad(trust, ((0, -height % 4), (0, -width % 4)), mode="edge")
+    return np.asarray(padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4).min(axis=(1, 3)), np.uint8)
 
 
 def find_face(segmenter: Segmenter, source: Source) -> list[float] | None:
@@ -165,7 +174,7 @@ def main() -> None:
         help="whose list of photos to leave out",
     )
     parser.add_argument(
-        "--layers", type=int, default=24, help="layers of hair in the pack; more are drawn while training"
+        "--layers", type=int, default=16, help="layers of hair in the pack; more are drawn while training"
     )
     parser.add_argument("--limit", type=int, help="so many of each set, for a try")
     parser.add_argument(

@@ -111,7 +111,7 @@ def band_of_cloth(rng: np.random.Generator, head: Head, over: float) -> F32:
     slant = over + rng.normal(0.0, 0.05, (n, 1))
     x, up = np.sin(angle), np.cos(angle)
     arc = np.stack((x + 0 * slant, -up * np.sin(slant), up * np.cos(slant)), axis=-1).astype(np.float32)
-    arc *= rng.uniform(1.09, 1.13, (n, 1, 1)).astype(np.float32)
+    arc *= rng.uniform(1.15, 1.19, (n, 1, 1)).astype(np.float32)
     return np.asarray(head.outside(arc.reshape(-1, 3)).reshape(arc.shape), np.float32)
 
 
@@ -138,7 +138,7 @@ def beard(rng: np.random.Generator, head: Head, way: Way) -> F32:
     length = float(10 ** rng.uniform(-1.7, 0.0))
     n = int(rng.uniform(2500, 7000))
     roots = jaw(rng, n, rng.uniform(0.0, 1.0))
-    down = replace(way, lift=0.5, side=0.0, back=-0.3, up=-0.8, weight=0.3, stiff=0.85, mess=0.25, wander=0.06)
+    down = replace(way, lift=0.5, side=0.0, back=-0.3, up=-0.8, weight=0.3, stiff=0.85, mess=0.25, wander=0.02)
     down = replace(down, opening=0.0, swell=1.02)
     paths = spline(grow(rng, head, roots, length * rng.uniform(0.4, 1.0, n).astype(np.float32), down), 24)
     turns = np.full(n, rng.uniform(0.5, 3.0), np.float32)

@@ -63,8 +63,8 @@ STYLES: dict[str, Style] = {
         turns=(5.0, 12.0), flat=0.05, clump=0.9, frizz=0.03, bangs=0.3,
     ),
     "coily": Style(
-        (0.6, 1.2), lift=1.0, side=0.4, up=0.3, stiff=0.95, weight=0.1, amplitude=(0.03, 0.07), turns=(7.0, 16.0),
-        flat=0.0, clump=0.93, frizz=0.03, guides=(400, 800),
+        (0.6, 1.2), lift=1.0, side=0.4, up=0.3, stiff=0.95, weight=0.1, amplitude=(0.02, 0.05), turns=(7.0, 16.0),
+        flat=0.0, clump=0.88, frizz=0.05, guides=(400, 800),
     ),
     "afro": Style(
         (0.4, 0.95), lift=1.5, side=0.2, back=0.0, up=0.2, stiff=1.0, weight=0.02, amplitude=(0.03, 0.07),
