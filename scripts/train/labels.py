@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def disc(radius: float) -> U8:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), np.uint8)
 
 
-def rising(values: NDArray[np.floating], low: float, high: float) -> F32:  # type: ignore[type-arg]
+def rising(values: NDArray[Any], low: float, high: float) -> F32:
     """0 below ``low``, 1 above ``high``, smooth between (3 t^2 - 2 t^3)."""
     t = np.clip((values - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)

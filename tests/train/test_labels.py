@@ -18,7 +18,7 @@ F32 = NDArray[np.float32]
 def head() -> F32:
     """A disc with a soft edge, (240, 240)."""
     y, x = np.mgrid[0:240, 0:240]
-    return np.clip((70 - np.hypot(x - 120, y - 130)) / 8 + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((70 - np.hypot(x - 120, y - 130)) / 8 + 0.5, 0, 1), np.float32)
 
 
 def strands(base: F32) -> F32:
@@ -30,7 +30,7 @@ def strands(base: F32) -> F32:
 
 
 def test_strands_of_the_teacher_are_taken_and_plain_edges_stay() -> None:
-    label, teacher = head(), strands(cv2.GaussianBlur(head(), (0, 0), 2))
+    label, teacher = head(), strands(np.asarray(cv2.GaussianBlur(head(), (0, 0), 2), np.float32))
     alpha, trust = labels.merge(label, np.full(label.shape, 255, np.uint8), teacher)
     top, bottom = np.s_[40:60, 85:156], np.s_[170:, :]
     assert np.abs(alpha - teacher)[top].mean() < 0.25 * np.abs(label - teacher)[top].mean()
