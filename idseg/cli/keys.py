@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from idseg.cli.runner import clear_errors
-from idseg.errors import OptionError
 
 
 def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,30 +41,23 @@ def keys() -> None:
 @state_option
 @click.option("--note", default="", help="Whose key this is.")
 @click.option(
-    "--token-only", is_flag=True, help="Keep nothing that bce-auth signatures could be verified (or forged) with."
+    "--token-only",
+    is_flag=True,
+    help="Keep only a hash of the secret: such a key gets tokens, but cannot sign requests.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the pair as JSON.")
 def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json: bool) -> None:
-    """Make a pair. The secret key is shown this once; the file keeps only hashes of it."""
-    from idseg.server.auth.keys import Key, new_pair, read_keys, write_keys
+    """Make a pair. The file keeps the secret key, readable by you alone; with --token-only a hash of it."""
+    from idseg.server.auth.keys import add_key
 
     with clear_errors():
         path = _keys_path(state_folder, keys_file)
-        known = read_keys(path)
-        api_key, secret_key = new_pair()
-        used = {key.app_id for key in known}
-        key = Key.of(api_key, secret_key, may_sign=not token_only, note=note)
-        while key.app_id in used:
-            api_key, secret_key = new_pair()
-            key = Key.of(api_key, secret_key, may_sign=not token_only, note=note)
-        write_keys(path, (*known, key))
+        key, secret_key = add_key(path, may_sign=not token_only, note=note)
     if as_json:
-        click.echo(json.dumps({"api_key": api_key, "secret_key": secret_key, "app_id": key.app_id}))
+        click.echo(json.dumps({"api_key": key.api_key, "secret_key": secret_key, "app_id": key.app_id}))
     else:
-        click.echo(
-            f"API key     {api_key}\nSecret key  {secret_key}\n"
-            f"In          {path} (hashed; this is the only time you see it)"
-        )
+        kept = "its hash; this is the only time you see the secret" if token_only else "mode 0600; keep it so"
+        click.echo(f"API key     {key.api_key}\nSecret key  {secret_key}\nIn          {path} ({kept})")
 
 
 @keys.command(name="list")
@@ -76,7 +68,7 @@ def list_keys(state_folder: str, keys_file: str) -> None:
 
     with clear_errors():
         for key in read_keys(_keys_path(state_folder, keys_file)):
-            signs = "tokens, signatures" if key.signing else "tokens"
+            signs = "tokens, signatures" if key.may_sign else "tokens"
             click.echo(f"{key.api_key:<26} {key.app_id:<10} {signs:<19} {key.note}".rstrip())
 
 
@@ -85,15 +77,10 @@ def list_keys(state_folder: str, keys_file: str) -> None:
 @click.argument("api_key")
 def remove(state_folder: str, keys_file: str, api_key: str) -> None:
     """Take a key away; its tokens end with it."""
-    from idseg.server.auth.keys import read_keys, write_keys
+    from idseg.server.auth.keys import remove_key
 
     with clear_errors():
-        path = _keys_path(state_folder, keys_file)
-        known = read_keys(path)
-        left = [key for key in known if key.api_key != api_key]
-        if len(left) == len(known):
-            raise OptionError(f"{path} has no key {api_key}")
-        write_keys(path, left)
+        remove_key(_keys_path(state_folder, keys_file), api_key)
 
 
 def _keys_path(state_folder: str, keys_file: str) -> Path:

@@ -109,6 +109,12 @@ class BodyTimeoutError(RequestError):
     reason = "body_timeout"
 
 
+class BodyChunksError(RequestError):
+    """The body came in chunks of a few bytes."""
+
+    reason = "body_chunks"
+
+
 class MissingImageError(RequestError):
     """The form has no ``image`` field."""
 
@@ -160,6 +166,7 @@ ERROR_CODES: Final[Mapping[type[IdsegError], int]] = {
     UnknownTokenError: 110,
     ExpiredTokenError: 111,
     BodyTimeoutError: 216100,
+    BodyChunksError: 216100,
     MissingImageError: 216101,
     ForeignSiteError: 6,
     DataHeaderError: 216201,

@@ -47,6 +47,13 @@ MAX_BODY: Final = 3 * MAX_BASE64 + 64 * 1024
 along."""
 
 
+MAX_FIELDS: Final = 64
+"""Fields of a form that are looked at; the API has one."""
+_LONGEST_NAME: Final = 3 * len("access_token")
+"""Characters of a field's name, every one of them percent-encoded."""
+_LONGEST_TOKEN: Final = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """The fields of a form body that the API knows, percent-decoded."""
@@ -80,24 +87,42 @@ def parse(body: bytes, content_type: str = "application/x-www-form-urlencoded") 
 
 
 def parse_form(body: bytes) -> Form:
-    """Find ``image`` and ``access_token`` in a urlencoded form; the first of each name wins."""
+    """Find ``image`` and ``access_token`` in a urlencoded form; the first of each name wins.
+
+    Looks at the first :data:`MAX_FIELDS` fields and no further than it must; names longer than ours are not decoded.
+    """
     fields: dict[bytes, bytes] = {}
     start = 0
-    while start <= len(body):
+    for _ in range(MAX_FIELDS):
         end = body.find(b"&", start)
         end = len(body) if end < 0 else end
-        equals = body.find(b"=", start, min(end, start + 64))
+        equals = body.find(b"=", start, min(end, start + _LONGEST_NAME + 1))
         if equals >= 0 and (name := _unquote(body[start:equals])) in (b"image", b"access_token"):
             fields.setdefault(name, body[equals + 1 : end])
         start = end + 1
-        if len(fields) == 2:
+        if len(fields) == 2 or start > len(body):
             break
     token = fields.get(b"access_token")
     image = fields.get(b"image")
     return Form(
         image=None if image is None else _unquote(image),
-        access_token=None if token is None else _unquote(token[:1024]).decode("latin-1"),
+        access_token=None if token is None else _token(token),
     )
+
+
+def token_in_beginning(beginning: bytes, *, whole: bool) -> str | None:
+    """The ``access_token`` of a form of which only the beginning is here; None where it does not hold all of it.
+
+    Args:
+        beginning: of the body, some kilobytes.
+        whole: the body ends there.
+    """
+    complete = beginning if whole else beginning[: beginning.rfind(b"&") + 1]
+    return parse_form(complete).access_token
+
+
+def _token(value: bytes) -> str:
+    return _unquote(value[:_LONGEST_TOKEN]).decode("latin-1")
 
 
 def decode_image(form: Form, content_type: str = "") -> bytes:

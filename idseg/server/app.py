@@ -7,12 +7,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -26,88 +25,74 @@ from idseg.cloud.errors import MethodError, render_error
 from idseg.server.auth import tokens
 from idseg.server.auth.access import Access
 from idseg.server.auth.keys import Keyring, environment_keys
+from idseg.server.crew import Crew
+from idseg.server.http.gate import Gate
+from idseg.server.http.guard import Guard, connection_of
 from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
-from idseg.server.memory import trim_when_idle
 from idseg.server.metrics import Metrics
 from idseg.server.routes import cloud, page, v1
 from idseg.server.routes.photo_api import Segment
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Scope]]
-Send: TypeAlias = Callable[[Scope], Awaitable[None]]
-
 _JSON: Final = "application/json"
 SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
 
-@dataclass(frozen=True)
-class Engine:
-    """What answers photos: ``segment`` is called from several threads, ``warm`` once before the port opens."""
-
-    segment: Segment
-    warm: Callable[[], None] = lambda: None
-    close: Callable[[], None] = lambda: None
-
-
 def create_worker_app() -> FastAPI:
-    """The factory that uvicorn's workers call: settings from the environment, models from the manifest."""
+    """The factory that uvicorn calls: settings from the environment, models from the manifest."""
+    return create_app(Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}")), load_segmenter)
+
+
+def load_segmenter() -> Segment:
+    """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
-    from idseg.system import usable_cores
 
-    settings = Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}"))
-    photos_at_once = settings.thread_count
-    net_threads = max(1, usable_cores() // (settings.workers * photos_at_once))
-    segmenter = Segmenter(Options(threads=net_threads, parallel=photos_at_once))
-    return create_app(settings, Engine(segmenter, segmenter.warm, segmenter.close))
+    segmenter = Segmenter(Options(threads=1))
+    segmenter.warm()
+    return segmenter
 
 
-def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = time.time) -> FastAPI:
-    """The ASGI application of one process.
+def create_app(settings: Settings, load: Callable[[], Segment], clock: Callable[[], float] = time.time) -> FastAPI:
+    """The ASGI application.
 
     Args:
         settings: all limits.
-        engine: what answers photos.
+        load: called in every worker process; what it returns answers photos.
         clock: seconds since 1970, for tokens and signatures.
     """
     keyring = Keyring(environment_keys(), settings.keys_path) if settings.auth else None
-    access = Access(keyring, tokens.load_secret(settings.state_path / "token.key"), settings.token_seconds, clock)
+    secret = tokens.SecretFile(settings.state_path / "token.key")
     metrics = Metrics()
-    gate = cloud.Gate(
-        access=access,
-        pool=Pool(settings.thread_count, settings.queue, metrics.accepted.set),
+    crew = Crew(load, settings.worker_count, settings.answer_timeout_s)
+    gate = Gate(
+        access=Access(keyring, secret, settings.token_seconds, clock),
+        crew=crew,
+        pool=Pool(settings.worker_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20),
         anonymous=Budget(settings.body_memory_mb * 2**18),
         rate=RateLimit(settings.rate_per_s),
         quota=DailyQuota(settings.daily_quota),
         metrics=metrics,
-        segment=engine.segment,
         body_timeout_s=settings.body_timeout_s,
         answer_timeout_s=settings.answer_timeout_s,
+        origins=frozenset(settings.cors_origins),
     )
-    logins = cloud.Logins(access, settings.body_timeout_s)
-    state = _State()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started = time.perf_counter()
         try:
-            await asyncio.to_thread(engine.warm)
+            await asyncio.to_thread(crew.start_all)
         except Exception as error:
             log(logging.ERROR, "the models do not load", exc_info=error)
             raise
-        metrics.capacity.set(settings.thread_count + settings.queue)
-        state.ready = True
+        metrics.capacity.set(settings.worker_count + settings.queue)
         warm_ms = round((time.perf_counter() - started) * 1000)
-        log(logging.INFO, "ready", photos_at_once=settings.thread_count, warm_ms=warm_ms)
-        trimming = asyncio.create_task(trim_when_idle(lambda: gate.pool.finished, lambda: gate.pool.accepted > 0))
+        log(logging.INFO, "ready", workers=settings.worker_count, warm_ms=warm_ms)
         yield
-        trimming.cancel()
-        state.ready = False
         await asyncio.to_thread(gate.pool.close)
-        await asyncio.to_thread(logins.close)
-        await asyncio.to_thread(engine.close)
+        await asyncio.to_thread(crew.close)
         log(logging.INFO, "stopped")
 
     app = FastAPI(
@@ -119,12 +104,11 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
         redoc_url=None,
         redirect_slashes=False,
     )
-    _add_api(app, gate, logins)
-    v1.add(app, gate, settings.cors_origins)
+    _add_api(app, gate)
+    v1.add(app, gate)
     _add_page(app, gate)
-    _add_operations(app, state, gate)
+    _add_operations(app, gate)
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Shield)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -132,20 +116,16 @@ def create_app(settings: Settings, engine: Engine, clock: Callable[[], float] = 
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-bce-date"],
         )
+    app.add_middleware(Guard)  # the last one added is the outermost
     return app
 
 
-@dataclass
-class _State:
-    ready: bool = False
-
-
-def _add_api(app: FastAPI, gate: cloud.Gate, logins: cloud.Logins) -> None:
+def _add_api(app: FastAPI, gate: Gate) -> None:
     async def body_seg_photo(request: Request) -> Response:
         return await cloud.body_seg_photo(gate, request)
 
     async def token(request: Request) -> Response:
-        return await logins.answer(request)
+        return await cloud.token(gate, request)
 
     app.add_api_route(
         wire.PATH,
@@ -198,7 +178,7 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _add_page(app: FastAPI, gate: cloud.Gate) -> None:
+def _add_page(app: FastAPI, gate: Gate) -> None:
     async def index() -> Response:
         return _file_or_404("index.html")
 
@@ -226,22 +206,31 @@ def _file_or_404(name: str) -> Response:
     return found
 
 
-def _add_operations(app: FastAPI, state: _State, gate: cloud.Gate) -> None:
+def _add_operations(app: FastAPI, gate: Gate) -> None:
     async def healthz() -> Response:
-        stuck = gate.pool.longest_s > gate.answer_timeout_s
-        found = {"status": "stuck" if stuck else "ok", "version": __version__, "worker": os.getpid()}
-        return JSONResponse(found, 503 if stuck else 200)
+        return JSONResponse({"status": "ok", "version": __version__, "pid": os.getpid()})
 
     async def readyz() -> Response:
-        return JSONResponse({"ready": state.ready, "worker": os.getpid()}, 200 if state.ready else 503)
+        ready = gate.crew.ready
+        found = {"ready": ready > 0, "workers_ready": ready, "workers": gate.crew.size}
+        return JSONResponse(found, 200 if ready else 503)
 
-    async def numbers() -> Response:
-        text = await asyncio.to_thread(gate.metrics.text)
+    async def numbers(request: Request) -> Response:
+        metrics = gate.metrics
+        metrics.workers.set(gate.crew.ready)
+        metrics.replaced.set(gate.crew.replaced)
+        connection = connection_of(request.scope)
+        metrics.connections.set(connection.number_open if connection is not None else 0)
+        text = await asyncio.to_thread(metrics.text, gate.crew.resident_bytes)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    app.add_api_route("/healthz", healthz, response_class=Response, summary="The process answers, and no photo hangs")
-    app.add_api_route("/readyz", readyz, response_class=Response, summary="The models are loaded")
-    app.add_api_route("/metrics", numbers, response_class=Response, summary="Numbers for Prometheus")
+    for path, handler, summary in (
+        ("/healthz", healthz, "The process answers"),
+        ("/readyz", readyz, "A worker has its models"),
+        ("/metrics", numbers, "Numbers for Prometheus"),
+    ):
+        app.add_api_route(path, handler, methods=["GET"], response_class=Response, summary=summary)
+        app.add_api_route(path, handler, methods=["HEAD"], response_class=Response, include_in_schema=False)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -259,37 +248,3 @@ async def _no_route(request: Request, error: Exception) -> Response:
         return JSONResponse(json.loads(refused.body), status)
     names = {404: "not_found", 405: "method_not_allowed"}
     return JSONResponse({"error": names.get(status, "http")}, status)
-
-
-class Shield:
-    """Around everything: headers that keep browsers careful, and JSON for what no handler caught."""
-
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun = False
-
-        async def careful(message: Scope) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"referrer-policy", b"no-referrer"),
-                ]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, careful)
-        except Exception as error:
-            log(logging.ERROR, "unexpected", exc_info=error, path=scope["path"])
-            if begun:
-                raise
-            reply = render_error(error, wire.new_log_id())
-            status = 200 if scope["path"].startswith("/rest/2.0/") else 500
-            await JSONResponse(reply, status)(scope, receive, careful)

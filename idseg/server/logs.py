@@ -8,6 +8,7 @@ import logging
 import os
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from idseg.errors import IdsegError
@@ -33,9 +34,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+class FaultError(Exception):
+    """Stands for an exception of a worker process that is none of ours: what :func:`describe` says of that one."""
+
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        super().__init__(described)
+        self.described: Final = described
+
+
 def describe(error: BaseException) -> dict[str, Any]:
     """An exception's type and where it came from. Its text only where it is one of ours, which hold no photo: another
     library's may quote what it was given."""
+    if isinstance(error, FaultError):
+        return dict(error.described)
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     described: dict[str, Any] = {"type": type(error).__name__, "frames": frames}
     if isinstance(error, IdsegError):
@@ -48,17 +59,55 @@ def log(level: int, message: str, *, exc_info: BaseException | None = None, **fi
     LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
+class AtMost(logging.Filter):
+    """Lets through ``most`` lines of one kind (logger and unformatted message) in ``seconds``; the last of them says
+    that more will be dropped. A flood of the same trouble neither fills the disk nor takes the time of the server."""
+
+    def __init__(self, most: int = 20, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._clock()
+        if len(self._seen) > _MOST_KINDS:
+            self._seen.clear()
+        kind = record.name, str(record.msg)[:100]
+        begun, count = self._seen.get(kind, (now, 0))
+        if now - begun > self._seconds:
+            begun, count = now, 0
+        self._seen[kind] = begun, count + 1
+        if count + 1 == self._most:
+            record.fields = {**getattr(record, "fields", {}), "more_of_these": f"not written for {self._seconds:g} s"}
+        return count < self._most
+
+
+_MOST_KINDS: Final = 1000
+
+
 def logging_config(level: str) -> dict[str, Any]:
-    """For :func:`logging.config.dictConfig`: uvicorn's own messages in the same form, and no access log of
-    uvicorn's, which would write the query string with its token."""
+    """For :func:`logging.config.dictConfig`: uvicorn's and asyncio's messages in the same form, a bounded
+    number of each kind, and no access log of uvicorn's, which would write the query string with its token."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "idseg.server.logs.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "filters": {"at_most": {"()": "idseg.server.logs.AtMost"}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"},
+            "foreign": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "stream": "ext://sys.stderr",
+                "filters": ["at_most"],
+            },
+        },
         "loggers": {
             "idseg": {"handlers": ["stderr"], "level": level.upper(), "propagate": False},
-            "uvicorn": {"handlers": ["stderr"], "level": level.upper(), "propagate": False},
+            "asyncio": {"handlers": ["foreign"], "level": level.upper(), "propagate": False},
+            "uvicorn": {"handlers": ["foreign"], "level": level.upper(), "propagate": False},
             "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
         },
     }

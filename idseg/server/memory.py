@@ -1,16 +1,12 @@
-"""Giving memory back. glibc keeps what was freed for the next time: after one photo of 16 million pixels a process
-would look hundreds of megabytes large for the rest of its life."""
+"""Memory of processes: how much they hold, and giving it back. glibc keeps what was freed for the next time: after one
+photo of 16 million pixels a worker would look hundreds of megabytes large for the rest of its life."""
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
+import os
 import sys
-from collections.abc import Callable
-from typing import Final
-
-PAUSE_S: Final = 1.0
-"""How often to look whether there is something to give back."""
+from pathlib import Path
 
 
 def trim() -> None:
@@ -22,11 +18,10 @@ def trim() -> None:
         malloc_trim(ctypes.c_size_t(0))
 
 
-async def trim_when_idle(done: Callable[[], int], busy: Callable[[], bool]) -> None:
-    """For ever: whenever photos were finished (``done`` counts them) and none is being worked on, trim once."""
-    trimmed = done()
-    while True:
-        await asyncio.sleep(PAUSE_S)
-        if done() != trimmed and not busy():
-            trimmed = done()
-            await asyncio.to_thread(trim)
+def resident_bytes(pid: int | None = None) -> int:
+    """Resident memory of a process, by default of this one; 0 where there is no /proc or no such process."""
+    try:
+        statm = Path(f"/proc/{'self' if pid is None else pid}/statm").read_text(encoding="ascii")
+        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0

@@ -1,38 +1,34 @@
-"""Running the application under uvicorn: one process, or several that share the port."""
+"""Running the application under uvicorn."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from idseg.errors import OptionError
 from idseg.server.auth.keys import Keyring, environment_keys
-from idseg.server.http.protocol import JsonHttpProtocol
+from idseg.server.http.connection import Connections
 from idseg.server.logs import logging_config
-from idseg.server.metrics import MULTIPROCESS_VARIABLE
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
-WORKER_TIMEOUT_S: Final = 5
-"""A worker that does not answer its supervisor for this long is replaced. It is also how late the supervisor may notice
-a death that falls between its question and the answer."""
 KEEP_ALIVE_S: Final = 75
 """An idle connection is kept this long, as nginx does: the shorter, the more often a client's next request meets a
 connection that is just being closed."""
+BACKLOG: Final = 256
+"""Connections that the system holds for us, and that are taken in one go."""
+_MOST_FILES: Final = 65_536
+_FILES_A_WORKER: Final = 8
+_OTHER_FILES: Final = 64
 
 
 def serve(settings: Settings, log_level: str = "info", starting: Callable[[], None] = lambda: None) -> None:
-    """Serve until a signal comes, then finish what was accepted.
-
-    With several workers uvicorn's supervisor binds the port, starts them, and replaces one that dies. The port
-    starts listening when the first worker has its models.
+    """Serve until a signal comes, then finish what was accepted. The port opens when the models are warm.
 
     Args:
         settings: all of them.
@@ -40,44 +36,52 @@ def serve(settings: Settings, log_level: str = "info", starting: Callable[[], No
         starting: called when nothing is wrong with the settings.
 
     Raises:
-        OptionError: authorization is on and there is no key.
+        OptionError: authorization is on and there is no key; the TLS files do not fit.
     """
     if settings.auth and not len(Keyring(environment_keys(), settings.keys_path)):
         raise OptionError(
             f"there is no key in {settings.keys_path} and none in IDSEG_API_KEY and IDSEG_SECRET_KEY; "
             "make one with: idseg keys add, or serve this machine only with: idseg serve --no-auth"
         )
-    starting()
+    most = min(settings.connections, room_for_connections(settings.worker_count))
+    connections = Connections(most, settings.header_timeout_s)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
     config = uvicorn.Config(
         settings.app,
         factory=True,
         host=settings.host,
         port=settings.port,
-        workers=settings.workers,
-        http=JsonHttpProtocol,
+        http=connections.protocol(),
         ws="none",
         log_config=logging_config(log_level),
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.grace_s,
-        timeout_worker_healthcheck=WORKER_TIMEOUT_S,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
     )
-    if settings.workers == 1:
-        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-            uvicorn.Server(config).run()
-    else:
-        _supervise(config)
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        raise OptionError(f"the TLS certificate and key do not fit: {error.reason}") from None
+    starting()
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        uvicorn.Server(config).run()
 
 
-def _supervise(config: uvicorn.Config) -> None:
-    with tempfile.TemporaryDirectory(prefix="idseg-metrics-") as folder:
-        os.environ[MULTIPROCESS_VARIABLE] = folder
-        supervisor = Multiprocess(config, [config.bind_socket()])
-        supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        sys.exit(STARTUP_FAILURE)
+def room_for_connections(workers: int) -> int:
+    """Raise the limit of open files as far as the system lets us; how many connections that leaves room for."""
+    if sys.platform == "win32":
+        return _MOST_FILES
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+            soft = files
+    return max(8, min(soft, _MOST_FILES) - BACKLOG - _OTHER_FILES - _FILES_A_WORKER * workers)

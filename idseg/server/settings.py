@@ -27,16 +27,14 @@ def default_state_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All limits are per worker process: workers share nothing but the port, the state folder and the key file."""
+    """All limits are of the whole server: one process takes the requests, ``workers`` processes work on photos."""
 
     host: str = "127.0.0.1"
     port: int = 8080
-    workers: int = 1
-    """Processes; each loads its own models."""
-    threads: int = 0
-    """Photos worked on at once in one process; 0 is the cores divided by the workers."""
+    workers: int = 0
+    """Processes that work on photos, one at a time each, with models of their own; 0: one for each core."""
     queue: int = 16
-    """Photos accepted and waiting in one process, beyond those worked on; the next is refused with code 4."""
+    """Photos accepted and waiting, beyond those worked on; the next is refused with code 4."""
     rate_per_s: float = 0.0
     """Requests a second for one key (a bucket of one second's worth); 0 is no limit; beyond: code 18."""
     daily_quota: int = 0
@@ -51,19 +49,22 @@ class Settings:
     body_timeout_s: float = 30.0
     """A body must be here this long after its headers."""
     answer_timeout_s: float = 60.0
-    """A photo that was accepted is answered this soon, or with code 2; when one is worked on for longer, /healthz says
-    so, since a thread cannot be stopped."""
+    """A photo that was accepted is answered this soon, or with code 2; a worker that is on it for longer is killed and
+    replaced."""
     header_timeout_s: float = 10.0
     """The headers of a request must be here this long after the connection, or after the request before."""
     body_memory_mb: int = 128
-    """Bodies that are being received hold at most this much in one process; the next is refused with code 4."""
+    """Bodies that are being received hold at most this much; the next is refused with code 4."""
+    connections: int = 4096
+    """Open connections; beyond it, the one that has been idle longest is closed. Fewer where the system's limit of open
+    files (``ulimit -n``) is lower."""
     grace_s: int = 60
     """How long a shutdown waits for accepted requests."""
     cors_origins: tuple[str, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
     app: str = "idseg.server.app:create_worker_app"
-    """Import path of the ASGI factory that the workers run."""
+    """Import path of the ASGI factory."""
 
     def __post_init__(self) -> None:
         if not self.auth and self.host not in LOOPBACK:
@@ -74,10 +75,15 @@ class Settings:
             )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise OptionError("TLS needs both files: a certificate and its key")
+        for path in filter(None, (self.tls_cert, self.tls_key)):
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise OptionError(f"the TLS file {path} cannot be read: {error.strerror}", path=path) from None
         for name, low, high in (
             ("port", 0, 65535),
-            ("workers", 1, 256),
-            ("threads", 0, 256),
+            ("workers", 0, 256),
+            ("connections", 8, 1_000_000),
             ("queue", 0, 100_000),
             ("rate_per_s", 0, 1e6),
             ("daily_quota", 0, 10**12),
@@ -103,9 +109,9 @@ class Settings:
         return Path(self.keys_file) if self.keys_file else self.state_path / "keys.json"
 
     @property
-    def thread_count(self) -> int:
-        """Photos worked on at once in one process."""
-        return self.threads or max(1, usable_cores() // self.workers)
+    def worker_count(self) -> int:
+        """Photos worked on at once."""
+        return self.workers or usable_cores()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -6,10 +6,13 @@ pixels, so that a client can tell its answer from another's.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from fastapi import FastAPI
@@ -26,7 +29,7 @@ from idseg.errors import (
     UpsideDownError,
 )
 from idseg.result import Result
-from idseg.server.app import Engine, create_app
+from idseg.server.app import create_app
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits, decode
@@ -42,6 +45,15 @@ ON_THE_SIDE = (250, 250, 0)
 NO_WEIGHTS = (250, 0, 250)
 A_BUG = (0, 250, 250)
 NO_PROVIDER = (128, 0, 250)
+
+HANGS = (10, 20, 30)
+"""The worker works for ever, with the interpreter locked, as native code does that hangs."""
+DIES = (30, 20, 10)
+"""The worker is gone, as after a fault in native code."""
+DIES_ONCE = (30, 10, 20)
+"""The same, but only the first time; see ONCE_VARIABLE."""
+ONCE_VARIABLE = "IDSEG_FAKE_ONCE"
+"""A file that DIES_ONCE makes."""
 
 _OUTCOMES: dict[tuple[int, int, int], Exception] = {
     NOBODY: NoPersonError("nobody is in the photo", persons=0),
@@ -102,6 +114,11 @@ def fake_result(rgb: Rgb) -> Result:
     )
 
 
+def hang_in_native_code() -> None:
+    """C code that never ends and never lets another thread run: PyDLL keeps the interpreter locked."""
+    ctypes.PyDLL(None).pause()
+
+
 @dataclass(frozen=True)
 class FakeSegmenter:
     """Called as the Segmenter is."""
@@ -112,7 +129,14 @@ class FakeSegmenter:
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
     ) -> Result:
         rgb = decode(photo, limits or DecodeLimits()).rgb
-        outcome = _OUTCOMES.get(tuple(int(level) for level in rgb[0, 0]))  # type: ignore[arg-type]
+        color = tuple(int(level) for level in rgb[0, 0])
+        if color == HANGS:
+            hang_in_native_code()
+        if color == DIES or (color == DIES_ONCE and not os.path.exists(os.environ[ONCE_VARIABLE])):
+            if color == DIES_ONCE:
+                open(os.environ[ONCE_VARIABLE], "wb").close()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        outcome = _OUTCOMES.get(color)  # type: ignore[arg-type]
         if outcome is not None:
             raise outcome if not isinstance(outcome, IdsegError) else type(outcome)(outcome.message, **outcome.facts)
         time.sleep(self.seconds)
@@ -122,13 +146,14 @@ class FakeSegmenter:
 def create_fake_app() -> FastAPI:
     """The factory that uvicorn calls in the tests' servers."""
     settings = Settings.from_json(os.environ[SETTINGS_VARIABLE])
-    return create_app(settings, Engine(FakeSegmenter(float(os.environ.get(SECONDS_VARIABLE, "0")))))
+    return create_app(settings, partial(FakeSegmenter, float(os.environ.get(SECONDS_VARIABLE, "0"))))
 
 
 def create_cold_app() -> FastAPI:
     """A server whose models are not there."""
 
-    def warm() -> None:
-        raise ModelMissingError("the weights are missing")
+    return create_app(Settings.from_json(os.environ[SETTINGS_VARIABLE]), load_nothing)
 
-    return create_app(Settings.from_json(os.environ[SETTINGS_VARIABLE]), Engine(FakeSegmenter(), warm))
+
+def load_nothing() -> FakeSegmenter:
+    raise ModelMissingError("the weights are missing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -33,7 +34,6 @@ RUN = """
 import sys
 from idseg.server.run import serve
 from idseg.server.settings import Settings
-from tests.cloud.test_wire import check
 serve(Settings.from_json(sys.argv[1]))
 """
 
@@ -63,6 +63,14 @@ class Live:
         with urllib.request.urlopen(self.url + path, timeout=10, context=context) as reply:  # noqa: S310 - loopback
             return json.loads(reply.read())
 
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the photos' workers that have their models, from the metrics."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as reply:  # noqa: S310 - loopback
+            text = reply.read().decode()
+        pids = {int(pid) for pid in re.findall(r'^idseg_resident_bytes{pid="(\d+)"}', text, re.MULTILINE)}
+        return sorted(pids - {self.process.pid})
+
     def token(self) -> str:
         query = urllib.parse.urlencode(
             {"grant_type": "client_credentials", "client_id": API_KEY, "client_secret": SECRET_KEY}
@@ -87,9 +95,19 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    settings: Settings | None = None, environment: Mapping[str, str] | None = None, state: Path | None = None
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+    state: Path | None = None,
+    most_files: int | None = None,
 ) -> Iterator[Live]:
-    """A server with the tests' key; with the fake models unless ``settings.app`` says otherwise."""
+    """A server with the tests' key; with the fake models unless ``settings.app`` says otherwise.
+
+    Args:
+        settings: the port is a free one unless it is named.
+        environment: besides the tests' own.
+        state: the state folder; by default one of this server's own.
+        most_files: the system's limit of open files for the server.
+    """
     with tempfile.TemporaryDirectory(prefix="idseg-test-") as scratch:
         folder = Path(scratch) / "state" if state is None else state
         wanted = Settings(app=FAKE_APP) if settings is None else settings
@@ -99,7 +117,7 @@ def running(
         log_path = Path(scratch) / "server.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-W", "error::ResourceWarning", "-c", RUN, wanted.to_json()],
+                [*_limited(most_files), sys.executable, "-W", "error::ResourceWarning", "-c", RUN, wanted.to_json()],
                 cwd=ROOT,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
@@ -119,6 +137,18 @@ def running(
                 process.kill()
                 process.wait()
                 raise AssertionError(f"the server did not stop:\n{live.log_text()[-3000:]}") from None
+
+
+def _limited(most_files: int | None) -> list[str]:
+    if most_files is None:
+        return []
+    return ["sh", "-c", f'ulimit -n {most_files}; exec "$@"', "sh"]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
 
 
 def wait_ready(live: Live, seconds: float = 120.0) -> None:

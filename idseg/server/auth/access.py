@@ -24,7 +24,7 @@ class Access:
 
     keyring: Keyring | None
     """None: no authorization; everybody is :data:`ANYBODY`."""
-    secret: bytes
+    secret: tokens.SecretFile
     token_seconds: int
     clock: Callable[[], float] = time.time
 
@@ -51,7 +51,7 @@ class Access:
         key = self.keyring.by_app_id(tokens.app_of(token))
         if key is None:
             raise UnknownTokenError("there is no key that this access token could be for")
-        tokens.verify(key.token_secret(self.secret), token, int(self.clock()))
+        tokens.verify(key.token_secret(self.secret.read()), token, int(self.clock()))
         return key.api_key
 
     def by_bearer(self, request: Request) -> str:
@@ -66,11 +66,11 @@ class Access:
     def _by_signature(self, keyring: Keyring, header: str, request: Request) -> str:
         credential = bce.read_credential(header)
         key = keyring.by_api_key(credential.api_key)
-        if key is None or key.signing is None:
+        if key is None or not key.may_sign:
             raise SignatureError("no such key, or it may not sign")
         bce.verify(
             credential,
-            key.signing,
+            key.secret,
             request.method,
             request.scope["path"],
             query_string(request),

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from idseg.cloud.errors import SignatureError
-from idseg.server.auth.midstate import Midstate
 
 CLOCK_SKEW_S: Final = 900
 """A client's clock may be this far ahead."""
@@ -50,16 +49,22 @@ def read_credential(header: str) -> Credential:
 
 def verify(
     credential: Credential,
-    signing: Midstate,
+    secret_key: str,
     method: str,
     path: str,
     query: str,
     headers: Iterable[tuple[str, str]],
     now: float,
 ) -> None:
-    """Raises SignatureError where the signature is not the key's, or out of its time."""
+    """Raises SignatureError where the signature is not the key's, does not cover the host, or is out of its time.
+
+    The body is not part of a signature, and there is no nonce: who sees a request can send it again, with another body,
+    until its time is over. Use TLS.
+    """
+    if credential.headers and "host" not in credential.headers:
+        raise SignatureError("the signature must cover the header host")
     _check_time(credential, now)
-    signing_key = signing.hmac(credential.scope.encode()).hex().encode()
+    signing_key = hmac.new(secret_key.encode(), credential.scope.encode(), hashlib.sha256).hexdigest().encode()
     canonical_headers = _canonical_headers(credential.headers, headers)
     good = False
     for encode_query in (_python_query, _node_query):
@@ -73,6 +78,8 @@ def verify(
 def _check_time(credential: Credential, now: float) -> None:
     try:
         signed_at = timegm(strptime(credential.timestamp, "%Y-%m-%dT%H:%M:%SZ"))
+        if not (credential.seconds.isascii() and credential.seconds.isdigit() and len(credential.seconds) < 10):
+            raise ValueError("no number of seconds")
         life = min(int(credential.seconds), MAX_LIFE_S)
     except (ValueError, OverflowError):
         raise SignatureError("the authorization header has no time") from None

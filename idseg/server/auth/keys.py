@@ -1,20 +1,20 @@
-"""Who may call: pairs of an API key and a secret key, kept so that a stolen file does not tell the secret.
+"""Who may call: pairs of an API key and a secret key, in a file that its owner alone can read.
 
-Of a secret we keep its scrypt hash (for the token endpoint) and, unless asked not to, the two HMAC states that
-bce-auth signatures can be verified from (see :mod:`idseg.server.auth.midstate` for what a thief could do with those).
-Secrets are random, 160 bits: ``idseg keys add`` makes them, and a person's own choice comes only from the
-environment.
+A bce-auth signature is an HMAC under the secret key, so whoever verifies one has to hold the secret: the file keeps it
+as it is, with mode 0600, as the cloud's own clients do. ``--token-only`` keeps a hash of it instead: such a key gets
+tokens and cannot sign. Secrets that we make have 186 random bits, so that a plain salted hash is enough; a person's own
+choice comes only from the environment, and never to a disk.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
+import stat
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
@@ -22,14 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from idseg import system
 from idseg.errors import OptionError
-from idseg.server.auth.midstate import Midstate
+from idseg.server.auth.files import locked, stamp_of, write_private
+from idseg.server.logs import log
 
-_SCRYPT: Final[Mapping[str, int]] = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
-"""About 40 ms and 16 MB on one core; OWASP's 2**17 guards human passwords, these are 160 random bits."""
 _ALPHABET: Final = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _API_KEY: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
+_SALT_BYTES: Final = 16
+_MOST_SECRET: Final = 1024
+"""Characters of a secret that are compared; ours have 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,69 +40,58 @@ class Key:
     api_key: str
     app_id: int
     """The number at the end of its tokens: 24.<mac>.<ttl>.<exp>.<uid>-<app>."""
-    salt: bytes
-    scrypt: bytes
-    signing: Midstate | None
-    """None: this key may log in but not sign."""
+    secret: str
+    """The secret key, or of a key that may not sign ``sha256:SALT:HMAC`` in hexadecimal digits."""
+    may_sign: bool = True
     note: str = ""
 
     @classmethod
     def of(
         cls, api_key: str, secret_key: str, *, app_id: int | None = None, may_sign: bool = True, note: str = ""
     ) -> Key:
+        """A key with this secret.
+
+        Raises:
+            OptionError: too short, too long, or odd characters.
+        """
         if not _API_KEY.fullmatch(api_key):
             raise OptionError("an API key is 4 to 64 letters, digits, _ or -", api_key_chars=len(api_key))
         if len(secret_key) < 8 or len(secret_key) > 128:
             raise OptionError("a secret key has 8 to 128 characters", secret_key_chars=len(secret_key))
-        salt = secrets.token_bytes(16)
-        return cls(
-            api_key=api_key,
-            app_id=10_000_000 + zlib.crc32(api_key.encode()) % 90_000_000 if app_id is None else app_id,
-            salt=salt,
-            scrypt=hashlib.scrypt(secret_key.encode(), salt=salt, **_SCRYPT),
-            signing=Midstate.of(secret_key.encode()) if may_sign else None,
-            note=note,
-        )
+        number = 10_000_000 + zlib.crc32(api_key.encode()) % 90_000_000 if app_id is None else app_id
+        kept = secret_key if may_sign else _hashed(secret_key, secrets.token_bytes(_SALT_BYTES))
+        return cls(api_key, number, kept, may_sign, note)
 
     def has_secret(self, secret_key: str) -> bool:
-        """Constant-time; about 40 ms."""
-        found = hashlib.scrypt(secret_key.encode("utf-8", "replace")[:1024], salt=self.salt, **_SCRYPT)
-        return hmac.compare_digest(found, self.scrypt)
+        """Whether this is the secret key; constant-time, some microseconds."""
+        given = secret_key[:_MOST_SECRET]
+        if not self.may_sign:
+            given = _hashed(given, bytes.fromhex(self.secret.split(":")[1]))
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.secret.encode("utf-8", "replace"))
 
     def token_secret(self, server_secret: bytes) -> bytes:
         """What this key's tokens are signed with: another secret key, other tokens, so a changed secret ends the old
-        ones. The same after a restart, also for a pair of the environment, whose salt is new each time."""
-        own = self.scrypt if self.signing is None else self.signing.inner + self.signing.outer
-        return hmac.digest(server_secret, own, "sha256")
+        ones. The same after a restart."""
+        return hmac.digest(server_secret, self.secret.encode(), "sha256")
 
     def to_dict(self) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "api_key": self.api_key,
-            "app_id": self.app_id,
-            "salt": _text(self.salt),
-            "scrypt": _text(self.scrypt),
-        }
-        if self.signing is not None:
-            entry["signing"] = [_text(self.signing.inner), _text(self.signing.outer)]
-        if self.note:
-            entry["note"] = self.note
-        return entry
+        entry: dict[str, Any] = {"api_key": self.api_key, "app_id": self.app_id}
+        entry["secret" if self.may_sign else "secret_hash"] = self.secret
+        return {**entry, "note": self.note} if self.note else entry
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Key:
-        signing = entry.get("signing")
-        return cls(
-            api_key=str(entry["api_key"]),
-            app_id=int(entry["app_id"]),
-            salt=base64.b64decode(entry["salt"]),
-            scrypt=base64.b64decode(entry["scrypt"]),
-            signing=None if signing is None else Midstate(*(base64.b64decode(state) for state in signing)),
-            note=str(entry.get("note", "")),
-        )
+        may_sign = "secret_hash" not in entry
+        secret = str(entry["secret" if may_sign else "secret_hash"])
+        if not may_sign:
+            kind, salt, digest = secret.split(":")
+            if kind != "sha256" or not bytes.fromhex(salt) or len(bytes.fromhex(digest)) != 32:
+                raise ValueError("no hash of ours")
+        return cls(str(entry["api_key"]), int(entry["app_id"]), secret, may_sign, str(entry.get("note", "")))
 
 
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
+def _hashed(secret_key: str, salt: bytes) -> str:
+    return f"sha256:{salt.hex()}:{hmac.digest(salt, secret_key.encode('utf-8', 'replace'), 'sha256').hex()}"
 
 
 def new_pair() -> tuple[str, str]:
@@ -111,7 +101,7 @@ def new_pair() -> tuple[str, str]:
 
 
 def environment_keys(environment: Mapping[str, str] = os.environ) -> tuple[Key, ...]:
-    """The pair in ``IDSEG_API_KEY`` and ``IDSEG_SECRET_KEY``, hashed; empty where neither is set."""
+    """The pair in ``IDSEG_API_KEY`` and ``IDSEG_SECRET_KEY``; empty where neither is set."""
     api_key, secret_key = environment.get("IDSEG_API_KEY", ""), environment.get("IDSEG_SECRET_KEY", "")
     if bool(api_key) != bool(secret_key):
         raise OptionError("set both IDSEG_API_KEY and IDSEG_SECRET_KEY, or neither")
@@ -122,28 +112,63 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     """The keys of a file; none where there is no file.
 
     Raises:
-        OptionError: the file is not one of ours.
+        OptionError: the file is not one of ours, or others can write it.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise OptionError(f"others can write {path}, and so make keys; mend it with: chmod 600 {path}")
+            entries = json.load(file)["keys"]
         return tuple(Key.from_dict(entry) for entry in entries)
     except FileNotFoundError:
         return ()
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}", path=str(path)) from None
+    except OptionError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(
-            f"{path} is no file of keys: {type(error).__name__}; make one with: idseg keys add", path=str(path)
+            f"{path} is damaged, or of an older idseg ({type(error).__name__}); put back a copy of it, or move it away "
+            "and make new keys",
+            path=str(path),
         ) from None
 
 
 def write_keys(path: Path, keys: Iterable[Key]) -> None:
-    """Replace a file of keys in one step; readable by its owner only."""
+    """Replace a file of keys in one step; readable by its owner only.
+
+    Raises:
+        OptionError: it cannot be written.
+    """
     write_private(path, json.dumps({"keys": [key.to_dict() for key in keys]}, indent=1).encode() + b"\n")
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600 and move it to its place, so that no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    system.write(path, content, sync=True, private=True)
+def add_key(path: Path, *, may_sign: bool = True, note: str = "") -> tuple[Key, str]:
+    """Make a pair and add it to the file; any number of processes may do so at once.
+
+    Returns:
+        the key, and its secret.
+    """
+    with locked(path):
+        known = read_keys(path)
+        used = {key.app_id for key in known}
+        while True:
+            api_key, secret_key = new_pair()
+            key = Key.of(api_key, secret_key, may_sign=may_sign, note=note)
+            if key.app_id not in used:
+                write_keys(path, (*known, key))
+                return key, secret_key
+
+
+def remove_key(path: Path, api_key: str) -> None:
+    """Raises OptionError where the file has no such key."""
+    with locked(path):
+        known = read_keys(path)
+        left = [key for key in known if key.api_key != api_key]
+        if len(left) == len(known):
+            raise OptionError(f"{path} has no key {api_key}")
+        write_keys(path, left)
 
 
 class Keyring:
@@ -152,10 +177,8 @@ class Keyring:
     def __init__(self, fixed: Iterable[Key] = (), path: Path | None = None) -> None:
         self._fixed = tuple(fixed)
         self._path = path
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._lock = threading.Lock()
-        self._seen: dict[str, bytes] = {}
-        self._blind = secrets.token_bytes(32)
         self._keys: dict[str, Key] = {key.api_key: key for key in self._fixed}
         self._refresh()
 
@@ -171,36 +194,19 @@ class Keyring:
         self._refresh()
         return next((key for key in self._keys.values() if key.app_id == app_id), None)
 
-    def check(self, key: Key, secret_key: str) -> bool:
-        """Whether the secret is the key's. The first success of a process costs a scrypt, later ones a hash: what is
-        remembered is a keyed hash under a random key of this process."""
-        blind = hmac.digest(self._blind, key.scrypt + secret_key.encode("utf-8", "replace"), "sha256")
-        if hmac.compare_digest(self._seen.get(key.api_key, b""), blind):
-            return True
-        if not key.has_secret(secret_key):
-            return False
-        self._seen[key.api_key] = blind
-        return True
-
     def _refresh(self) -> None:
-        """Read the file again if its inode, time or size changed. A file that went bad keeps the keys that were in
-        force."""
+        """Read the file again if its inode, mode, time or size changed. A file that went bad keeps the keys that were
+        in force, and says so in the log."""
         if self._path is None:
             return
-        try:
-            status = self._path.stat()
-            stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-        except FileNotFoundError:
-            stamp = (0, 0, 0)
+        stamp = stamp_of(self._path)
         with self._lock:
             if stamp == self._stamp:
                 return
             first, self._stamp = self._stamp is None, stamp
             try:
-                keys = {key.api_key: key for key in (*read_keys(self._path), *self._fixed)}
-            except OptionError:
+                self._keys = {key.api_key: key for key in (*read_keys(self._path), *self._fixed)}
+            except OptionError as error:
                 if first:
                     raise
-                return
-            self._keys = keys
-            self._seen = {name: blind for name, blind in self._seen.items() if name in keys}
+                log(logging.ERROR, "the file of keys is not used; the keys before it stay in force", why=str(error))

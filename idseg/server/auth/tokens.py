@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from pathlib import Path
@@ -17,10 +16,12 @@ from typing import Any, Final
 
 from idseg.cloud.errors import ExpiredTokenError, UnknownTokenError
 from idseg.errors import OptionError
+from idseg.server.auth.files import locked, stamp_of, write_private
 
 ACCESS: Final = 24
 REFRESH: Final = 25
 REFRESH_SECONDS: Final = 315360000
+_SECRET_BYTES: Final = 32
 USER_ID: Final = 282335
 """The API's tokens name a user before the app; ours has one."""
 SCOPE: Final = "public brain_all_scope brain_body_seg_photo wise_adapt"
@@ -29,25 +30,46 @@ SCOPE: Final = "public brain_all_scope brain_body_seg_photo wise_adapt"
 _TOKEN: Final = re.compile(r"24\.([0-9a-f]{32})\.(\d{1,12})\.(\d{1,12})\.(\d{1,12})-(\d{1,12})", re.ASCII)
 
 
+class SecretFile:
+    """The 32 bytes that tokens are signed with, in a file of mode 0600; made where there is none. Read again when it
+    changes: who deletes it ends every token."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, ...] = ()
+        self._secret = b""
+        self.read()
+
+    def read(self) -> bytes:
+        """Raises OptionError where the file is damaged or cannot be made."""
+        if not self._secret or stamp_of(self._path) != self._stamp:
+            self._secret = load_secret(self._path)
+            self._stamp = stamp_of(self._path)
+        return self._secret
+
+
 def load_secret(path: Path) -> bytes:
-    """The 32 bytes tokens are signed with; made at the first call. Workers that start together agree on one."""
+    """The secret of a file; servers that start together agree on one."""
     try:
-        secret = path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(fresh, path)  # fails where another worker was first
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-        secret = path.read_bytes()
-    if len(secret) < 32:
+        secret = _read(path)
+        if secret is None:
+            with locked(path):
+                secret = _read(path)
+                if secret is None:
+                    secret = secrets.token_bytes(_SECRET_BYTES)
+                    write_private(path, secret)
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}", path=str(path)) from None
+    if len(secret) < _SECRET_BYTES:
         raise OptionError(f"{path} is damaged: {len(secret)} bytes; delete it, and every token ends", path=str(path))
     return secret
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _mac(secret: bytes, kind: int, rest: str) -> str:

@@ -1,20 +1,16 @@
-"""Reading a request body: bounded in bytes and in time, and polite enough that a client who sends too much sees our
-answer."""
+"""Reading a request body: bounded in bytes and in time. What is not read need not be: see
+:mod:`idseg.server.http.connection`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
 
 from idseg.cloud.errors import BodyTimeoutError
 from idseg.errors import PhotoSizeError
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-DRAIN_BYTES: Final = 64 * 1024 * 1024
-"""Of a body that is refused, at most this much is still read and thrown away: most clients read the answer only after
-they have sent everything, and a connection closed before that shows them a reset instead of the reason."""
 
 
 class Disconnected(Exception):
@@ -24,79 +20,59 @@ class Disconnected(Exception):
 class Body:
     """The body of one request, to be read once."""
 
-    def __init__(self, receive: Receive, timeout_s: float, *, waits: bool = False) -> None:
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
         """
         Args:
             receive: the ASGI channel.
-            timeout_s: for the whole body, and again for draining it.
-            waits: the client sends nothing before we ask (``Expect: 100-continue``).
+            timeout_s: for the whole body.
         """
         self._receive = receive
         self._timeout_s = timeout_s
-        self._waits = waits
-        self._ended = False
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._deadline: float | None = None
+        self.ended = False
+        """All of it has been read."""
 
-    async def read(self, limit: int, take: Callable[[int], None]) -> bytes:
-        """The whole body.
+    async def read(self, limit: int, take: Callable[[int], None], *, enough: int | None = None) -> bytes:
+        """The body, or its beginning; what was read before counts and comes with it.
 
         Args:
             limit: bytes.
             take: called with the size of every piece before it is kept; may raise to refuse.
+            enough: return as soon as so many bytes are here; None: only at the body's end.
 
         Raises:
             PhotoSizeError: more than ``limit`` bytes.
             BodyTimeoutError: not complete in time.
+            BodyChunksError: in chunks of a few bytes.
             Disconnected: the client went away.
         """
-        chunks: list[bytes] = []
-        size = 0
-
-        async def collect() -> None:
-            nonlocal size
-            async for chunk in self._chunks():
-                size += len(chunk)
-                if size > limit:
-                    raise PhotoSizeError(f"the body is larger than {limit} bytes", max_body_bytes=limit)
-                take(len(chunk))
-                chunks.append(chunk)
-
+        loop = asyncio.get_running_loop()
+        if self._deadline is None:
+            self._deadline = loop.time() + self._timeout_s
         try:
-            await asyncio.wait_for(collect(), self._timeout_s)
+            await asyncio.wait_for(self._collect(limit, take, enough), max(0.0, self._deadline - loop.time()))
         except asyncio.TimeoutError:
-            message = f"the body did not arrive within {self._timeout_s:g} s"
-            self._timeout_s = 0.0  # no second chance in drain
-            raise BodyTimeoutError(message, received_bytes=size) from None
-        return b"".join(chunks)
+            raise BodyTimeoutError(
+                f"the body did not arrive within {self._timeout_s:g} s", received_bytes=self._size
+            ) from None
+        return b"".join(self._chunks)
 
-    async def drain(self) -> bool:
-        """Read and forget what is left of the body; whether it came to its end within the bounds."""
-        if self._waits:
-            return False
-        size = 0
-
-        async def forget() -> bool:
-            nonlocal size
-            async for chunk in self._chunks():
-                size += len(chunk)
-                if size > DRAIN_BYTES:
-                    return False
-            return True
-
-        try:
-            return await asyncio.wait_for(forget(), self._timeout_s)
-        except (asyncio.TimeoutError, Disconnected):
-            return False
+    async def _collect(self, limit: int, take: Callable[[int], None], enough: int | None) -> None:
+        while not self.ended and (enough is None or self._size < enough):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            self.ended = not message.get("more_body", False)
+            chunk = message.get("body", b"")
+            self._size += len(chunk)
+            if self._size > limit:
+                raise PhotoSizeError(f"the body is larger than {limit} bytes", max_body_bytes=limit)
+            take(len(chunk))
+            self._chunks.append(chunk)
 
     async def left(self) -> None:
         """Return when the client goes away. Only after the body was read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        while not self._ended:
-            self._waits = False
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            self._ended = not message.get("more_body", False)
-            yield message.get("body", b"")

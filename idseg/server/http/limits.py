@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,34 +20,26 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """Threads that work on photos, and the queue before them. Used from one event loop."""
+    """Threads, and the queue before them. Used from one event loop."""
 
     def __init__(self, threads: int, queue: int, watch: Callable[[int], None] = lambda _: None) -> None:
         """
         Args:
-            threads: photos worked on at once.
-            queue: photos waiting beyond those.
+            threads: calls at once; each of a photo waits for a worker process.
+            queue: calls waiting beyond those.
             watch: is told how many are accepted whenever that changes.
         """
         self.threads: Final = threads
         self.queue: Final = queue
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="idseg-photo")
         self._accepted = 0
-        self.finished = 0
         self._watch = watch
-        self._begun: dict[int, float] = {}
         self._open = True
 
     @property
     def accepted(self) -> int:
         """Photos worked on or waiting."""
         return self._accepted
-
-    @property
-    def longest_s(self) -> float:
-        """For how long the slowest photo has been worked on; 0 where none is."""
-        begun = list(self._begun.values())
-        return time.monotonic() - min(begun) if begun else 0.0
 
     def submit(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Work in a thread, or refuse at once.
@@ -67,20 +58,12 @@ class Pool:
         self._enter()
         loop = asyncio.get_running_loop()
         try:
-            future = self._executor.submit(self._timed, work)
+            future = self._executor.submit(work)
         except BaseException:
             self._leave()
             raise
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         return asyncio.wrap_future(future, loop=loop)
-
-    def _timed(self, work: Callable[[], _T]) -> _T:
-        thread = threading.get_ident()
-        self._begun[thread] = time.monotonic()
-        try:
-            return work()
-        finally:
-            del self._begun[thread]
 
     def _enter(self) -> None:
         self._accepted += 1
@@ -88,7 +71,6 @@ class Pool:
 
     def _leave(self) -> None:
         self._accepted -= 1
-        self.finished += 1
         self._watch(self._accepted)
 
     def close(self) -> None:

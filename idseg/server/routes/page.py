@@ -25,12 +25,13 @@ from idseg.cloud.errors import render_error as render_api_error
 from idseg.errors import EmptyPhotoError
 from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.http.body import Body
-from idseg.server.routes.cloud import Answer, Gate, refuse, respond
+from idseg.server.http.gate import Answer, Gate, refuse, respond
 from idseg.server.routes.photo_api import Segment
 
 STATIC: Final = Path(__file__).parent.parent / "page"
 MAX_FILE: Final = wire.MAX_BASE64 // 4 * 3
 """The largest file whose base64 the API takes."""
+_LONGEST_NAME: Final = 64
 PAGE_HEADER: Final = "x-idseg-page"
 
 CSP: Final = (
@@ -48,7 +49,7 @@ _TYPES: Final = {
 def static_file(name: str) -> Response | None:
     """A file of the page; None where there is none of that name."""
     path = STATIC / name
-    if Path(name).name != name or path.suffix not in _TYPES or not path.is_file():
+    if len(name) > _LONGEST_NAME or Path(name).name != name or path.suffix not in _TYPES or not path.is_file():
         return None
     headers = {
         "cache-control": "no-cache",
@@ -70,7 +71,7 @@ async def photo(gate: Gate, request: Request) -> Response:
         gate.metrics.received.inc(len(file))
         if not file:
             raise EmptyPhotoError("no bytes were sent")
-        return await gate.work(caller, body, partial(_answer_photo, gate.segment, file, log_id))
+        return await gate.work(caller, body, partial(answer_photo, file=file, log_id=log_id))
 
     return await respond(gate, request, "page", answer, partial(refuse, render_error=render_error))
 
@@ -84,8 +85,8 @@ def render_error(error: BaseException, log_id: int) -> Reply:
     return {**reply, "log_id": str(reply["log_id"])}
 
 
-def _answer_photo(segment: Segment, file: bytes, log_id: int) -> Answer:
-    """In a thread of the pool: the API's reply, and the photo's size, the angles and times. ``log_id`` is text:
+def answer_photo(segment: Segment, *, file: bytes, log_id: int) -> Answer:
+    """In a worker: the API's reply, and the photo's size, the angles and times. ``log_id`` is text:
     JavaScript's numbers end at 2^53."""
     result = segment(file)
     started = time.perf_counter()

@@ -16,10 +16,9 @@ from idseg.cloud import wire
 from idseg.cloud.errors import Reply, error_code
 from idseg.errors import IdsegError
 from idseg.server.auth.access import query_string
-from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.http.body import Body
+from idseg.server.http.gate import Answer, Gate, check_announced, reason_of, respond
 from idseg.server.routes import photo_api
-from idseg.server.routes.cloud import Answer, Gate, check_announced, reason_of, respond
 from idseg.server.routes.page import MAX_FILE
 from idseg.server.routes.photo_api import File, Segment
 from idseg.server.routes.wanted import CHECK_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
@@ -28,16 +27,16 @@ PREFIX: Final = "/v1/"
 
 _Json: TypeAlias = Callable[[Segment, bytes, str], tuple[Reply, Mapping[str, float]]]
 _Making: TypeAlias = Callable[[Segment, bytes, str], tuple[File, Mapping[str, float]]]
-_Work: TypeAlias = Callable[[Segment, bytes, str, int], Answer]
+_Work: TypeAlias = Callable[..., Answer]
+"""Called in a worker with its segmenter, and ``content``, ``query``, ``log_id``."""
 
 
-def add(app: FastAPI, gate: Gate, origins: Collection[str]) -> None:
+def add(app: FastAPI, gate: Gate) -> None:
     """All routes.
 
     Args:
         app: to add them to.
         gate: what every photo passes.
-        origins: web sites besides our own page that may call a server without keys.
     """
     works: tuple[tuple[str, _Work], ...] = (
         ("photo", partial(_answer_json, photo_api.photo)),
@@ -48,7 +47,7 @@ def add(app: FastAPI, gate: Gate, origins: Collection[str]) -> None:
     for name, work in works:
         app.add_api_route(
             PREFIX + name,
-            _handler(gate, frozenset(origins), f"v1/{name}", work),
+            _handler(gate, f"v1/{name}", work),
             methods=["POST"],
             response_class=Response,
             operation_id=f"v1_{name.replace('/', '_')}",
@@ -59,17 +58,16 @@ def add(app: FastAPI, gate: Gate, origins: Collection[str]) -> None:
     )
 
 
-def _handler(gate: Gate, origins: frozenset[str], endpoint: str, work: _Work) -> Callable[..., Any]:
+def _handler(gate: Gate, endpoint: str, work: _Work) -> Callable[..., Any]:
     async def answer(request: Request, log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
-        if gate.access.keyring is None:
-            refuse_foreign_site(request.headers, needs_loopback=True, origins=origins)
+        gate.refuse_foreign_site(request.headers)
         caller = gate.access.caller(request) or gate.access.by_bearer(request)
         gate.admit(caller)
         check_announced(request, MAX_FILE)
         photo_api.refuse_form(request.headers.get("content-type", ""))
         content = await body.read(MAX_FILE, take)
         gate.metrics.received.inc(len(content))
-        return await gate.work(caller, body, partial(work, gate.segment, content, query_string(request), log_id))
+        return await gate.work(caller, body, partial(work, content=content, query=query_string(request), log_id=log_id))
 
     async def handle(request: Request) -> Response:
         return await respond(gate, request, endpoint, partial(answer, request), refuse)
@@ -77,16 +75,16 @@ def _handler(gate: Gate, origins: frozenset[str], endpoint: str, work: _Work) ->
     return handle
 
 
-def _answer_json(make: _Json, segment: Segment, content: bytes, query: str, log_id: int) -> Answer:
-    """In a thread of the pool."""
+def _answer_json(make: _Json, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
+    """In a worker."""
     started = time.perf_counter()
     reply, timings_ms = make(segment, content, query)
     made = Answer(photo_api.dumps({"log_id": str(log_id), **reply}))
     return Answer(made.body, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)})
 
 
-def _answer_file(make: _Making, segment: Segment, content: bytes, query: str, log_id: int) -> Answer:
-    """In a thread of the pool. The facts travel in a header, as ASCII."""
+def _answer_file(make: _Making, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
+    """In a worker. The facts travel in a header, as ASCII."""
     started = time.perf_counter()
     file, timings_ms = make(segment, content, query)
     headers = {

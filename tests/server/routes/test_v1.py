@@ -385,7 +385,7 @@ SITE = "https://photos.example"
 @pytest.fixture(scope="module")
 def tight() -> Iterator[Live]:
     """A server without keys that is slow, has little room and no patience, and knows one other site."""
-    wanted = Settings(app=FAKE_APP, auth=False, threads=1, queue=1, body_timeout_s=0.5, cors_origins=(SITE,))
+    wanted = Settings(app=FAKE_APP, auth=False, workers=1, queue=1, body_timeout_s=0.5, cors_origins=(SITE,))
     with running(wanted, {SECONDS_VARIABLE: "1.2"}) as live:
         yield live
 

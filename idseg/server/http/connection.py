@@ -1,0 +1,427 @@
+"""One connection: what stands between the socket and uvicorn, by the public interface of ``asyncio.Protocol``.
+
+uvicorn's own protocol is inside, unchanged; it is handed a request's head, and the body only when the application asks
+for it. So whoever has no credential costs a head and an answer, whatever comes after the head. Besides:
+
+* Heads are bounded in bytes and in time, and the number of connections has a bound: beyond it the one that has been
+  idle longest gives way, so that idle connections keep nobody out.
+* Chunks of a body are bounded by what they add to it: 64 bytes a byte for one-byte chunks would keep the event loop
+  busy for minutes.
+* What uvicorn answers by itself (bytes that are no HTTP) goes out as JSON.
+* A client that has closed its own half still gets its answer, and one that has gone is noticed (:meth:`eof_received`).
+* An answer that is sent before the body came does not end in a reset: what still comes is read and thrown away for a
+  while (RFC 9112, section 9.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from idseg.cloud.errors import BodyChunksError, NoCredentialError, render_error
+from idseg.cloud.wire import dumps, new_log_id
+
+STATE_KEY: Final = "idseg_connection"
+"""Where a request's ``scope["state"]`` holds its :class:`Connection`."""
+
+MOST_HEAD_BYTES: Final = 64 * 1024
+HOLD_BYTES: Final = 64 * 1024
+"""Of a body that nobody has asked for yet; the socket is not read beyond it."""
+SLICE_BYTES: Final = 64 * 1024
+CHUNKED_SLICE_BYTES: Final = 8 * 1024
+"""Of a body that uvicorn gets at once: it joins what it got until the application takes it, byte by byte where the
+chunks are bytes."""
+CHUNK_OVERHEAD_BYTES: Final = 8 * 1024
+CHUNK_OVERHEAD_SHARE: Final = 1 / 64
+"""A body in chunks may be that much longer on the wire than in itself. Each chunk adds 5 bytes or more, so chunks of
+512 bytes, smaller than any client's, pass at any length, and a short body in any chunks."""
+WRITE_TIMEOUT_S: Final = 60.0
+"""A client that does not read its answer keeps it in memory no longer than this."""
+LINGER_BYTES: Final = 64 * 1024 * 1024
+LINGER_S: Final = 10.0
+"""Of a body that was refused, so much is still read and thrown away, for so long: most clients read an answer only
+after they have sent everything."""
+PROBE_S: Final = 0.2
+"""When to look whether a client that closed its half has gone altogether; a reset comes back within a round trip."""
+
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_LENGTH: Final = re.compile(rb"^content-length:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
+_CHUNKED: Final = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
+_MOST_DIGITS: Final = 18
+"""Of a Content-Length; longer ones are more than anybody sends."""
+
+
+@dataclass
+class Connections:
+    """All connections of a server, and how many there may be."""
+
+    most: int
+    head_timeout_s: float
+    open: dict[Connection, None] = field(default_factory=dict)
+    dropped: int = 0
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether there is room; makes room where a connection is idle."""
+        if len(self.open) >= self.most:
+            idle = min((one for one in self.open if one.rank is not None), key=lambda one: one.rank or (), default=None)
+            if idle is None:
+                return False
+            self.dropped += 1
+            del self.open[idle]
+            idle.drop()
+        self.open[connection] = None
+        return True
+
+    def protocol(self) -> Any:
+        """For ``uvicorn.Config(http=...)``: makes a connection as uvicorn makes its own protocols."""
+
+        def make(**uvicorns: Any) -> Connection:
+            return Connection(self, **uvicorns)
+
+        return make
+
+
+class Connection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        config: Any,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._connections = connections
+        self._loop = _loop or asyncio.get_event_loop()
+        state = {**app_state, STATE_KEY: self}
+        self._inner = H11Protocol(config=config, server_state=server_state, app_state=state, _loop=_loop)
+        self._transport: asyncio.Transport
+        self._admitted = False
+        self._since = time.monotonic()
+        self._waiting = b""
+        """Bytes that uvicorn has not seen: of a head that is not complete, or behind a head."""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._paused_by: set[str] = set()
+        self._in_request = False
+        self._responding = False
+        self._lingering = False
+        self._swallowed_error = False
+        self._half_closed = False
+        self._lingered = 0
+        self._body = _BodyOnWire()
+        self.anonymous = False
+        """The body that is being read is nobody's yet: the connection may be dropped for another one."""
+
+    @property
+    def rank(self) -> tuple[int, float] | None:
+        """Which connections give way first: idle ones, then those without a credential, each the oldest first; None:
+        not this one."""
+        if not self._in_request:
+            return 0, self._since
+        return (1, self._since) if self.anonymous else None
+
+    @property
+    def number_open(self) -> int:
+        """Of all connections."""
+        return len(self._connections.open)
+
+    def drop(self) -> None:
+        self._transport.abort()
+
+    # --- asyncio ------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP or TLS
+        self._transport = transport
+        self._admitted = self._connections.admit(self)
+        if not self._admitted:
+            transport.abort()
+            return
+        self._inner.connection_made(_InnerTransport(self, transport))
+        self._later("head", self._connections.head_timeout_s, self._head_too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
+        self._connections.open.pop(self, None)
+        self._inner_lost(exc)
+
+    def _inner_lost(self, exc: Exception | None) -> None:
+        if self._admitted:
+            self._admitted = False
+            self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES:
+                self._transport.abort()
+            return
+        self._waiting += data
+        if self._in_request:
+            self._pass_body_on()
+        else:
+            self._pass_head_on()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. It may still read, or it may be gone: an interim answer (RFC 9110, section 15.2:
+        any client of HTTP/1.1 must expect one) tells the two apart, for it comes back as a reset from who is gone."""
+        whole = self._in_request and self._body.sent_whole(self._waiting)
+        plain = self._transport.get_extra_info("ssl_object") is None  # TLS has no half-closed connections
+        if self._lingering or not whole or not plain or not self._body.may_interim:
+            return False
+        self._half_closed = True
+        if not self._responding:
+            self._probe()
+            self._later("probe", PROBE_S, self._probe)
+        return True
+
+    def _probe(self) -> None:
+        if self._in_request and not self._responding:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # --- from the socket to uvicorn -----------------------------------------------------------------------------------
+
+    def _pass_head_on(self) -> None:
+        self._waiting = self._waiting.lstrip(b"\r\n")
+        if not self._waiting:
+            return
+        if "head" not in self._timers:
+            self._later("head", self._connections.head_timeout_s, self._head_too_slow)
+        end = _HEAD_END.search(self._waiting, 0, MOST_HEAD_BYTES)
+        if end is None:
+            if len(self._waiting) > MOST_HEAD_BYTES:
+                self._refuse("The headers of a request are longer than 64 KiB.")
+            return
+        head, self._waiting = self._waiting[: end.end()], self._waiting[end.end() :]
+        self._in_request = True
+        self._since = time.monotonic()
+        self._body = _BodyOnWire.of(head)
+        self._hold()
+        self._give(head)
+
+    def _pass_body_on(self) -> None:
+        """A slice of the body while the application asks for it; what comes behind the body waits."""
+        if not self._body.wanted or self._responding or self._lingering:
+            self._hold()
+            return
+        part = self._body.take(self._waiting)
+        self._waiting = self._waiting[len(part) :]
+        self._hold()
+        if part:
+            self._give(part)
+            if self._waiting:  # a slice that completes no chunk gives the application nothing
+                self._loop.call_soon(self._pass_body_on)
+
+    def _give(self, part: bytes) -> None:
+        try:
+            self._inner.data_received(part)
+        except h11.LocalProtocolError:  # uvicorn wants to refuse what follows an answer that has begun
+            self._transport.close()
+
+    def _hold(self) -> None:
+        """Read no more from the socket while enough is waiting."""
+        self.pause_reading("held") if len(self._waiting) > HOLD_BYTES else self.resume_reading("held")
+
+    def pause_reading(self, why: str) -> None:
+        self._paused_by.add(why)
+        self._transport.pause_reading()
+
+    def resume_reading(self, why: str) -> None:
+        self._paused_by.discard(why)
+        if not self._paused_by:
+            self._transport.resume_reading()
+
+    # --- from the application (see http/guard.py) ---------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The application has the request."""
+        self._cancel("head")
+
+    def want_body(self) -> None:
+        """The application asks for the next part of the body."""
+        self._body.wanted = True
+        self._pass_body_on()
+
+    def count_body(self, count: int, more: bool) -> None:
+        """The application got so much of the body.
+
+        Raises:
+            BodyChunksError: the chunks are too small.
+        """
+        self._body.wanted = False
+        self._body.received += count
+        self._body.complete = not more
+        if self._body.chunked:
+            overhead = self._body.on_wire - self._body.received
+            if overhead > CHUNK_OVERHEAD_BYTES + self._body.received * CHUNK_OVERHEAD_SHARE:
+                raise BodyChunksError("the body comes in chunks that are too small; send larger ones")
+
+    def respond(self) -> bool:
+        """The answer begins; whether the connection has to close behind it."""
+        self._responding = True
+        self._later("unread", WRITE_TIMEOUT_S, self._transport.abort)
+        return not self._body.complete or self._body.chunked or self._half_closed
+
+    def end(self) -> None:
+        """The application is done with the request."""
+        self._in_request = self._responding = self.anonymous = False
+        self._since = time.monotonic()
+        if not self._transport.get_write_buffer_size():
+            self._cancel("unread")
+        if self._half_closed and not self._lingering:
+            self._transport.close()
+        elif self._waiting and not self._lingering and not self._transport.is_closing():
+            self._hold()
+            self._pass_head_on()
+
+    # --- answers of our own, and the end ------------------------------------------------------------------------------
+
+    def _head_too_slow(self) -> None:
+        self._cancel("head")
+        if self._in_request:  # uvicorn made no request of it
+            self._transport.abort()
+        else:
+            self._refuse("The headers of a request did not arrive in time.")
+
+    def _refuse(self, message: str) -> None:
+        """HTTP 400 with JSON, and the end of the connection."""
+        detail = {"reason": "http", "message": message}
+        body = dumps({**render_error(NoCredentialError(message), new_log_id()), "error_detail": detail})
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode("ascii") + body)
+        self.linger()
+
+    def write(self, content: bytes) -> None:
+        """What uvicorn writes: the application's answer, an interim one, or an error of its own."""
+        if self._lingering:
+            return
+        if self._responding or content.startswith(b"HTTP/1.1 100 "):
+            self._transport.write(content)
+        else:
+            self._swallowed_error = True
+
+    def close(self) -> None:
+        """uvicorn is done with the connection."""
+        if self._swallowed_error and not self._lingering:
+            self._refuse("These bytes are no HTTP request.")
+            self._inner_lost(None)  # ends what the application still does with them
+        elif self._in_request and not self._body.complete:
+            self.linger()
+        elif not self._lingering:
+            self._transport.close()
+
+    @property
+    def closing(self) -> bool:
+        return self._lingering or self._transport.is_closing()
+
+    def linger(self) -> None:
+        """Close once the client has read the answer, or has had the time to."""
+        if self._lingering or self._transport.is_closing():
+            return
+        self._lingering, self._waiting = True, b""
+        self._paused_by.clear()
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._later("linger", LINGER_S, self._transport.abort)
+
+    def _later(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = self._loop.call_later(seconds, call)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+@dataclass
+class _BodyOnWire:
+    """How a request's body comes."""
+
+    announced: int = 0
+    """Content-Length; where it cannot be read, uvicorn refuses the request."""
+    chunked: bool = False
+    may_interim: bool = True
+    """The client speaks HTTP/1.1."""
+    wanted: bool = False
+    on_wire: int = 0
+    """Bytes that uvicorn was given."""
+    received: int = 0
+    """Bytes that the application was given."""
+    complete: bool = True
+
+    @classmethod
+    def of(cls, head: bytes) -> _BodyOnWire:
+        length = _LENGTH.search(head)
+        announced = int(length[1][:_MOST_DIGITS]) if length else 0
+        chunked = _CHUNKED.search(head) is not None
+        old = b"HTTP/1.1" not in head.partition(b"\n")[0]
+        return cls(announced, chunked, not old, complete=not announced and not chunked)
+
+    def take(self, waiting: bytes) -> bytes:
+        """What of these bytes is of the body and may go on to uvicorn."""
+        most = CHUNKED_SLICE_BYTES if self.chunked else min(SLICE_BYTES, self.announced - self.on_wire)
+        part = waiting[:most]
+        self.on_wire += len(part)
+        return part
+
+    def sent_whole(self, waiting: bytes) -> bool:
+        """Whether the client has sent all of it."""
+        if self.chunked:
+            return self.complete or waiting.endswith(b"0\r\n\r\n")
+        return self.on_wire + len(waiting) >= self.announced
+
+
+class _InnerTransport(asyncio.Transport):
+    """What uvicorn takes for the socket."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._connection = connection
+        self._transport = transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._connection.closing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._connection.write(bytes(data))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        self._connection.pause_reading("uvicorn")
+
+    def resume_reading(self) -> None:
+        self._connection.resume_reading("uvicorn")
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)

@@ -1,0 +1,102 @@
+"""Around the whole application: what every request passes, whatever path it asks for.
+
+Requests that are no path of ours, headers that keep browsers careful, JSON for what no handler caught, and the link
+between a request and its :class:`~idseg.server.http.connection.Connection`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from starlette.responses import JSONResponse
+
+from idseg.cloud import wire
+from idseg.cloud.errors import render_error
+from idseg.server.http.connection import STATE_KEY, Connection
+from idseg.server.logs import log
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Scope]]
+Send: TypeAlias = Callable[[Scope], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CAREFUL: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_PATH_LOGGED: Final = 100
+
+
+def connection_of(scope: Scope) -> Connection | None:
+    """The connection a request came over; None where another server than ours runs the application."""
+    found: Connection | None = scope.get("state", {}).get(STATE_KEY)
+    return found
+
+
+class Guard:
+    """ASGI middleware; the outermost."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        connection = connection_of(scope)
+        if connection is None:
+            await self._answer(scope, receive, send, None)
+            return
+        connection.begin()
+        try:
+            await self._answer(scope, _asking(connection, receive), send, connection)
+        finally:
+            connection.end()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, connection: Connection | None) -> None:
+        begun = False
+
+        async def careful(message: Scope) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                closing = [(b"connection", b"close")] if connection is not None and connection.respond() else []
+                message["headers"] = [*message.get("headers", ()), *_CAREFUL, *closing]
+            await send(message)
+
+        if refusal := _odd_target(scope):
+            await refusal(scope, receive, careful)
+            return
+        try:
+            await self._app(scope, receive, careful)
+        except Exception as error:
+            log(logging.ERROR, "unexpected", exc_info=error, path=scope["path"][:_PATH_LOGGED])
+            if begun:
+                raise
+            status = 200 if scope["path"].startswith("/rest/2.0/") else 500
+            await JSONResponse(render_error(error, wire.new_log_id()), status)(scope, receive, careful)
+
+
+def _asking(connection: Connection, receive: Receive) -> Receive:
+    """The ASGI channel of a body: the first call makes the connection read it, each is counted."""
+
+    async def ask() -> Scope:
+        connection.want_body()
+        message = await receive()
+        if message["type"] == "http.request":
+            connection.count_body(len(message.get("body", b"")), message.get("more_body", False))
+        return message
+
+    return ask
+
+
+def _odd_target(scope: Scope) -> JSONResponse | None:
+    """Bring ``GET http://host/path`` to the form ``GET /path``; refuse what is no path."""
+    path: str = scope["path"]
+    if scope["method"] == "CONNECT":
+        return JSONResponse({"error": "method_not_allowed"}, 405)
+    if path.lower().startswith(("http://", "https://")):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+        scope["path"], scope["raw_path"] = path, path.encode("utf-8", "replace")
+    if not path.startswith("/") and path != "*":
+        return JSONResponse({"error": "bad_request"}, 400)
+    return None

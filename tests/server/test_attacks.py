@@ -1,0 +1,314 @@
+"""Small requests that once stopped a server: each costs it little now, in CPU seconds, and keeps nobody out.
+
+Nothing here asserts a wall time: the machine may be busy. Sockets have timeouts so that a test ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import resource
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from PIL import Image
+
+from idseg.cloud import wire
+from idseg.server.settings import Settings
+from tests.imaging.formats.test_budget import elements_that_share_bytes, jpeg, png_with, with_scans
+from tests.server.fakes import SECONDS_VARIABLE, picture
+from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, cpu_seconds, running
+
+PHOTO = wire.PATH
+WAIT_S = 60
+MiB = 2**20
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Live]:
+    """A server that no other test keeps busy, so that its CPU time is these tests' doing."""
+    with running(replace(Settings(app=FAKE_APP), workers=1)) as live:
+        yield live
+
+
+def connect(live: Live) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", live.settings.port), timeout=WAIT_S)
+
+
+def send(live: Live, request: bytes) -> bytes:
+    """Everything that comes back; a server may stop reading before all was sent."""
+    with connect(live) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request)
+        return read(connection)
+
+
+def read(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while piece := connection.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def chunked(path: str, size: int, chunk: bytes = b"1\r\na\r\n") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head.encode() + chunk * (size // len(chunk)) + b"0\r\n\r\n"
+
+
+def posted(path: str, body: bytes, headers: str = "") -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    )
+    return head.encode() + body
+
+
+def code_of(answer: bytes) -> int:
+    reply = json.loads(answer.rpartition(b"\r\n\r\n")[2])
+    return int(reply.get("error_code", 0))
+
+
+# --- one-byte chunks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [PHOTO, "/v1/photo?size=us-visa", "/page/photo", wire.TOKEN_PATH, "/nowhere"])
+def test_one_byte_chunks_of_nobody_cost_nothing(own: Live, path: str) -> None:
+    before = cpu_seconds(own.process.pid)
+    answers = [send(own, chunked(path, 3 * MiB)) for _ in range(4)]
+    assert all(answer.startswith(b"HTTP/1.1 ") for answer in answers)
+    assert cpu_seconds(own.process.pid) - before < 4 * 0.2
+
+
+def test_one_byte_chunks_of_a_caller_are_refused(own: Live) -> None:
+    path = f"{PHOTO}?access_token={own.token()}"
+    before = cpu_seconds(own.process.pid)
+    answer = send(own, chunked(path, 12 * MiB))
+    assert b'"reason":"body_chunks"' in answer
+    assert cpu_seconds(own.process.pid) - before < 2.5
+
+
+def test_chunks_of_a_real_client_pass(own: Live) -> None:
+    body = urlencode({"image": base64.b64encode(picture(size=(900, 900), kind="BMP")).decode()}).encode()
+    url = f"{own.url}{PHOTO}?access_token={own.token()}"
+    for size in (512, 65536):
+        pieces = (body[start : start + size] for start in range(0, len(body), size))
+        assert "seg_info" in httpx.post(url, content=pieces, timeout=WAIT_S, trust_env=False).json()
+
+
+def test_a_body_without_a_credential_is_not_waited_for(own: Live) -> None:
+    """No credential can follow: the answer comes before the body."""
+    for path in ("/v1/check?size=us-visa", "/page/photo"):
+        with connect(own) as connection:
+            connection.sendall(posted(path, b"x" * MiB)[:500])
+            assert b"no_credential" in read_some(connection)
+    for start in (b"image=", b"image=" + b"A" * 80_000 + b"&access_token=24.x"):
+        with connect(own) as connection:
+            connection.sendall(posted(PHOTO, start.ljust(4 * MiB, b"A"))[: 70_000 + len(start)])
+            assert b'"error_code":100' in read_some(connection)
+
+
+def read_some(connection: socket.socket) -> bytes:
+    answer = b""
+    while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    return answer
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", [b"%=&", b"&", b"=", b"%41%41=&", b"%69mage", b"a=&"])
+@pytest.mark.parametrize("with_token", [False, True])
+def test_a_million_fields_cost_nothing(own: Live, field: bytes, with_token: bool) -> None:
+    path = f"{PHOTO}?access_token={own.token()}" if with_token else PHOTO
+    pids = [own.process.pid, *own.workers]
+    before = sum(map(cpu_seconds, pids))
+    assert code_of(send(own, posted(path, field * (4 * MiB // len(field))))) in ((100,), (216101, 216200))[with_token]
+    assert sum(map(cpu_seconds, pids)) - before < 1.0
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def arithmetic() -> bytes:
+    return jpeg(4096, 4096).replace(b"\xff\xc0", b"\xff\xc9")
+
+
+def test_hostile_files_cost_little_everywhere(own: Live) -> None:
+    token = own.token()
+    progressive = jpeg(4096, 4096, progressive=True, subsampling=0)
+    files = [png_with(elements_that_share_bytes(10_000)), arithmetic(), with_scans(progressive, 100)]
+    pids = [own.process.pid, *own.workers]
+    for file in files:
+        before = sum(map(cpu_seconds, pids))
+        own.call(token, file, timeout_s=WAIT_S)
+        for path in ("/v1/check?size=us-visa&", "/v1/photo?size=us-visa&"):
+            answer = httpx.post(f"{own.url}{path}access_token={token}", content=file, timeout=WAIT_S, trust_env=False)
+            assert answer.status_code in (200, 415, 422)
+        assert sum(map(cpu_seconds, pids)) - before < 3 * 3.0
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+def test_idle_connections_keep_nobody_out() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    try:
+        with running(replace(Settings(app=FAKE_APP), workers=1), most_files=1024) as live, ExitStack() as idle:
+            token = live.token()
+            before = cpu_seconds(live.process.pid)
+            for number in range(1200):
+                connection = idle.enter_context(connect(live))
+                if number % 2:
+                    connection.sendall(b"POST / HTTP/1.1\r\n")
+            assert "seg_info" in live.call(token, picture())
+            assert live.get("/readyz")["ready"]
+            assert cpu_seconds(live.process.pid) - before < 5.0
+            assert "Traceback" not in live.log_text()
+            assert len(live.log_text()) < 20_000
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_slow_bodies_of_nobody_give_way() -> None:
+    with running(Settings(app=FAKE_APP, workers=1, connections=20)) as live, ExitStack() as slow:
+        token = live.token()
+        for _ in range(60):
+            slow.enter_context(connect(live)).sendall(posted(PHOTO, b"image=" + b"A" * MiB)[:2000])
+        assert "seg_info" in live.call(token, picture())
+
+
+def test_a_flood_of_pipelined_requests_is_answered_in_turn(own: Live) -> None:
+    with connect(own) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 199)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert read(connection).count(b"HTTP/1.1 200 OK") == 200
+
+
+# --- passwords --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("may_sign", [True, False])
+def test_forty_who_guess_do_not_keep_the_owner_out(may_sign: bool, tmp_path: Path) -> None:
+    from idseg.server.auth.keys import Key, write_keys
+
+    write_keys(tmp_path / "keys.json", [Key.of(API_KEY, SECRET_KEY, may_sign=may_sign, app_id=12345678)])
+    with running(Settings(app=FAKE_APP, workers=1), state=tmp_path) as live:
+        fields = {"grant_type": "client_credentials", "client_id": API_KEY}
+        before = cpu_seconds(live.process.pid)
+
+        def guess(number: int) -> int:
+            query = urlencode({**fields, "client_secret": f"wrong-{number}"})
+            return httpx.get(f"{live.url}{wire.TOKEN_PATH}?{query}", timeout=WAIT_S, trust_env=False).status_code
+
+        with ThreadPoolExecutor(40) as guessing:
+            guesses = guessing.map(guess, range(40))
+            tokens = [live.token() for _ in range(10)]
+            assert set(guesses) == {401}
+        assert len(tokens) == 10, "the right secret was answered each time"
+        assert cpu_seconds(live.process.pid) - before < 3.0
+
+
+# --- other sites ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_without_keys_other_sites_are_refused_everywhere(headers: dict[str, str]) -> None:
+    form = urlencode({"image": base64.b64encode(picture()).decode()}).encode()
+    settings = Settings(app=FAKE_APP, auth=False, workers=1)
+    with running(settings) as live, httpx.Client(base_url=live.url, trust_env=False, timeout=WAIT_S) as http:
+        plain = {"content-type": "application/x-www-form-urlencoded"}
+        assert http.post(PHOTO, content=form, headers={**plain, **headers}).json()["error_code"] == 6
+        query = urlencode({"grant_type": "client_credentials"})
+        assert http.get(f"{wire.TOKEN_PATH}?{query}", headers=headers).status_code == 403
+        assert http.post("/v1/check?size=us-visa", content=picture(), headers=headers).status_code == 403
+        assert "seg_info" in http.post(PHOTO, content=form, headers=plain).json()
+
+
+# --- odd requests -----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_closed_its_half_is_answered() -> None:
+    with running(Settings(app=FAKE_APP, workers=1), {SECONDS_VARIABLE: "1.0"}) as live:
+        body = urlencode({"image": base64.b64encode(picture()).decode()}).encode()
+        request = posted(f"{PHOTO}?access_token={live.token()}", body)
+        with connect(live) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            assert b'"seg_info"' in read(connection)
+
+
+def test_connect_is_refused(own: Live) -> None:
+    for target in ("example.com:443", PHOTO, "/"):
+        answer = send(own, f"CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 405")
+    assert "Traceback" not in own.log_text()
+    assert "Exception in" not in own.log_text()
+
+
+def test_an_absolute_target_is_its_path(own: Live) -> None:
+    answer = send(own, b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/"])
+def test_head_is_get_without_a_body(own: Live, path: str) -> None:
+    answer = httpx.head(own.url + path, timeout=WAIT_S, trust_env=False)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_long_name_is_not_found(own: Live) -> None:
+    for length in (255, 300, 4000):
+        assert httpx.get(f"{own.url}/static/{'a' * length}.js", timeout=WAIT_S, trust_env=False).status_code == 404
+    assert "a" * 255 not in own.log_text()
+
+
+def test_a_length_of_twenty_digits_is_not_waited_for(own: Live) -> None:
+    path = f"{PHOTO}?access_token={own.token()}"
+    for length in ("9" * 20, "1" + "0" * 30, "0" * 20 + "99999999"):
+        with connect(own) as connection:
+            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode())
+            connection.settimeout(20)  # less than the body's time
+            assert b'"error_code":216202' in read_some(connection) or length.startswith("9")
+
+
+def test_an_upgrade_is_a_request(own: Live) -> None:
+    for value in ("websocket", "h2c"):
+        headers = {"connection": "upgrade", "upgrade": value}
+        assert httpx.get(f"{own.url}/healthz", headers=headers, timeout=WAIT_S, trust_env=False).status_code == 200
+
+
+def test_a_photo_in_plain_http_to_a_tls_port(tmp_path: Path) -> None:
+    from tests.server.routes.test_cloud import make_certificate
+
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make_certificate(certificate, key)
+    settings = Settings(app=FAKE_APP, workers=1, tls_cert=str(certificate), tls_key=str(key))
+    with running(settings) as live:
+        send(live, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        context = ssl.create_default_context(cafile=str(certificate))
+        with connect(live) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            secure.sendall(posted("/v1/check?size=us-visa", b"x" * 5 * MiB)[: 2 * MiB])
+            assert secure.recv(65536).startswith(b"HTTP/1.1 401")
+        assert live.get("/healthz")["status"] == "ok"
+        assert "Traceback" not in live.log_text()
+
+
+def test_the_fake_photo_is_small() -> None:
+    """The files above are made here, and stay below the API's limit."""
+    assert len(base64.b64encode(arithmetic())) < wire.MAX_BASE64
+    assert Image.open(io.BytesIO(picture())).size == (120, 160)
