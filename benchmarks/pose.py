@@ -32,6 +32,7 @@ from benchmarks.pose_labels import (
 )
 from idseg.errors import PersonError
 from idseg.imaging.geometry import midpoint
+from idseg.imaging.resize import scaled
 from idseg.segmenter import Options, Segmenter
 from idseg.stages import pose
 from idseg.stages.decode import decode
@@ -244,11 +245,7 @@ def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Fi
             a, b = _classes(before), _classes(after)
             mirror_classes.append(a.facepose == b.facepose and a.bodypose == b.bodypose)
         for scale in SCALES:
-            small = cv2.resize(
-                rgb,
-                (round(width * scale), round(height * scale)),
-                interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
-            )
+            small = scaled(rgb, scale)
             after = _find(segmenter, np.ascontiguousarray(small))
             if after is not None:
                 scale_yaw.append(abs(after.head.yaw_deg - before.head.yaw_deg))

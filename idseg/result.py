@@ -1,4 +1,4 @@
-"""What one photo gives: pictures, points, classes, and the ways to look at them and to save them."""
+"""The result of one photo: pictures, points and classes, and the ways to draw and save them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Result:
         return overlay.draw(self.photo, self.person, self.pose, self.window)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the pictures, ready for JSON: what ``result.json`` holds. Coordinates are the photo's."""
+        """Everything but the pictures, ready for JSON: the content of ``result.json``. Coordinates are the photo's."""
         return {
             "idseg": __version__,
             "photo": self.photo_size._asdict(),

@@ -6,7 +6,8 @@
   first pixel is (0.5, 0.5).
 * Sizes are (width, height).
 * ``left`` and ``right`` are the PICTURE's, as in the API: ``left_eye`` is the eye nearer to the picture's left
-  edge when the person looks into the camera. (MediaPipe is anatomical; its backend swaps.)
+  edge when the person looks into the camera. (MediaPipe's names are the person's;
+  ``models/mediapipe.py`` exchanges them.)
 * Angles are degrees. ``roll_deg`` > 0: the head is turned clockwise as seen in the picture. ``yaw_deg`` > 0: the
   face looks to the picture's right. ``pitch_deg`` > 0: the face looks up.
 
@@ -104,7 +105,7 @@ class Window(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point in pixels with a score in 0..1: how sure we are that it is visible just there."""
+    """A point in pixels with a score in 0..1: the confidence that the part is visible there."""
 
     x: float
     y: float
@@ -211,7 +212,7 @@ class FaceMesh:
     points: Points
     """float64 (468, 3): x, y in pixels of the picture it was looked for in; z in pixels too, towards the camera < 0."""
     score: float
-    """How sure the model is that there is a face, 0..1 (detector score where the model gives none)."""
+    """The model's confidence that there is a face, 0..1 (the detector's score where the model gives none)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from idseg.batch.items import LISTED, BatchError, Item, Outcome, number64
 from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
 from idseg.imaging import encode
 from idseg.imaging.colours import Color
+from idseg.imaging.resize import scaled
 from idseg.models.manifest import MANIFEST, models_folder
 from idseg.result import Result
 from idseg.segmenter import Options, Segmenter
@@ -140,8 +141,7 @@ def _write_thumbnail(content: bytes, item: Item, work: Work, error: IdsegError) 
         rgb = decode(content, work.options.limits).rgb
         height, width = rgb.shape[:2]
         scale = min(1.0, _THUMBNAIL.width / width, _THUMBNAIL.height / height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        small = np.asarray(scaled(rgb, scale), np.uint8)
         storage.write(storage.join(work.thumbnails, thumbnail_name(item.key)), encode.jpeg(small, quality=75))
 
 

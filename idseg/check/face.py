@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from idseg.imaging.resize import scaled
 from idseg.types import FaceMesh, Points, Rgb
 
 Mask = npt.NDArray[np.bool_]
@@ -67,9 +68,8 @@ def _reduced(rgb: Rgb, scale: float) -> tuple[Rgb, float]:
     """A copy reduced by an area mean, so that a later step of at most a half skips nothing; and its factor."""
     if scale > 0.5:
         return rgb, 1.0
-    factor = scale * 1.5
-    size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), size[0] / rgb.shape[1]
+    small = np.asarray(scaled(rgb, scale * 1.5), dtype=np.uint8)
+    return small, small.shape[1] / rgb.shape[1]
 
 
 def luma(rgb: Rgb) -> Floats:

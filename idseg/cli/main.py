@@ -1,4 +1,4 @@
-"""The command line. Imports nothing heavy until a command runs: ``idseg --help`` must answer at once."""
+"""The command line. It imports nothing heavy until a command runs, so that ``idseg --help`` answers at once."""
 
 from __future__ import annotations
 

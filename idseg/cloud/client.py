@@ -7,10 +7,10 @@ Errors::
 
     ClientError (IdsegError)
     ├── TransportError (OSError)       no answer, or not the API's JSON
-    ├── LoginError                     the token endpoint says no: ``error``, ``status``
-    └── ApiError                       the API says no: ``code``, ``text``, ``log_id``, ``detail``
+    ├── LoginError                     the token endpoint refuses the keys: ``error``, ``status``
+    └── ApiError                       the API refuses the request: ``code``, ``text``, ``log_id``, ``detail``
         ├── AuthorizationError         6, 13, 14, 15, 100, 110, 111
-        ├── LimitError                 4, 17, 18, 19: later, or slower
+        ├── LimitError                 4, 17, 18, 19: try later, or more slowly
         ├── ServiceError               1, 2, 3, 282000
         └── PhotoError                 2161xx to 216634: this photo, or how it was sent
 """
@@ -97,19 +97,19 @@ class ApiError(ClientError):
 
 
 class AuthorizationError(ApiError):
-    """The keys or the token do not let this through."""
+    """The keys or the token do not permit this request."""
 
     reason: ClassVar[str] = "api_authorization"
 
 
 class LimitError(ApiError):
-    """Too many, too fast, or too many today."""
+    """Too many requests at once, a second, or a day."""
 
     reason: ClassVar[str] = "api_limit"
 
 
 class ServiceError(ApiError):
-    """The service is at fault, or not there."""
+    """The service has failed or is not available."""
 
     reason: ClassVar[str] = "api_service"
 

@@ -44,7 +44,7 @@ ERROR_TEXTS: Final[Mapping[int, str]] = {
 
 
 class RequestError(IdsegError):
-    """A request that is refused before anybody looks at its photo."""
+    """A request that is refused before its photo is decoded."""
 
     reason = "request"
 
@@ -68,7 +68,7 @@ class BusyError(RequestError):
 
 
 class SignatureError(RequestError):
-    """bce-auth: unknown key, bad signature, or out of its time."""
+    """bce-auth: unknown key, wrong signature, or outside its period of validity."""
 
     reason = "signature"
 
@@ -98,7 +98,7 @@ class UnknownTokenError(RequestError):
 
 
 class ExpiredTokenError(RequestError):
-    """A token of ours that is out of its time."""
+    """A token of this server that has expired."""
 
     reason = "expired_token"
 
@@ -182,7 +182,7 @@ def error_code(error: BaseException) -> int:
 
 
 def render_error(error: BaseException, log_id: int) -> Reply:
-    """The reply to an error. Never says more about a fault of ours than that it is one."""
+    """The reply to an error. About an internal fault it says nothing but that there is one."""
     code = error_code(error)
     reply: Reply = {"error_code": code, "error_msg": ERROR_TEXTS[code]}
     if code < 1000:

@@ -1,7 +1,7 @@
 """Call a service of the API for every photo and save its replies beside them: what ``idseg compare`` reads.
 
-Resumable: a photo with a final reply (a result, or an error of the photo's own) is not sent again. Slow on purpose:
-cloud accounts allow a few calls a second, and code 18 costs a call.
+Resumable: a photo with a final reply (a result, or an error of the photo's own) is not sent again. It is slow on
+purpose: cloud accounts allow a few calls a second, and a call that is refused (code 18) counts too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def record(
 
     Args:
         photos: photo files.
-        service: whom to ask.
+        service: a client of the API.
         folder: where replies (and copies of the photos) go; None: beside the photos. Photos of one name get ``NAME``,
             ``NAME-2``, … in ``folder``, and the same ones again when it is started again; beside the photos that would
             be another photo's reply, so there it is an error.

@@ -1,7 +1,7 @@
-"""The wire format of ``body_seg_photo``: bytes → request, Result → reply, error → reply. Pure: no clock, no socket,
-no framework.
+"""The wire format of ``body_seg_photo``: bytes → request, Result → reply, error → reply. No socket, no
+framework.
 
-The published page is ``body_seg_photo.zh.txt``; what it leaves open is marked "ours" here and in the documentation:
+The API's page leaves some points open. What idseg decided there is marked "ours" here and in the documentation:
 
 * Coordinates are in the frame of ``seg_info.cut``; the extra key ``cut_location`` says where that lies in the
   upright photo.
@@ -65,7 +65,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that can be worked on."""
+    """A request whose form is in order."""
 
     image: bytes
     """The picture's file."""
@@ -168,7 +168,7 @@ _HEX[np.frombuffer(b"abcdef", np.uint8)] = _HEX[np.frombuffer(b"ABCDEF", np.uint
 
 def _unquote(text: bytes) -> bytes:
     """Form decoding: ``+`` is a space, ``%41`` is ``A``, a ``%`` without two hex digits stays. Vectorised: 12 MB of
-    nothing but ``%41`` takes some ten milliseconds and no million small objects."""
+    ``%41`` take some ten milliseconds."""
     if b"%" not in text:
         return text.replace(b"+", b" ")
     chars = np.frombuffer(text.replace(b"+", b" "), np.uint8)
@@ -241,7 +241,7 @@ def dumps(reply: Reply) -> bytes:
 
 
 class _Ids:
-    """Ids that differ within a process, and between processes by where each begins to count."""
+    """Ids that differ within a process; processes begin to count at different random numbers."""
 
     def __init__(self) -> None:
         self.begin()

@@ -21,8 +21,8 @@ NAMED_COLORS: dict[str, tuple[int, int, int]] = {
     "light-grey": (230, 230, 230),
     "cream": (255, 253, 208),
 }
-"""White, blue (#438EDB) and red (#D9001B) are what Chinese photo studios use; green is for looking at edges.
-Light blue, light grey and cream are what passports ask for that refuse white (France, Germany, United Kingdom)."""
+"""Chinese photo studios use white, blue (#438EDB) and red (#D9001B). Passports of countries that refuse white (France,
+Germany, United Kingdom) want light blue, light grey or cream. Green helps to judge edges."""
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 

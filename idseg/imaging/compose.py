@@ -10,7 +10,7 @@ from idseg.imaging.colours import Color, parse_color
 from idseg.types import Alpha, Rgb
 
 _STRIP = 256
-"""Rows that are mixed at once: float copies of a whole 12-megapixel picture would take 450 MB."""
+"""Rows that are composed at once: float copies of a whole 12-megapixel picture would take 450 MB."""
 
 
 def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
@@ -31,7 +31,10 @@ def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:
 
 
 def rgba(foreground: Rgb, alpha: Alpha) -> npt.NDArray[np.uint8]:
-    """The cut-out (H, W, 4) with straight alpha, for a PNG. Colour where alpha is 0 is black: nothing hides in it."""
+    """The cut-out (H, W, 4) with straight alpha, for a PNG.
+
+    The colour is black where alpha is 0, so that nobody can recover the old background there.
+    """
     result = np.empty((*alpha.shape, 4), dtype=np.uint8)
     result[..., 3] = cv2.convertScaleAbs(alpha, alpha=255.0)
     result[..., :3] = foreground

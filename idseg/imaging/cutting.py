@@ -34,7 +34,7 @@ def paste(cut: npt.NDArray[_Pixel], window: Window, picture: npt.NDArray[_Pixel]
 
 
 def lies_inside(photo: Size, window: Window) -> bool:
-    """Whether the window leaves the photo nowhere."""
+    """Whether the whole window lies inside the photo."""
     return window.left >= 0 and window.top >= 0 and window.right <= photo.width and window.bottom <= photo.height
 
 
@@ -53,8 +53,8 @@ def clamped(area: Box, photo: Size) -> Window:
 
 
 def filled(rgb: Rgb, window: Window) -> Rgb:
-    """The pixels under the window, a view where it can be; outside the photo its edge pixels are repeated, which a net
-    takes for background."""
+    """The pixels under the window: a view if it lies inside the photo, else a copy with the photo's edge pixels
+    repeated, which a net takes for background."""
     if lies_inside(Size(rgb.shape[1], rgb.shape[0]), window):
         return rgb[window.top : window.bottom, window.left : window.right]
     photo = Window(0, 0, rgb.shape[1], rgb.shape[0])

@@ -1,6 +1,6 @@
 """Pictures to PNG and JPEG bytes, alpha to the grey scoremap.
 
-Nothing of the photo but its pixels gets in: no EXIF, no comment, no date. Equal pixels give equal bytes (with the
+A file holds pixels only: no EXIF, no comment, no date. Equal pixels give equal bytes (with the
 same Pillow).
 """
 
@@ -19,9 +19,9 @@ from idseg.types import Alpha, Rgb
 
 _ZLIB_LEVEL = 1
 _ZLIB_RLE = 3
-"""zlib's Z_RLE: matches only runs, nearly all that is left to match in a filtered photograph. At 600 x 840 px against
-the usual strategy at level 6 (most encoders' default): a photo in 26 ms instead of 115 and 1 to 3 % larger; a matte
-(mean of 50 real ones) in 3.0 ms instead of 4.6 and 7 % smaller. Against its level 1: photos 7, mattes 25 % smaller."""
+"""zlib's Z_RLE, which only looks for runs; a filtered photograph has little else. At 600 x 840 px, compared with the
+default strategy at level 6: a photo takes 26 ms instead of 115 and grows by 1 to 3 %; a matte (mean of 50) takes 3.0 ms
+instead of 4.6 and shrinks by 7 %."""
 _444 = 0  # Pillow's name for full chroma resolution: hair against a background keeps its colour
 _CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -62,7 +62,7 @@ def jpeg(pixels: Rgb, *, quality: int = 95, dpi: float | None = None, srgb_tag: 
 def scoremap(alpha: Alpha) -> npt.NDArray[np.uint8]:
     """The API's scoremap: uint8 (H, W), 255 * alpha to the nearest (ties to even), clipped to 0..255.
 
-    Raises ValueError for NaN: a matte that has one is a fault of ours.
+    Raises ValueError for NaN: the matte is wrong, which is a bug of idseg.
     """
     levels: npt.NDArray[np.floating] = np.rint(alpha * np.float32(255))
     if np.isnan(levels).any():
@@ -81,7 +81,7 @@ def _image(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> Image.Im
 
 
 def srgb_profile() -> bytes:
-    """LittleCMS's sRGB with a fixed date (ICC.1:2022, 7.2.10) in place of now: equal pixels give equal bytes."""
+    """LittleCMS's sRGB profile with a fixed date (ICC.1:2022, 7.2.10), so that equal pixels give equal bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]
 

@@ -1,4 +1,4 @@
-"""The photo with everything that was found drawn over it, for people who would rather look than read."""
+"""A drawing of the result over the photo: window, face box, points, classes and angles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from idseg.imaging.resize import scaled
 from idseg.types import Box, Person, Pose, Rgb, Window
 
 _CYAN = (0, 229, 255)
@@ -14,13 +15,13 @@ _YELLOW = (255, 214, 0)
 _WHITE = (255, 255, 255)
 _DARK = (24, 24, 28)
 _LONGEST_PX = (1000, 1600)
-"""The drawing's longest side: it is for looking, not for measuring, so a small photo is enlarged until names fit in."""
+"""Least and greatest longest side of the drawing. A small photo is enlarged, so that the names fit in."""
 
 
 def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
     """A drawing (H', W', 3) of the whole photo and the window, which may leave the photo.
 
-    The part outside the window is dimmed; a point is the brighter the higher its score.
+    The part outside the window is dimmed; points with a higher score are brighter.
     """
     height, width = photo.shape[:2]
     left, top = min(0, window.left), min(0, window.top)
@@ -29,10 +30,7 @@ def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
     scale = min(max(longest, _LONGEST_PX[0]), _LONGEST_PX[1]) / longest
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     canvas = np.full((size[1], size[0], 3), _DARK, dtype=np.uint8)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = cv2.resize(
-        photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=interpolation
-    )
+    small = scaled(photo, scale)
     x0, y0 = round(-left * scale), round(-top * scale)
     target = canvas[y0 : y0 + small.shape[0], x0 : x0 + small.shape[1]]
     target[:] = small[: target.shape[0], : target.shape[1]]

@@ -19,8 +19,14 @@ def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     return cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
+def scaled(values: npt.NDArray[Any], factor: float) -> npt.NDArray[Any]:
+    """Resample (H, W) or (H, W, C) as :func:`resize` does, to ``factor`` times its size (rounded, at least 1 px)."""
+    height, width = values.shape[:2]
+    return resize(values, Size(max(1, round(width * factor)), max(1, round(height * factor))))
+
+
 def unit(values: npt.NDArray[Any]) -> Alpha:
-    """Clipped to 0..1 as float32: bicubic resampling overshoots at edges."""
+    """The values clipped to 0..1 as float32; bicubic resampling overshoots at edges."""
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 
 
@@ -30,5 +36,4 @@ def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
     scale = min(1.0, longest / max(height, width))
     if scale == 1.0:
         return rgb, 1.0
-    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+    return np.asarray(scaled(rgb, scale), np.uint8), scale

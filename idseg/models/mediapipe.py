@@ -1,17 +1,17 @@
 """Faces, face meshes and body poses with MediaPipe's Tasks API; the only file that imports MediaPipe.
 
-What it knows about MediaPipe (1.2), so that nobody else has to:
+Facts about MediaPipe 1.2 that this file deals with:
 
-* Its objects work one picture at a time: each finder here keeps up to ``parallel`` of them in a pool.
-* It prints dozens of lines to stderr and reports usage to play.googleapis.com, with no switch for either. On Linux all
-  its threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr. On every system MediaPipe also
-  gets ``no_certificates.pem`` as its list of trusted authorities: the list is empty, so MediaPipe trusts no server and
-  ends the connection before a report is sent.
+* Its objects work on one picture at a time: each :class:`TaskPool` keeps up to ``parallel`` of them.
+* It prints dozens of lines to stderr and reports usage to play.googleapis.com, and has no option against either. On
+  Linux all its threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr. On every system
+  MediaPipe also gets ``no_certificates.pem`` as its list of trusted authorities: the list is empty, so MediaPipe
+  trusts no server and ends the connection before a report is sent.
 * ``import mediapipe`` loads matplotlib, OpenCV and sounddevice (1.1 s) for drawing and microphones. Only the three
   task modules are imported here (0.1 s).
-* A graph that failed can hang when it is closed: it is left alone instead.
-* It names points anatomically: its left is the person's. Faces come out with the picture's left and right; meshes and
-  poses keep MediaPipe's numbering.
+* A graph that failed can hang when it is closed; it is not closed then.
+* Its left and right are the person's. Faces come out with the picture's left and right; meshes and poses keep
+  MediaPipe's numbering.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right
 
 
 class TaskPool:
-    """A pool of MediaPipe objects of one kind: thread-safe, made when first needed, closed at the end of ``with``."""
+    """MediaPipe objects of one kind; thread-safe. They are made when first needed and closed at the end of ``with``."""
 
     def __init__(self, entry: ModelEntry, make: Callable[[Any, str], Any], min_score: float, parallel: int) -> None:
         if not 0 < min_score < 1:

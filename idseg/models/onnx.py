@@ -1,7 +1,7 @@
-"""ONNX Runtime: the only file that imports it.
+"""Networks run by ONNX Runtime; the only file that imports it.
 
-A session is thread-safe: one serves every thread of a process. Where the machine's cores are shared, ONNX Runtime's
-busy waiting costs far more than it gains (a second busy process made one run five times as slow), so it is off.
+A session is thread-safe: one serves every thread of a process. ONNX Runtime's busy waiting
+is off: beside a second busy process it made a run five times as slow.
 """
 
 from __future__ import annotations

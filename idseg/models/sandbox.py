@@ -1,6 +1,6 @@
 """Threads that cannot reach the network or the process's stderr.
 
-For native libraries that log dozens of lines to fd 2 and report usage to their maker, with no switch for either. A
+For native libraries that log to file descriptor 2 and report usage to their maker, and have no option against either. A
 seccomp filter (Linux, seccomp(2)) holds for the thread that installs it and for every thread that it starts from then
 on, and for no other: the rest of the process keeps its network and its stderr.
 """
@@ -39,7 +39,7 @@ _STDERR_FD = 2
 
 
 def call_confined(function: Callable[[], T]) -> T:
-    """``function()``, run in a new thread without network and stderr; what it starts stays so for life.
+    """Run ``function()`` in a new thread without network and stderr; threads that it starts have neither for ever.
 
     Warns:
         RuntimeWarning: this system has no seccomp filters, so the function ran without the confinement.
@@ -69,7 +69,7 @@ def can_confine() -> bool:
 
 
 class _Call(Generic[T]):
-    """One function on its way through a thread."""
+    """A function that runs in a thread, and its result or error."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self.function = function
@@ -118,7 +118,7 @@ class _Program(ctypes.Structure):
 def _filter(abi: _Abi) -> bytes:
     """Classic BPF: socket() fails with EACCES; write() and writev() to fd 2 fail with EBADF; all else goes on.
 
-    A failing write, and not one that writes nothing: the C library would try the latter again for ever.
+    The write fails; if it wrote nothing instead, the C library would try again for ever.
     """
     load, jump_if_equal, give = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
     number, arch, first_argument = 0, 4, 16  # offsets in struct seccomp_data of linux/seccomp.h

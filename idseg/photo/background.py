@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from idseg.errors import OptionError
 from idseg.imaging.colours import Color, parse_color
+from idseg.imaging.resize import resize
 from idseg.types import Rgb, Size
 
 Kind = Literal["keep", "plain", "vertical", "radial", "picture", "transparent"]
@@ -91,7 +91,6 @@ def _cover(picture: Rgb, size: Size) -> Rgb:
     height, width = picture.shape[:2]
     factor = max(size.width / width, size.height / height)
     wide, high = max(size.width, round(width * factor)), max(size.height, round(height * factor))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    scaled = cv2.resize(picture, (wide, high), interpolation=method)
+    scaled = resize(picture, Size(wide, high))
     left, top = (wide - size.width) // 2, (high - size.height) // 2
     return np.ascontiguousarray(scaled[top : top + size.height, left : left + size.width], dtype=np.uint8)

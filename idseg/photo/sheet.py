@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from idseg.errors import OptionError
 from idseg.imaging.encode import srgb_profile
+from idseg.imaging.resize import resize
 from idseg.photo.output import Encoded, Format, encode, jpeg
 from idseg.photo.pdf import Line, PdfImage, PdfPage, write_pdf
 from idseg.photo.size import MM_PER_INCH
-from idseg.types import Rgb
+from idseg.types import Rgb, Size
 
 _IN = MM_PER_INCH
 PAPERS: dict[str, tuple[float, float]] = {
@@ -165,8 +165,7 @@ def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None =
         left, top = round(spot.left * per_mm), round(spot.top * per_mm)
         wide, high = round(spot.width * per_mm), round(spot.height * per_mm)
         if photo.shape[:2] != (high, wide):
-            method = cv2.INTER_AREA if photo.shape[0] > high else cv2.INTER_CUBIC
-            photo = np.asarray(cv2.resize(photo, (wide, high), interpolation=method), dtype=np.uint8)
+            photo = np.asarray(resize(photo, Size(wide, high)), dtype=np.uint8)
         part = sheet[top : top + high, left : left + wide]
         part[...] = photo[: part.shape[0], : part.shape[1]]
     return sheet

@@ -17,7 +17,7 @@ from idseg.errors import OptionError
 from idseg.types import Alpha, BodyParts, Box, Size, Window
 
 _SPARE = 1 / 6
-"""What stays free beside the face box, in face widths, however the body is turned: ear and hair."""
+"""Least space beside the face box, in face widths, for ear and hair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CropOptions:
     may_leave: bool = False
     """Let the window leave the photo at the sides, so that the head stays in the middle (black there, alpha 0). Above
     and below it still does not: it gives up head room, then width (never below ``least_faces_wide``), at last the
-    aspect. A band of nothing under a chest cut off in mid-air looks torn."""
+    aspect: a black band below a chest that ends in mid-air looks like a torn picture."""
     keep_inside: bool = True
     """False: the window may leave the photo on every side, whatever ``may_leave`` says; for whoever fills it."""
     least_faces_wide: float = 1.75
@@ -60,7 +60,7 @@ class CropOptions:
 
 
 class HeadExtent(NamedTuple):
-    """What a matte shows of hair, hat and head above the chin: its highest row, first column and one past its last."""
+    """Extent of head, hair and hat above the chin in a matte: first row, first column, one past the last column."""
 
     top: float
     left: float
@@ -77,7 +77,7 @@ def head_and_shoulders(
         parts: the ten points, photo pixels.
         photo: the photo's size.
         options: the proportions.
-        head: hair, hat and head above the chin, where a matte has shown them, photo pixels: all of it comes inside.
+        head: extent of head, hair and hat in photo pixels, where a matte is known; the window holds all of it.
     """
     options = CropOptions() if options is None else options
     if options.keep_inside and not options.may_leave:
@@ -94,7 +94,7 @@ def head_and_shoulders(
     bottom = top + width / options.aspect
     if head is not None:
         if options.keep_inside and top < 0:
-            # A photo without that much room above: down to its edge, as long as the least gap stays.
+            # The photo has less room above: lower the window to the photo's edge, as far as the least gap allows.
             lower = min(0.0, max(top, head.top - options.hair_gap * (bottom - top)))
             top, bottom = lower, bottom + lower - top
         # (head.top - top) / (bottom - top) >= gap, the bottom staying where it is.

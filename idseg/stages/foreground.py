@@ -1,4 +1,4 @@
-"""Foreground colours under a matte: what the hair would look like before a black wall.
+"""Foreground colours under a matte: the person's own colours, without the background's share in half-covered pixels.
 
 Blur-fusion (Forte & Pitié, "Approximate Fast Foreground Colour Estimation", ICIP 2021, equations 3 to 6): the colours
 around a pixel, averaged with alpha as weight, are its foreground prior; one step down the gradient of the compositing
@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from idseg.types import Alpha, Rgb
+from idseg.imaging.resize import resize
+from idseg.types import Alpha, Rgb, Size
 
 _WIDEST = 0.03
 """Half-width of the first neighbourhood as a share of the picture's longer side: 25 px at 840 px. Hair that stands
 further than that from the head gets the colour of its own strands alone."""
 _NARROWER = (0.006, 0.0012)
-"""The same of the two after it: 5 and 1 px at 840 px."""
+"""Half-widths of the second and third neighbourhood: 5 and 1 px at 840 px."""
 _FIRST_SCALE = 4
 """The widest neighbourhood is averaged on a picture this many times smaller."""
 _BLOCK = 64
@@ -75,9 +76,9 @@ def _wide_means(rgb: Rgb, alpha: Alpha) -> tuple[_Float, _Float]:
     a one-coloured disc from 15 to 5 (PyMatting's multi-level: 1.27, in several times the time).
     """
     height, width = alpha.shape
-    size = (max(width // _FIRST_SCALE, 1), max(height // _FIRST_SCALE, 1))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    cover = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
+    size = Size(max(width // _FIRST_SCALE, 1), max(height // _FIRST_SCALE, 1))
+    small = resize(rgb, size).astype(np.float32)
+    cover = np.asarray(resize(alpha, size), np.float32)
     radius = max(round(_WIDEST * max(height, width)) // _FIRST_SCALE, 1)
     foreground = _mean(small, _thrice(np.square(np.square(cover))), radius)
     background = _mean(small, _thrice(np.square(np.square(1.0 - cover))), radius)
@@ -88,7 +89,7 @@ def _wide_means(rgb: Rgb, alpha: Alpha) -> tuple[_Float, _Float]:
 
 
 def _thrice(weight: _Float) -> _Float:
-    """(H, W) to (H, W, 3): NumPy multiplies arrays of one shape several times faster than it spreads the last axis."""
+    """(H, W) repeated to (H, W, 3): NumPy multiplies arrays of equal shape several times faster than it broadcasts."""
     return np.asarray(cv2.merge((weight, weight, weight)), np.float32)
 
 

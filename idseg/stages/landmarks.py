@@ -39,9 +39,9 @@ _EAR_HIDDEN_YAW_DEG = 32.0
 _EYE_HIDDEN_YAW_DEG = 62.0
 """Yaw at which the bridge of the nose begins to hide the far eye and the far corner of the mouth."""
 _HIDING_SPREAD_DEG = 6.0
-"""How gradually a part goes out of sight, degrees of yaw per unit of the logistic function."""
+"""Width of the change from visible to hidden: degrees of yaw per unit of the logistic function."""
 _OUTSIDE = 0.2
-"""Factor on the score of a point that lies outside the photo: an estimate, not a sight."""
+"""Factor on the score of a point outside the photo: its place is estimated, not seen."""
 _GUESS = 0.01
 """Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, a face of which only
 the detector's six points are known. No class rests on it."""
@@ -196,22 +196,22 @@ def body_roll_deg(pose: PosePoints) -> float:
 
 
 def upright(pose: PosePoints) -> bool:
-    """Whether the body stands as on a portrait: what a closer look finds is less sure, and a body on its side wrong."""
+    """Whether the body is upright. A closer look is less reliable; a body on its side is then a wrong find."""
     return abs(body_roll_deg(pose)) <= _UPRIGHT_DEG
 
 
 def agree(mesh: FaceMesh, pose: PosePoints | None) -> bool:
-    """Whether mesh and pose see the head turned alike, as far as they can: a mesh that slid off a profile does not."""
+    """Whether mesh and pose give the head a similar yaw; a mesh that slid off a profile gives another."""
     return pose is None or abs(mesh_angles(mesh).yaw_deg - pose_angles(pose).yaw_deg) <= _YAWS_APART_DEG
 
 
 def hidden_ear_score(yaw_deg: float) -> tuple[float, float]:
-    """How much of the (left, right) ear the head leaves in sight at this yaw, 0..1 each."""
+    """How visible the (left, right) ear is at this yaw, 0..1 each."""
     return _in_sight(yaw_deg, _EAR_HIDDEN_YAW_DEG), _in_sight(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
 
 
 def _in_sight(yaw_deg: float, hidden_at_deg: float) -> float:
-    """Looking to the picture's left (yaw < 0) hides the parts on the left."""
+    """Visibility, 0..1, of a part on the left: a face that looks to the picture's left (yaw < 0) hides it."""
     return 1 / (1 + math.exp(-(yaw_deg + hidden_at_deg) / _HIDING_SPREAD_DEG))
 
 
@@ -261,7 +261,7 @@ def _pose_face_points(pose: PosePoints, face: FaceDetection) -> _FacePoints:
 
 
 def _detector_points(face: FaceDetection) -> _FacePoints:
-    """The detector's own six points; the corners of the mouth lie about 0.4 of the eyes' distance beside its middle."""
+    """The detector's own six points; the corners of the mouth lie 0.37 of the eyes' distance beside its middle."""
     eyes = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
     share = 0.37
     score = _GUESS
@@ -284,7 +284,7 @@ def _detector_axes(face: FaceDetection) -> tuple[Points, Points]:
     width = float(np.linalg.norm(axis)) or 1.0
     off = float(np.dot(np.array(face.nose_tip) - (left + right) / 2, axis)) / width / (width / 2)
     down = np.array(face.mouth) - np.array(midpoint(face.left_eye, face.right_eye))
-    # The head is a ball: a nose off by sin(yaw) of the radius means an ear axis turned by yaw in depth.
+    # The head as a ball: where the nose is off the middle by sin(yaw) radii, the axis of the ears is turned by yaw.
     depth = math.tan(math.asin(max(-0.95, min(0.95, off)))) * width
     return np.array([*axis, depth]), np.array([*down, 0.0])
 

@@ -36,7 +36,7 @@ Activation: TypeAlias = Literal["none", "sigmoid"]
 AUTO = "auto"
 """In place of a matting model's name: ours, in the form that suits the provider."""
 _FLOAT, _INT8 = "portrait-coarse", "portrait-coarse-int8"
-"""Our net in both forms. CPUs run 8-bit integers in about half of the time, other providers floats."""
+"""Our net with floats and with 8-bit integers. A CPU needs half the time for integers; other providers want floats."""
 
 _AS_IT_IS = (0.4, 1.25)
 """Shares of its form's pixels between which "area" takes a picture without resampling. What is enlarged further loses
@@ -44,30 +44,31 @@ more of a small picture's sense than it gains in hair: held-out photos of 0.2 MP
 _ENLARGED = 0.5
 """Share of its form's pixels to which "area" enlarges smaller pictures."""
 _GLANCE = 0.25
-"""Share of its pixels at which a net glances."""
+"""Pixels of the low-resolution pass, as a share of the form's pixels."""
 _REACH = 0.01
-"""How far, as a share of the longer side, the matte is free of what a glance is sure of; up to three times as far, less
-and less."""
+"""Distance, as a share of the longer side, within which an edge of the low-resolution matte bounds nothing. From there
+to three times the distance the bounds tighten."""
 _SURE = (0.05, 0.95)
-"""Alpha of a glance below and above which it is sure."""
+"""Alpha of the low-resolution matte below which a pixel is surely background, above which surely person."""
 _DOUBT = 0.15
-"""Share of a piece that must be half-covered from near, or the glance is not believed where it says the contrary."""
+"""Share of a connected piece that must be uncertain (:data:`_DOUBT`) at full resolution for the low-resolution matte to
+overrule it."""
 _DOUBTFUL = (0.02, 0.98)
-"""Alpha from near between which there is a doubt."""
+"""Full-resolution alpha between which a pixel is uncertain."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures: at 3:1 a 256 x 320 net still has 5 rows at stride 32
 
 
 @dataclass(frozen=True, slots=True)
 class MatteForm:
-    """What a matting network eats and gives."""
+    """Input and output of a matting network."""
 
     size: Size
     fit: Fit
     multiple: int
     mean: tuple[float, float, float]
-    """Subtracted from RGB in 0..255."""
+    """Mean of red, green, blue (0..255), which is subtracted from the picture."""
     std: tuple[float, float, float]
-    """Divided by after that."""
+    """Standard deviation of red, green, blue, by which the difference is divided."""
     activation: Activation
     input: str | None = None
     """Name of the input; None: the first."""
@@ -126,16 +127,16 @@ class Matte:
         return self._form.fit == "area"
 
     def enlargement(self, picture: Size, form: MatteForm | None = None) -> float:
-        """How many pixels of such a picture there are for each that the net sees (in another form, if given)."""
+        """Pixels of a picture of this size for each pixel that the net sees (in another form, if given)."""
         seen, _ = frame(picture, form or self._form)
         return picture.width * picture.height / (seen.width * seen.height)
 
     def __call__(self, rgb: Rgb) -> Alpha:
         """Alpha of the person at the picture's own size.
 
-        With a second look: one at full size for hair, and a glance for what is person at all. From near a check jacket
-        is a pattern like any other, from further off a shoulder. Where the glance is sure all around, it is right,
-        unless the look from near is sure of the contrary: a white street beside white clothes.
+        With a second look, the net also sees the picture at a lower resolution, where it tells person from background
+        more reliably (a checked jacket, seen large, is a pattern like any other). The low-resolution matte bounds the
+        full-resolution one, except where the latter confidently disagrees.
         """
         alpha = self._at(rgb, self._form)
         if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
@@ -148,13 +149,13 @@ class Matte:
         near = np.asarray(cv2.resize(alpha, glance.shape[::-1]), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
-        # Twice as far, then ramps that begin where the reach ends: a bound that steps would show as stairs.
+        # The bounds reach twice as far, then fall off in ramps: a bound with a step would show as a step in the matte.
         ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
         least, most = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
         return np.asarray(np.clip(alpha, least, most), np.float32)
 
     def glance(self, rgb: Rgb) -> Alpha:
-        """The same in a quarter of the time where the net scales: good enough to see where a head ends."""
+        """A matte of lower resolution in a quarter of the time, where the net scales: it shows where a head ends."""
         if not self.scales:
             return self(rgb)
         return self._at(rgb, self._glance_form())
@@ -169,7 +170,7 @@ class Matte:
         return out_of_frame(*self._seen(rgb, form), Size(rgb.shape[1], rgb.shape[0]))
 
     def _seen(self, rgb: Rgb, form: MatteForm) -> tuple[npt.NDArray[np.float32], Window]:
-        """What the net gives for the picture in its frame, and where the picture lies in that."""
+        """The net's output for the picture in its frame, and where the picture lies in the frame."""
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
         for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):

@@ -1,7 +1,7 @@
 """The API's two classes, ``facepose`` and ``bodypose``: pure rules on named points and angles.
 
 Nothing here looks at pixels. The rules work on the ten points alone (so they can be run on a saved reply of the API)
-and are sharper where the head's angles were measured on the face mesh.
+and are more accurate where the head's angles were measured on the face mesh.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class PoseRules:
     tilted_roll_deg: float = 8.0
     """|roll| from which a frontal face is tilted: ISO/IEC 19794-5:2011, 7.2.2 asks for at most 8 degrees of roll."""
     tilted_profile_roll_deg: float = 10.0
-    """The same for a profile, whose roll is known less well."""
+    """The same for a profile, whose roll is measured less accurately."""
     tilted_shoulders_deg: float = 8.0
     """|slope| from which shoulders are tilted: 47 shoulders labelled level measure at most 7.6."""
     frontal_turn: float = 0.05
@@ -36,7 +36,7 @@ class PoseRules:
     """Shoulder width / face width below which a body stands sideways: those labelled so measure at most 0.89, slightly
     turned ones at least 1.0; the example has 1.93."""
     known_score: float = 0.02
-    """Score below which a shoulder (or an eye) is a guess that no class may rest on."""
+    """Score below which a shoulder or an eye is only a guess, from which no class is decided."""
 
 
 RULES = PoseRules()
@@ -46,8 +46,8 @@ def classify(parts: BodyParts, face_box: Box, head: HeadAngles | None = None, ru
     """Both classes and the angles they were decided by.
 
     Args:
-        parts: the ten points, in any one frame of pixels.
-        face_box: the face box in the same frame (its width is the yardstick of the shoulders).
+        parts: the ten points, in the pixels of the photo or of the cut.
+        face_box: the face box in the same pixels (its width is the unit of the shoulders' breadth).
         head: angles measured on the mesh; None: estimated from the points by :func:`head_from_parts`.
         rules: the thresholds.
     """

@@ -1,6 +1,6 @@
 """Training pictures: read once into memory, composed and augmented with OpenCV on uint8.
 
-Three kinds of material (see /work/shared/data/README.md for what they are):
+Three kinds of material (the README of the data folder says where they come from):
 
 * *studio*: exact foreground colours and alpha; composited on any backdrop the truth is exact.
 * *photo*: labelled photographs; the label is a teacher's, so its unsure areas carry no weight, and

@@ -1,4 +1,4 @@
-"""Saved replies of the API against ours: read leniently, aligned, measured, told in one page.
+"""Compares saved replies of the API with ours: reads them leniently, aligns them, measures, writes one page.
 
 read → align → measure → summary → report; ``run`` goes through a folder.
 """

@@ -30,7 +30,7 @@ _SEARCH_PX = 6
 _PATCHES = 5
 """Patches of the grid per side."""
 _LEAST_CONTRAST = 4.0
-"""Standard deviation (levels) of a patch below which its place means nothing: a plain wall."""
+"""Standard deviation (levels) below which a patch is too plain to be found."""
 _LEAST_PATCH_SCORE = 0.7
 _FILL_NOISE = 3.0
 """Levels by which JPEG roughens a plain line."""
@@ -38,7 +38,7 @@ _LEAST_REST = 0.3
 _PLAIN = 0.5
 """Standard deviation (levels) of a template that shows nothing."""
 _GRAIN = 0.5
-"""Standard deviation (levels) of the noise that keeps plain places from matching anything."""
+"""Standard deviation (levels) of the noise that is added so that plain areas match nothing."""
 _SAME_SCALE_PX = 0.5
 """Growth across the whole cut that still counts as scale 1."""
 

@@ -1,4 +1,4 @@
-"""One photo, two answers: how far apart are they? Measured in the photo's pixels; "ours" is the yardstick.
+"""How far apart two answers to one photo are, in the photo's pixels; "ours" is the reference.
 
 A shift is theirs minus ours: dx > 0 means that theirs lies further to the right.
 """

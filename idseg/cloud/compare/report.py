@@ -80,7 +80,7 @@ def _head(comparison: Comparison, summary: Summary) -> str:
     lost = f" In {summary.not_found} photos their cut was not found." if summary.not_found else ""
     return (
         f"<p>{summary.photos} photos with a saved reply, {summary.answered_by_both} answered by both sides. "
-        f"<span class=ours>Ours</span> is idseg {escape(__version__)} and the yardstick; "
+        f"<span class=ours>Ours</span> is idseg {escape(__version__)} and the reference; "
         f"<span class=theirs>theirs</span> is the saved reply. Their box and points are taken to lie {frame} ({how}). "
         f"A shift is theirs minus ours, in pixels of the photo, right and down positive.{lost}</p>"
     )

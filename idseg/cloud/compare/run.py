@@ -26,7 +26,7 @@ Responder: TypeAlias = Callable[[Path], Outcome]
 FrameChoice: TypeAlias = Literal["auto", "cut", "photo"]
 
 _FRAME_SAMPLE = 12
-"""Photos that the frame of their coordinates is told by."""
+"""Photos from which the frame of the other side's coordinates is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Comparison:
     frame: Frame
     frame_source: Literal["told", "measured"]
     unreadable: tuple[str, ...]
-    """Replies that are none, and photos that cannot be opened; one line each."""
+    """Files that are no replies, and photos that cannot be opened; one line each."""
     without_reply: int
     """Photos beside which no reply lies."""
     worst: tuple[tuple[str, tuple[View, ...]], ...] = ()
-    """(by what, the worst photos by that)"""
+    """(measure, the photos that are worst by it)"""
 
 
 def photos_with_replies(folder: Path) -> tuple[list[tuple[Path, Path]], int]:
@@ -149,7 +149,7 @@ def _frame(found: list[tuple[Path, Path]], respond: Responder) -> Frame:
     overlap = {"cut": 0.0, "photo": 0.0}
     for rgb, ours, theirs in _sample(found, respond):
         if theirs.window is not None:
-            return "cut"  # only idseg says cut_location, and its coordinates are the cut's
+            return "cut"  # only idseg's replies have cut_location, and their coordinates are the cut's
         place_ours, place_theirs = place(rgb, ours), place(rgb, theirs)
         mine = face_in(ours, place_ours, "cut")
         for frame in ("cut", "photo"):

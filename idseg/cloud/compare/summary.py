@@ -20,7 +20,7 @@ _MOST = 0.8
 _SAME_PX = 0.75
 """How far (px) one photo's shift may lie from the middle one to count as the same shift."""
 _LEAST_SHIFT_PX = 0.75
-"""Shift from which a finding is made of it: less is rounding."""
+"""Shift (px) from which it becomes a finding; less is rounding."""
 _LEAST_BLUR_PX = 0.5
 _FACEPOSES = tuple(int(value) for value in FacePose)
 _BODYPOSES = tuple(int(value) for value in BodyPose)
@@ -45,7 +45,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """How often each of our classes meets each of theirs."""
+    """How many photos have each pair of our class and theirs."""
 
     name: str
     labels: tuple[str, ...]

@@ -13,6 +13,7 @@ from idseg.cloud.compare import align
 from idseg.cloud.compare.measure import Difference, aligned_mattes, place
 from idseg.cloud.compare.read import Answer
 from idseg.imaging import encode
+from idseg.imaging.resize import resize
 from idseg.types import Alpha, Box, PartName, Point, Rgb, Size
 
 OURS = (27, 158, 119)
@@ -123,7 +124,7 @@ def _sized(rgb: Rgb) -> Rgb:
     """A copy of the report's height."""
     factor = _HEIGHT_PX / rgb.shape[0]
     size = Size(max(1, round(rgb.shape[1] * factor)), _HEIGHT_PX)
-    return np.ascontiguousarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+    return np.ascontiguousarray(resize(rgb, size))
 
 
 def _grey(alpha: Alpha) -> Rgb:
