@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
-from typing import Literal, cast
+from typing import Literal, NamedTuple
 
 from idseg.errors import OptionError
 from idseg.photo.size import DEFAULT_DPI, MM_PER_INCH, PhotoSize
 from idseg.photo.table import check_pixels, composition, pixels, read_table
 from idseg.types import Size
+
+Unit = Literal["mm", "px", "in"]
+
+_BARE_INCHES = 2.5
+"""A bare number up to this is inches: 2x2, 1x1, 1.5x2."""
+_BARE_CM = 12.0
+"""A bare number up to this is centimetres: 3.5x4.5, 4x6."""
+_BARE_MM = 150.0
+"""A bare number up to this is millimetres: 35x45; a larger one is pixels: 295x413."""
+
+
+class Number(NamedTuple):
+    """A size by number."""
+
+    width: float
+    height: float
+    unit: Unit
+    dpi: float
+    told: str
+    """How it was read, for people."""
 
 
 @cache
@@ -18,20 +39,9 @@ def load_sizes() -> tuple[PhotoSize, ...]:
     return tuple(read_table())
 
 
-def find_sizes(word: str = "") -> tuple[PhotoSize, ...]:
-    """Sizes whose name, title, other names or document hold ``word``, or whose country is ``word``; all for no
-    word."""
-    wanted = _plain(word)
-    return tuple(
-        size
-        for size in load_sizes()
-        if wanted == _plain(size.country) or any(wanted in _plain(text) for text in _texts(size))
-    )
-
-
 def find_size(text: str) -> PhotoSize:
-    """The size of this name, or by number: ``35x45mm``, ``413x531px``, ``2x2in``, ``35x45`` (mm), each with ``@600``
-    for the dpi.
+    """The size of this name, or by number: ``35x45mm``, ``3.5x4.5cm``, ``413x531px``, ``2x2in``, each with ``@600`` for
+    the dpi. A number without a unit is read as :func:`find_number` says.
 
     Raises:
         OptionError: no such size; the message names the nearest.
@@ -40,24 +50,22 @@ def find_size(text: str) -> PhotoSize:
     for size in load_sizes():
         if wanted in {_plain(size.name), _plain(size.zh), _plain(size.en), *map(_plain, size.aka)}:
             return size
-    by_number = _by_number(text)
-    if by_number is not None:
-        return by_number
-    near = [size.name for size in find_sizes(text)]
+    number, rest = find_number(text)
+    if number is not None and not rest:
+        return size_by_number(number.width, number.height, number.unit, number.dpi)
     raise OptionError(
-        f"there is no size {text!r}{_hint(text, near)}; `idseg sizes` lists them, or write 35x45mm or 413x531px",
-        size=text,
+        f"there is no size {text!r}{_hint(text)}; `idseg sizes` lists them, or write 35x45mm or 413x531px", size=text
     )
 
 
-def size_by_number(
-    width: float, height: float, unit: Literal["mm", "px", "in"] = "mm", dpi: float = DEFAULT_DPI
-) -> PhotoSize:
+def size_by_number(width: float, height: float, unit: Unit = "mm", dpi: float = DEFAULT_DPI) -> PhotoSize:
     """A size without a document; its head is placed by the default composition.
 
     Raises:
         OptionError: it cannot be made.
     """
+    if not 30 <= dpi <= 2400:
+        raise OptionError(f"{dpi:g} dpi; 30 to 2400 can be made", dpi=dpi)
     mm_per_unit = {"mm": 1.0, "in": MM_PER_INCH, "px": MM_PER_INCH / dpi}[unit]
     width_mm, height_mm = width * mm_per_unit, height * mm_per_unit
     px = Size(round(width), round(height)) if unit == "px" else pixels(width_mm, height_mm, dpi)
@@ -76,35 +84,62 @@ def size_by_number(
     )
 
 
-_NUMBER = re.compile(r"([\d.]+)\s*[x×*]\s*([\d.]+)\s*(mm|px|in)?(?:\s*@\s*([\d.]+)(?:dpi)?)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(?<![\w.])(\d{1,5}(?:\.\d{1,4})?)\s*(mm|cm|px|in|毫米|厘米|公分)?\s*[x×*]\s*(\d{1,5}(?:\.\d{1,4})?)\s*"
+    r"(mm|millimeters?|millimetres?|cm|px|pixels?|inches|inch|in|毫米|厘米|公分|像素|英寸|\")?"
+    r"(?:\s*@\s*(\d{1,5}(?:\.\d{1,2})?)\s*(?:dpi)?)?(?![\w.])",
+    re.IGNORECASE,
+)
+_UNITS: dict[str, tuple[Unit, float]] = {
+    "mm": ("mm", 1.0), "毫米": ("mm", 1.0), "millimeter": ("mm", 1.0), "millimetre": ("mm", 1.0),
+    "cm": ("mm", 10.0), "厘米": ("mm", 10.0), "公分": ("mm", 10.0),
+    "px": ("px", 1.0), "pixel": ("px", 1.0), "像素": ("px", 1.0),
+    "in": ("in", 1.0), "inch": ("in", 1.0), "inche": ("in", 1.0), "英寸": ("in", 1.0), '"': ("in", 1.0),
+}  # fmt: skip
 
 
-def _by_number(text: str) -> PhotoSize | None:
-    match = _NUMBER.fullmatch(text.strip())
+def find_number(text: str) -> tuple[Number | None, str]:
+    """The size by number in a text, and the text without it.
+
+    Without a unit the larger side tells it: up to 2.5 inches (2x2), up to 12 centimetres (3.5x4.5), up to 150
+    millimetres (35x45), beyond it pixels (295x413).
+    """
+    match = _NUMBER.search(text)
     if match is None:
-        return None
-    try:
-        width, height = float(match[1]), float(match[2])
-        dpi = DEFAULT_DPI if match[4] is None else float(match[4])
-    except ValueError:
-        return None
-    if not 30 <= dpi <= 2400:
-        raise OptionError(f"{dpi:g} dpi in {text!r}; 30 to 2400 can be made", dpi=dpi)
-    unit = cast(Literal["mm", "px", "in"], (match[3] or "mm").lower())
-    return size_by_number(width, height, unit, dpi)
+        return None, text.strip()
+    width, height = float(match[1]), float(match[3])
+    if min(width, height) <= 0:
+        return None, text.strip()
+    written = (match[4] or match[2] or "").lower()
+    unit, factor = _UNITS[written.rstrip("s")] if written else _bare(max(width, height))
+    width, height = round(width * factor, 4), round(height * factor, 4)
+    dpi = DEFAULT_DPI if match[5] is None else float(match[5])
+    words = {"mm": "millimetres", "px": "pixels", "in": "inches"}[unit]
+    told = f"{width:g} x {height:g} read as {words}" if not written else f"{width:g} x {height:g} {words}"
+    if math.isclose(factor, 10.0) and not written:
+        told = f"{match[1]} x {match[3]} read as centimetres"
+    rest = f"{text[: match.start()]} {text[match.end() :]}"
+    return Number(width, height, unit, dpi, told), re.sub(r"\s+", " ", rest).strip()
 
 
-def _hint(text: str, near: list[str]) -> str:
-    if near:
+def _bare(side: float) -> tuple[Unit, float]:
+    if side <= _BARE_INCHES:
+        return "in", 1.0
+    if side <= _BARE_CM:
+        return "mm", 10.0
+    return ("mm", 1.0) if side <= _BARE_MM else ("px", 1.0)
+
+
+def _hint(text: str) -> str:
+    from idseg.photo.search import search_sizes
+
+    near = [size.name for size in search_sizes(text).rows]
+    if near and len(near) < len(load_sizes()):
         return f" (do you mean {', '.join(near[:8])}{' …' if len(near) > 8 else ''}?)"
     import difflib
 
     close = difflib.get_close_matches(text.lower(), [size.name for size in load_sizes()], n=3)
     return f" (do you mean {', '.join(close)}?)" if close else ""
-
-
-def _texts(size: PhotoSize) -> tuple[str, ...]:
-    return (size.name, size.en, size.zh, *size.aka)
 
 
 def _plain(text: str) -> str:
