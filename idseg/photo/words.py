@@ -198,5 +198,5 @@ _SIMPLIFIED = (
     "兩两個个對对應应當当時时間间現现場场義义從从與与為为們们動动務务區区廣广產产異异畢毕業业寶宝總总縣县約约"
     "經经結结統统綠绿緊紧"
 )
-SIMPLIFIED: Mapping[int, str] = str.maketrans(_SIMPLIFIED[::2], _SIMPLIFIED[1::2])
+SIMPLIFIED: Mapping[int, int] = str.maketrans(_SIMPLIFIED[::2], _SIMPLIFIED[1::2])
 """Traditional Chinese characters to simplified ones, those that names of documents need."""
