@@ -100,7 +100,9 @@ def test_the_reported_millimetres_are_those_of_the_matrix(size: PhotoSize) -> No
     gap_y = subject.crown_y if size.framing.gap_top == "crown" else subject.hair_y
     assert row(gap_y) == pytest.approx(placement.mm["top"], abs=1e-6)
     assert size.height_mm - row(subject.chin_y) == pytest.approx(placement.mm["chin"], abs=1e-6)
-    assert row(subject.chin_y) - row(subject.top_y(size.framing.head_top)) == pytest.approx(placement.mm["head"], abs=1e-6)
+    assert row(subject.chin_y) - row(subject.top_y(size.framing.head_top)) == pytest.approx(
+        placement.mm["head"], abs=1e-6
+    )
 
 
 def test_high_hair_does_not_make_the_face_small_where_the_crown_counts() -> None:

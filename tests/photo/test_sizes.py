@@ -132,7 +132,7 @@ def test_us_visa_files_are_compressed_at_most_20_to_1() -> None:
     size = find_size("us-visa")
     assert px("us-visa") == ((600, 600), (600, 600), (1200, 1200))
     assert size.compression == 20
-    assert size.file_kb == (54, 240)
+    assert size.file_kb == Band(54, 240)
     assert px("us-dv") == ((600, 600), (600, 600), (600, 600))
 
 
