@@ -16,8 +16,9 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from idseg.photo import words
+from idseg.photo.numbers import Number, find_number, size_by_number
 from idseg.photo.size import PhotoSize
-from idseg.photo.sizes import Number, find_number, load_sizes, size_by_number
+from idseg.photo.table import load_sizes
 
 _Kind = Literal["hard", "soft", "stop"]
 _BETWEEN_LETTERS = re.compile(r"(?<=[a-z])\.(?=[a-z]\b)")

@@ -68,7 +68,13 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 _Row = Mapping[str, Any]
 
 
-def read_table() -> Iterator[PhotoSize]:
+@cache
+def load_sizes() -> tuple[PhotoSize, ...]:
+    """All sizes of the table, in its order."""
+    return tuple(_read_table())
+
+
+def _read_table() -> Iterator[PhotoSize]:
     """All rows, in the table's order."""
     return (_size(name, row) for name, row in _whole_rows())
 

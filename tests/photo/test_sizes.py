@@ -8,9 +8,10 @@ import pytest
 
 from idseg.errors import OptionError
 from idseg.photo.background import parse_background
+from idseg.photo.numbers import size_by_number
 from idseg.photo.output import format_of
 from idseg.photo.size import Band, PhotoSize
-from idseg.photo.sizes import find_size, load_sizes, size_by_number
+from idseg.photo.sizes import find_size, load_sizes
 from idseg.photo.table import check_table
 from idseg.types import Size
 
