@@ -161,6 +161,7 @@ def _person(roll_deg: float = 0.0) -> tuple[Person, FaceMesh]:
         362: (110, 100),
         263: (130, 100),
         152: (100, 160),
+        10: (100, 72.4),
         234: (60, 120),
         454: (140, 120),
     }.items():
@@ -192,7 +193,10 @@ def test_measure_finds_hair_in_the_heads_own_frame(roll_deg: float) -> None:
     assert found.chin_y == pytest.approx(60)
     assert found.face_width == pytest.approx(80)
     assert found.origin == pytest.approx((100, 100))
-    assert found.crown_y == pytest.approx(max(-60, found.hair_y))
+    estimate = -(0.559 * 60 + 0.812 * 27.6)
+    assert found.crown_y == pytest.approx(max(estimate, found.hair_y), rel=1e-3)
+    assert found.forehead_y == pytest.approx(-27.6)
+    assert found.crown_doubt == pytest.approx(0.051 * (60 - estimate), rel=1e-3)
 
 
 def test_measure_ignores_a_hand_beside_and_a_single_strand_above() -> None:
