@@ -10,7 +10,7 @@ from idseg.photo.finish import term_of
 from idseg.photo.head import Head, Reach
 from idseg.photo.place import Measured, Placement
 from idseg.photo.size import PhotoSize, RuleName
-from idseg.photo.turn import shoulder_slope_deg
+from idseg.photo.turn import SURE_SPREAD_DEG, shoulder_slope
 from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET
 from idseg.result import Result
 
@@ -85,11 +85,13 @@ def inside(placement: Placement, reach: Reach) -> Iterator[RuleReport]:
 
 
 def shoulders(result: Result, turned_deg: float) -> RuleReport:
-    """Slope of the shoulders in the finished photo, by the matte's outline. Where it does not show both shoulders the
-    pose model's points can only find fault: they lie level too often to be believed when they do."""
-    slope = shoulder_slope_deg(result.alpha, result.window, result.person.face_box)
+    """Slope of the shoulders in the finished photo, by the matte's outline. Where hair hides it, or one shoulder is not
+    seen, the pose model's points can only find fault: they lie level too often to be believed when they do."""
+    slope = shoulder_slope(result.alpha, result.window, result.person.face_box)
     if slope is not None:
-        return judged("shoulders_level", slope + turned_deg)
+        report = judged("shoulders_level", slope.deg + turned_deg)
+        if report.status == MET or slope.spread_deg <= SURE_SPREAD_DEG:
+            return report
     parts = result.person.parts
     if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:
         report = judged("shoulders_level", result.pose.shoulders.tilt_deg + turned_deg)

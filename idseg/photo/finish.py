@@ -17,7 +17,7 @@ from idseg.photo.conflicts import conflicts
 from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Measured, Placement, place
 from idseg.photo.size import Band, PhotoSize, RuleName
-from idseg.photo.turn import LEFT_DEG, shoulder_slope_deg, upright_deg
+from idseg.photo.turn import LEFT_DEG, sure_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
 from idseg.stages.crop import CropOptions
@@ -140,7 +140,7 @@ def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, 
     """
     person = result.person
     roll = person.head.roll_deg
-    slope = shoulder_slope_deg(result.alpha, result.window, person.face_box)
+    slope = sure_slope_deg(result.alpha, result.window, person.face_box)
     wanted = upright_deg(roll, slope, size.turn_deg)
     best = _turned(result, size, wanted, keep=keep)
     if keep and any(rule.off > 0 for rule in best[1].rules):

@@ -29,18 +29,18 @@ _HAIR_BAND = 0.75
 _LEAST_HAIR = 0.04
 """A row is hair where it holds this share of the face's width of person: a single strand is none."""
 _CROWN, _CROWN_BY_FOREHEAD, _CROWN_BY_PITCH = 0.559, 0.812, -0.0049
-"""Crown above the eyes, in distances from the eyes to the chin: a constant, plus the forehead's height above the eyes in
-the same unit, plus a share for each degree the face looks up.
+"""Crown above the eyes, in distances from the eyes to the chin: a constant, plus the forehead's height above the eyes
+in the same unit, plus a share for each degree the face looks up.
 
 The two-section canon has the eyes half way down a head, and in most adults the crown is the farther end (Farkas et al.,
 "Vertical and horizontal proportions of the face in young adult North American Caucasians: revision of neoclassical
-canons", Plast. Reconstr. Surg. 75, 1985, canon 1): a ratio of 1 or more. A camera a metre or two away sees less, because
-the crown lies behind the face. So the three numbers are fitted on photos: 35 people whose skull is bare or shaven
-(``benchmarks/labels/crown.txt``), where the top of the matte is the crown; mean ratio 0.92."""
+canons", Plast. Reconstr. Surg. 75, 1985, canon 1): a ratio of 1 or more. A camera a metre or two away sees less,
+because the crown lies behind the face. So the three numbers are fitted on photos: 35 people whose skull is bare or
+shaven (``benchmarks/labels/crown.txt``), where the top of the matte is the crown; mean ratio 0.92."""
 CROWN_DOUBT = 0.051
-"""95 % of the estimates lie within this share of the head's height, chin to crown (median 0.019), each of the 35 left out
-of the fit in turn. Of 827 other photos the estimate lies above the highest hair by more than this in 0.7 %. Nearly all of
-the 35 are men: for children and for women nobody's bare skull was there to measure."""
+"""95 % of the estimates lie within this share of the head's height, chin to crown (median 0.019), each of the 35 left
+out of the fit in turn. Of 827 other photos the estimate lies above the highest hair by more than this in 0.7 %.
+Nearly all of the 35 are men: for children and for women nobody's bare skull was there to measure."""
 _MOST_PITCH_DEG = 15.0
 """Pitch of the most turned of the 35."""
 _LOOKED_PX = 300
