@@ -21,7 +21,7 @@ from idseg.photo.turn import LEFT_DEG, sure_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
 from idseg.stages.crop import CropOptions
-from idseg.types import Box, Window
+from idseg.types import Box, Person, Window
 
 ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
@@ -47,6 +47,8 @@ class Finished:
     reach beyond it, millimetres."""
     conflicts: tuple[str, ...] = ()
     """Rules and edges of the photo that no place can all meet, in words."""
+    passed_over: tuple[str, ...] = ()
+    """Other faces of the photo, in whole sentences."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -122,12 +124,25 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
     head, placement = placed(result, size, keep=keep)
     room: Mapping[heads.Side, float] = {}
     against: tuple[str, ...] = ()
+    others = tuple(passed_over_faces(result.person))
     if any(rule.off > 0 for rule in placement.rules):
         photo = result.photo_size
         against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
         if keep:
             room = place(head, _reach(result, head), size, photo).leaves_mm
-    return Finished(_painted(result, placement, size, background), size, placement, background, head, room, against)
+    return Finished(
+        _painted(result, placement, size, background), size, placement, background, head, room, against, others
+    )
+
+
+def passed_over_faces(person: Person) -> Iterator[str]:
+    """Other faces that were found beside the person's, in whole sentences; a larger one may be the person meant."""
+    x, _ = person.face_box.center
+    for box in person.others:
+        times = box.height / person.face_box.height
+        side = "left" if box.center[0] < x else "right"
+        larger = "larger" if times > 1 else "smaller"
+        yield f"another, {larger} face ({times:.1f} times as high) to the {side} was passed over: a person or a poster"
 
 
 def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, Placement]:
@@ -288,6 +303,7 @@ def _warnings(finished: Finished) -> Iterator[str]:
             f"the photo was enlarged {placement.scale:.2f} times: it has too few pixels for "
             f"{size.px.width} x {size.px.height} px"
         )
+    yield from finished.passed_over
     if not finished.head.exact:
         yield "no face mesh: the chin and the turn of the head are estimates"
 

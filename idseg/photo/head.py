@@ -205,9 +205,9 @@ _BAND = 0.012
 """Depth of the band that is looked at inside the picture's edge, as a share of the window's longer side: a matte
 that is cut off at an edge is whole again within that."""
 _LEAST_BAND_PX = 3
-_FADED = 0.1
-"""Alpha that the first rows of a band keep where the edge cuts the person off; where the person ends before the edge
-they have none."""
+_FADED = 0.35
+"""Mean alpha that the first rows of a band keep where the edge cuts the person off; where the person ends before the
+edge they have less."""
 _EDGE_PX = 3
 _HEAD_BELOW = 0.6
 """A left or right edge cuts the head where it meets it above this share of the chin's distance from the eyes: shoulders

@@ -66,7 +66,7 @@ def shoulder_slope(alpha: Alpha, window: Window, face_box: Box) -> Slope | None:
         if min(columns) < 0 or max(columns) >= body.shape[1]:
             break
         left, right = (np.flatnonzero(body[first:, column]) for column in columns)
-        if left.size and right.size:
+        if left.size and right.size and left[0] > 0 and right[0] > 0:  # at row 0 it is hair that is seen
             found.append((share, math.degrees(math.atan((right[0] - left[0]) / (2 * share * face_box.width)))))
     outer = [slope for share, slope in found if share >= found[-1][0] - _OUTER]
     if len(outer) < _LEAST_SLOPES:
