@@ -92,10 +92,15 @@ def line_cover(distance: Tensor, width: float) -> Tensor:
 
 def capsule(frame: Frame, start: Point, end: Point, width: float) -> Tensor:
     """A line with round ends, ``width`` px wide: coverage."""
+    return line_cover(capsule_distance(frame, start, end), width)
+
+
+def capsule_distance(frame: Frame, start: Point, end: Point) -> Tensor:
+    """Distance (H, W) to the line from ``start`` to ``end``, px."""
     px, py = frame.x - start[0], frame.y - start[1]
     dx, dy = end[0] - start[0], end[1] - start[1]
     t = ((px * dx + py * dy) / max(dx * dx + dy * dy, 1e-6)).clamp(0.0, 1.0)
-    return line_cover(torch.hypot(px - t * dx, py - t * dy), width)
+    return torch.hypot(px - t * dx, py - t * dy)
 
 
 def solid(frame: Frame, colour: Colour) -> Tensor:

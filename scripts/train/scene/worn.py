@@ -1,4 +1,4 @@
-"""Worn things that belong to the person: hats, scarves, hoods, earrings, glasses; drawn over person and hair."""
+"""Things that belong to the person, drawn over person and hair: hats, scarves, hoods, earrings, glasses, an arm."""
 
 # torch is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -166,6 +166,52 @@ def glasses(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) 
     return figure.wear(look, shapes.capsule(frame, face.at(-0.06, down), face.at(0.06, down), thick))
 
 
+def arm(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """An arm away from the body: from the shoulder out to an elbow, up or down to a hand with fingers.
+
+    Skin has the colour of the face's middle, the sleeve that of the clothes at the shoulder.
+    """
+    w, side = face.width, float(rng.choice((-1.0, 1.0)))
+    shoulder = face.at(side * rng.uniform(0.8, 1.1), rng.uniform(1.3, 1.6))
+    elbow = face.at(side * rng.uniform(1.2, 2.1), rng.uniform(0.8, 2.3))
+    wrist = face.at(side * rng.uniform(0.6, 1.6), rng.uniform(-1.0, 0.6))
+    skin, sleeve = patch(figure, face.at(0.0, 0.05), 0.12 * w), patch(figure, shoulder, 0.15 * w)
+    bare = rng.random() < 0.4
+    figure = limb(figure, frame, (shoulder, elbow), w * rng.uniform(0.6, 0.8), skin if bare else sleeve)
+    figure = limb(figure, frame, (elbow, wrist), w * rng.uniform(0.4, 0.55), skin if rng.random() < 0.6 else sleeve)
+    along = np.array(wrist) - np.array(elbow)
+    along = along / max(float(np.linalg.norm(along)), 1e-6)
+    palm = np.array(wrist) + along * 0.3 * w
+    figure = limb(figure, frame, (wrist, (float(palm[0]), float(palm[1]))), 0.5 * w, skin)
+    spread = rng.uniform(0.03, 0.22)
+    for finger in range(5):
+        thumb = finger == 0
+        angle = np.arctan2(along[1], along[0]) + spread * (finger - 2.0) * (2.2 if thumb else 1.0)
+        root = palm + 0.1 * w * (finger - 2.0) * np.array((-along[1], along[0])) + 0.1 * w * along * (not thumb)
+        tip = root + w * rng.uniform(0.3, 0.45) * np.array((np.cos(angle), np.sin(angle)))
+        ends = (float(root[0]), float(root[1])), (float(tip[0]), float(tip[1]))
+        figure = limb(figure, frame, ends, w * rng.uniform(0.1, 0.13), skin)
+    return figure
+
+
+def patch(figure: Figure, at: Point, half: float) -> Tensor:
+    """Mean colour (3, 1, 1) of a square of the figure, moved into the frame."""
+    height, width = figure.alpha.shape
+    x, y = (int(min(max(v, 0), side - 1)) for v, side in zip(at, (width, height), strict=True))
+    reach = max(int(half), 1)
+    rows, columns = slice(max(y - reach, 0), y + reach), slice(max(x - reach, 0), x + reach)
+    weight = figure.alpha[rows, columns] + 1e-3
+    return ((figure.colour[:, rows, columns] * weight).sum(dim=(1, 2)) / weight.sum()).view(3, 1, 1)
+
+
+def limb(figure: Figure, frame: Frame, ends: tuple[Point, Point], width: float, colour: Tensor) -> Figure:
+    """A round limb, darker to its sides."""
+    distance = shapes.capsule_distance(frame, *ends)
+    light = 1.05 - 0.4 * (2.0 * distance / width).clamp(max=1.0) ** 2
+    rough = 1.0 + 0.03 * noise(frame.size, (30, 36), frame.chance)
+    return figure.wear((colour * (light * rough)).clamp(0, 1), shapes.line_cover(distance, width))
+
+
 Wearing = Callable[[Figure, Frame, Face, np.random.Generator], Figure]
-KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses)
+KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses, arm)
 """Each puts one thing on: (figure, frame, face, rng) to figure."""
