@@ -5,8 +5,8 @@ is the one it got when nobody else was calling: an answer that went to the wrong
 (codes 4 and 18) waits a moment and tries again, as the cloud's users do. Clients run on the same cores as the server
 and take their share.
 
-The parts: 1, 4, 16, 64 clients; a rate limit; ``kill -9`` of one of two workers; many requests in a row with the
-memory watched.
+The parts: the library by itself; 1, 8, 32 clients; a rate limit; ``kill -9`` of one of two workers; many requests in a
+row with the memory watched.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -26,7 +27,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -41,7 +42,11 @@ from idseg.cloud import wire
 from idseg.cloud.client import Client
 from idseg.cloud.errors import Reply
 from idseg.imaging import encode
+from idseg.segmenter import Options, Segmenter
+from idseg.server.memory import resident_bytes
+from idseg.system import usable_cores
 
+_LIBRARY_PHOTOS = 20
 BACK_OFF_S = 0.25
 """How long a refused client waits."""
 TIMEOUT_S = 120.0
@@ -69,31 +74,50 @@ class Server:
         return token
 
     def pids(self) -> list[int]:
-        """The server's process and the workers below it."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
+        """The server's process and all below it: the template and the workers."""
+        found, left = [], [self.process.pid]
+        while left:
+            pid = left.pop()
+            found.append(pid)
+            with suppress(OSError):  # it ended
+                left += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return found
 
     def resident(self) -> int:
-        """Bytes, all processes together."""
-        total = 0
-        for pid in self.pids():
-            try:
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            except FileNotFoundError:
-                continue
-        return total
+        """Bytes, all processes together; pages that they share count for each."""
+        return sum(resident_bytes(pid) for pid in self.pids())
 
-    def worker(self) -> int | None:
-        """The pid of whichever worker answers; None where none does."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+    def cpu_seconds(self) -> float:
+        """CPU time that all processes have used so far."""
+        return sum(map(cpu_seconds, self.pids()))
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers that have their models; none where nobody answers."""
+        found = re.findall(r'^idseg_resident_bytes{pid="(\d+)"}', self._get("/metrics"), re.MULTILINE)
+        return [int(pid) for pid in found if int(pid) != self.process.pid]
+
+    def up(self) -> bool:
+        """Whether it answers."""
+        return bool(self._get("/healthz"))
+
+    def _get(self, path: str) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("GET", "/healthz")
-            pid: int = json.loads(connection.getresponse().read())["worker"]
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
-            return None
+            return ""
         finally:
             connection.close()
-        return pid
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far; 0 where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
 
 
 @contextmanager
@@ -110,7 +134,7 @@ def serving(*options: str) -> Iterator[Server]:
         process = subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
         server = Server(process, port, keys["api_key"], keys["secret_key"])
         try:
-            while server.worker() is None:
+            while not server.up():
                 if process.poll() is not None:
                     raise click.ClickException(f"the server ended with {process.returncode}")
                 time.sleep(0.2)
@@ -150,6 +174,8 @@ class Tally:
     mixed_up: int = 0
     seconds: float = 0.0
     peak_bytes: int = 0
+    cpu_s: float = 0.0
+    """Of the server, all processes together."""
 
     def add(self, other: Tally) -> None:
         self.times_s += other.times_s
@@ -216,6 +242,7 @@ class Caller:
 def load(server: Server, callers: Sequence[Caller], seconds: float) -> Tally:
     """All clients at once for a while."""
     total, lock = Tally(), threading.Lock()
+    cpu_before = server.cpu_seconds()
     started = time.perf_counter()
 
     def work(caller: Caller) -> None:
@@ -230,6 +257,7 @@ def load(server: Server, callers: Sequence[Caller], seconds: float) -> Tally:
         total.peak_bytes = max(total.peak_bytes, server.resident())
         time.sleep(0.25)
     total.seconds = time.perf_counter() - started
+    total.cpu_s = server.cpu_seconds() - cpu_before
     return total
 
 
@@ -255,6 +283,7 @@ def figures_of(name: str, tally: Tally) -> list[Figure]:
     ]
     if answered:
         rows += [
+            Figure("server", name, "CPU", "mean", round(tally.cpu_s / answered, 4), "s", answered),
             Figure("server", name, "time", "median", round(statistics.median(tally.times_s), 4), "s", answered),
             Figure("server", name, "time", "p95", round(quantile(tally.times_s, 0.95), 4), "s", answered),
             Figure("server", name, "p99 time", "value", round(quantile(tally.times_s, 0.99), 4), "s", answered),
@@ -280,25 +309,23 @@ def callers_of(server: Server, count: int, side: int) -> list[Caller]:
 
 
 def measure_kill(server: Server, seconds: float, side: int) -> tuple[Tally, float]:
-    """Clients at two workers; one is killed after a third of the time. How long until two answer again."""
+    """Clients at two workers; one is killed after a third of the time. How long until there are two again."""
     callers = callers_of(server, 8, side)
     back = [0.0]
 
     def kill() -> None:
         time.sleep(seconds / 3)
-        victim = server.worker()
-        if victim is None:
+        workers = server.workers()
+        if not workers:
             raise click.ClickException("no worker answers")
-        workers = set(server.pids()[1:])
-        os.kill(victim, signal.SIGKILL)
+        os.kill(workers[0], signal.SIGKILL)
         killed = time.perf_counter()
-        seen: set[int] = set()
-        while len(seen - {victim}) < 2 and time.perf_counter() < killed + 120:
-            pid = server.worker()
-            seen |= set() if pid is None else {pid}
+        while time.perf_counter() < killed + 120:
+            now = server.workers()
+            if len(now) == len(workers) and workers[0] not in now:
+                back[0] = time.perf_counter() - killed
+                return
             time.sleep(0.05)
-        if seen - workers:
-            back[0] = time.perf_counter() - killed
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -350,17 +377,34 @@ def soak(requests: int, side: int) -> Result:
     return run.result()
 
 
+def library_cpu_s(count: int, side: int) -> float:
+    """CPU seconds of one photo without a server: the same pictures through ``idseg.body_seg_photo`` in this process."""
+    segmenter = Segmenter(Options(threads=1))
+    segmenter.warm()
+    texts = [base64.b64encode(own_picture(number, side)) for number in range(count)]
+    wire.body_seg_photo(texts[0], segmenter)
+    started = time.process_time()
+    for text in texts:
+        wire.dumps(wire.body_seg_photo(text, segmenter))
+    used = time.process_time() - started
+    segmenter.close()
+    return used / count
+
+
 def measure(clients: Sequence[int], seconds: float, workers: int, side: int) -> Result:
     """All parts but the soak; returns the run."""
     settings = {
         "clients": list(clients),
         "seconds": seconds,
-        "workers": workers,
+        "workers": workers or usable_cores(),
         "photo": f"{side} x {side} px JPEG",
         "back_off_s": BACK_OFF_S,
         "queue": 16,
     }
     run = Run("server", len(os.sched_getaffinity(0)), settings)
+    cpu_s = library_cpu_s(_LIBRARY_PHOTOS, side)
+    run.add(Figure("server", "the library by itself", "CPU", "mean", round(cpu_s, 4), "s", _LIBRARY_PHOTOS))
+    click.echo(f"the library by itself: {cpu_s:.3f} CPU s a photo")
     with serving("--workers", str(workers)) as server:
         callers = callers_of(server, max(clients), side)
         for count in clients:
@@ -399,6 +443,7 @@ def markdown(result: Result, soaked: Result | None = None) -> str:
     """The run as a table, and on what it ran; then the soak's figures."""
     columns: tuple[tuple[str, Statistic, str], ...] = (
         ("throughput", "value", "photos/s"),
+        ("CPU", "mean", "CPU s a photo"),
         ("time", "median", "median, s"),
         ("time", "p95", "p95, s"),
         ("p99 time", "value", "p99, s"),
@@ -411,7 +456,11 @@ def markdown(result: Result, soaked: Result | None = None) -> str:
     )
     parts = list(dict.fromkeys(figure.on for figure in result.figures if figure.measure == "throughput"))
     rows = [[part, *(_cell(result, part, measure, statistic) for measure, statistic, _ in columns)] for part in parts]
-    lines = ["", *(_line(row) for row in ([" ", *(head for _, _, head in columns)], ["---"] * 11, *rows)), ""]
+    lines = [
+        "",
+        *(_line(row) for row in ([" ", *(head for _, _, head in columns)], ["---"] * (1 + len(columns)), *rows)),
+        "",
+    ]
     others = [figure for figure in result.figures if figure.on not in parts or figure.measure.startswith("worker")]
     lines += [f"* {figure.on}, {figure.measure}: {figure.value:g} {figure.unit}" for figure in others]
     if soaked is not None:
@@ -422,7 +471,7 @@ def markdown(result: Result, soaked: Result | None = None) -> str:
         f"Measured {result.date[:10]} at {result.commit[:10]}{' (changed)' if result.changed else ''} "
         f"on {machine['machine']}, "
         f"{machine['threads']} cores, load average {machine['load_average'][0]:g} when it began; {chosen['photo']}, "
-        f"{chosen['seconds']:g} s a part, {chosen['workers']} worker with a queue of {chosen['queue']}."
+        f"{chosen['seconds']:g} s a part, {chosen['workers']} workers, a queue of {chosen['queue']}."
     )
     return "\n".join([about, *lines, "", *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
 
@@ -444,9 +493,9 @@ def into_readme(result: Result, soaked: Result | None = None, readme: Path = REA
 
 
 @click.command(help=__doc__)
-@click.option("--clients", default="1,4,16,64", show_default=True, help="How many at once, one part each.")
+@click.option("--clients", default="1,8,32", show_default=True, help="How many at once, one part each.")
 @click.option("--seconds", default=60.0, show_default=True, help="Length of a part.")
-@click.option("--workers", default=1, show_default=True, help="Worker processes of the load parts.")
+@click.option("--workers", default=0, help="Worker processes of the load parts (default: one for each core).")
 @click.option("--side", default=1000, show_default=True, help="Side of the square photo, px.")
 @click.option("--soak", "requests", default=5000, show_default=True, help="Requests in a row, memory watched; 0: none.")
 @click.option("--only", type=click.Choice(["load", "soak"]), help="One of the two; the other's saved result stays.")

@@ -28,6 +28,7 @@ def test_clients_check_that_they_get_their_own_answer(live: Live, monkeypatch: p
     assert tally.codes[0] == len(tally.times_s) > 2
     assert (tally.lost, tally.mixed_up) == (0, 0)
     assert tally.peak_bytes > 10e6
+    assert tally.cpu_s > 0
     two.expected = one.expected
     assert server.load(target(live), [one, two], 0.3).mixed_up > 0, "an answer for another client must show"
 
@@ -52,8 +53,8 @@ def test_every_client_has_another_picture() -> None:
 
 
 def made_up() -> Result:
-    run = Run("server", 2, {"photo": "1 px", "seconds": 1, "workers": 1, "queue": 16})
-    tally = Tally(times_s=[0.1, 0.2, 0.3], seconds=2.0, peak_bytes=2**20)
+    run = Run("server", 2, {"photo": "1 px", "seconds": 1, "workers": 2, "queue": 16})
+    tally = Tally(times_s=[0.1, 0.2, 0.3], seconds=2.0, peak_bytes=2**20, cpu_s=1.5)
     tally.codes.update({0: 3, 4: 7})
     run.add(*server.figures_of("4 clients", tally), Figure("server", "soak", "memory at the end", "value", 5, "MiB", 9))
     run.notes.append("made up")
@@ -74,7 +75,7 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
     assert text.startswith("a\n<!-- begin server -->\nMeasured 20")
     assert text.endswith("<!-- end server -->\nb\n")
     assert "old" not in text
-    assert "| 4 clients | 1.50 | 0.20 | 0.30 | 0.30 | 3 | 7 | 0 | 0 | 0 | 1 |" in text
+    assert "| 4 clients | 1.50 | 0.50 | 0.20 | 0.30 | 0.30 | 3 | 7 | 0 | 0 | 0 | 1 |" in text
     assert "* soak, memory at the end: 5 MiB" in text
 
 
