@@ -36,6 +36,8 @@ from idseg.cloud.errors import INTERNAL
 from idseg.imaging.encode import jpeg
 from idseg.server.settings import Settings
 from tests.cloud.test_wire import check
+from tests.imaging.formats.test_budget import elements_that_share_bytes, png_with, with_scans
+from tests.imaging.formats.test_budget import jpeg as jpeg_of
 from tests.server.fakes import TWO_PEOPLE, picture
 from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
 from tests.server.test_processes import resident
@@ -118,7 +120,7 @@ def assert_an_answer(answer: Answer, request: bytes) -> int:
     """JSON by the schema under /rest/, JSON of some kind anywhere else; the code, 0 for a result."""
     shown = f"{answer.status} {answer.body[:300]!r} to {request[:300]!r}"
     assert b"Traceback" not in answer.body, shown
-    assert answer.status in (200, 400, 401, 404, 405, 503), shown
+    assert answer.status in (200, 400, 401, 403, 404, 405, 413, 415, 422, 503), shown
     if answer.status == 200 and answer.body.startswith((b"<!doctype html>", b"# HELP")):
         return 0  # GET of the page
     reply = json.loads(answer.body)
@@ -180,6 +182,17 @@ def _bombs() -> list[bytes]:
     ]
 
 
+def _hostile() -> list[bytes]:
+    """Small files that want much time."""
+    progressive = jpeg_of(4096, 4096, progressive=True)
+    return [
+        png_with(elements_that_share_bytes(10_000)),
+        with_scans(progressive, 29),
+        with_scans(progressive, 100),
+        progressive.replace(b"\xff\xc2", b"\xff\xca"),
+    ]
+
+
 SEEDS = [
     _saved("JPEG", (120, 160)),
     _saved("JPEG", (300, 200), progressive=True, quality=60),
@@ -235,6 +248,7 @@ class Requests:
         self._url = f"{wire.PATH}?access_token={token}"
         self._token = token
         self._bombs = _bombs()
+        self._hostile = _hostile()
         kinds: list[tuple[int, Callable[[], bytes]]] = [
             (30, self._broken_photo),
             (6, self._other_file),
@@ -249,6 +263,9 @@ class Requests:
             (5, self._odd_length),
             (6, self._page),
             (2, self._large_body),
+            (2, self._small_chunks),
+            (2, self._many_fields),
+            (2, self._hostile_file),
         ]
         self._weights = [weight for weight, _ in kinds]
         self._kinds = [kind for _, kind in kinds]
@@ -392,6 +409,19 @@ class Requests:
         headers["Authorization"] = self._rng.choice((f"Bearer {self._token}", "Bearer", "Bearer x y"))
         return http_request("/page/photo", mutated(self._rng, self._rng.choice(SEEDS)), headers=headers)
 
+    def _small_chunks(self) -> bytes:
+        """With and without a token."""
+        head = f"POST {self._rng.choice((self._url, wire.PATH, '/v1/check?size=us-visa'))} HTTP/1.1\r\nHost: a\r\n"
+        piece = self._rng.choice((b"1\r\na\r\n", b"2\r\n&=\r\n", b"1;x=y\r\na\r\n"))
+        return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + piece * 50_000 + b"0\r\n\r\n"
+
+    def _many_fields(self) -> bytes:
+        field = self._rng.choice((b"%=&", b"&", b"a=&", b"%69mage", b"image=&"))
+        return http_request(self._rng.choice((self._url, wire.PATH)), field * 300_000)
+
+    def _hostile_file(self) -> bytes:
+        return http_request(self._url, self._form(self._rng.choice(self._hostile)))
+
     def _large_body(self) -> bytes:
         size = self._rng.choice((wire.MAX_BASE64 + 4, wire.MAX_BODY + 1))
         return http_request(self._url, b"image=" + self._rng.choice((b"A", b"%", b"=", b" ")) * size)
@@ -438,6 +468,7 @@ def test_wrong_requests_of_every_kind(target: Live) -> None:
 def assert_unharmed(live: Live, token: str, before: int) -> None:
     log = live.log_text()
     assert '"code": 282000' not in log
+    assert "a worker is replaced" not in log
     assert "unexpected" not in log
     assert "Exception in" not in log
     live.call(token, picture())
