@@ -28,6 +28,16 @@ def astronaut() -> Rgb:
 
 
 @pytest.fixture(scope="session")
+def astronaut_file(astronaut: Rgb, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a JPEG file."""
+    from idseg.imaging.encode import jpeg
+
+    path = tmp_path_factory.mktemp("photo") / "astronaut.jpg"
+    path.write_bytes(jpeg(astronaut))
+    return path
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """../shared/data; the test skips, saying so, where it is absent."""
     folder = SHARED / "data"

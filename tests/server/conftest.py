@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from idseg.imaging.encode import jpeg
-from idseg.types import Rgb
 from tests.cloud.test_wire import check
 from tests.server.live import Live, running
 
@@ -36,11 +33,3 @@ def http(live: Live) -> Iterator[httpx.Client]:
 
     with httpx.Client(base_url=live.url, timeout=30, trust_env=False, event_hooks={"response": [checked]}) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def astronaut_file(astronaut: Rgb, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The public-domain portrait as a JPEG file."""
-    path = tmp_path_factory.mktemp("photo") / "astronaut.jpg"
-    path.write_bytes(jpeg(astronaut))
-    return path
