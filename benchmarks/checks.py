@@ -148,7 +148,8 @@ def _judge_spoiled(segmenter: Segmenter, good: Sequence[Portrait]) -> _Counts:
         for rule, spoilers in SPOILERS.items():
             for spoiler in spoilers:
                 try:
-                    report = check(_result(segmenter, *spoiler(portrait)), size)
+                    # a photo is turned until the head is upright: a roll is broken only in a finished one
+                    report = check(_result(segmenter, *spoiler(portrait)), size, finished=rule == "roll")
                 except IdsegError:
                     counts.setdefault(rule, Counter())["refused"] += 1
                     continue

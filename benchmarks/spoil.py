@@ -97,6 +97,47 @@ def without_crown(portrait: Portrait) -> Spoiled:
     return _part(portrait, slice(max(0, top), None), slice(None))
 
 
+def head_cut(side: str, share: float) -> Callable[[Portrait], Spoiled]:
+    """A spoiler that cuts ``share`` of the head (with its hair; its height or width) off at one side."""
+
+    def cut(portrait: Portrait) -> Spoiled:
+        person = portrait.alpha >= 0.5
+        chin, mouth = round(float(portrait.points[152, 1])), round(float(portrait.points[14, 1]))
+        top = int(np.flatnonzero(person.sum(axis=1) >= _HEAD_PX)[0])
+        columns = np.flatnonzero(person[:mouth].sum(axis=0) >= _HEAD_PX)
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        high, wide = round(share * (chin - top)), round(share * (right - left))
+        rows, across = slice(None), slice(None)
+        if side == "top":
+            rows = slice(top + high, None)
+        elif side == "bottom":
+            rows = slice(None, chin - high)
+        elif side == "left":
+            across = slice(left + wide, None)
+        else:
+            across = slice(None, right - wide)
+        return _part(portrait, rows, across)
+
+    return cut
+
+
+_HEAD_PX = 4
+"""A row or column of the head has this many pixels of person: a single hair is none."""
+_CUTS = tuple(head_cut(side, share) for side in ("top", "bottom", "left", "right") for share in (0.02, 0.05, 0.1, 0.2))
+
+
+def smiling(portrait: Portrait) -> Spoiled:
+    """The mouth's corners drawn outwards by an eighth of its width and upwards by as much; the lips stay closed."""
+    points = portrait.points[:, :2]
+    wide = np.linalg.norm(points[61] - points[291]) / 8
+    target = points.copy()
+    for index, way in ((61, -1), (291, 1)):
+        target[index] += (way * wide, -wide)
+    anchors = [index for index in range(0, 468, 3) if index not in _JAW]
+    chosen = [*anchors, 61, 291]
+    return _drawn_along(portrait, points[chosen], target[chosen])
+
+
 def eyes_shut(portrait: Portrait) -> Spoiled:
     """The skin below each eye drawn over it, with a line of lashes."""
     rgb = portrait.rgb.copy()
@@ -232,9 +273,10 @@ SPOILERS: Mapping[str, tuple[Callable[[Portrait], Spoiled], ...]] = {
     "pitch": (looking_up_or_down,),
     "shoulders_level": (crooked,),
     "shoulders_inside": (without_shoulders,),
-    "head_inside": (without_crown,),
+    "head_inside": (without_crown, *_CUTS),
     "eyes_open": (eyes_shut,),
     "mouth_closed": (mouth_agape,),
+    "no_smile": (smiling,),
     "eyes_clear": (dark_glasses, hair_across),
     "no_glare": (lamp_in_glasses,),
     "sharp": (blurred,),
