@@ -82,6 +82,13 @@ def test_importing_is_cheap() -> None:
     assert out.stdout.strip() == "[]"
 
 
+def test_a_missing_opencv_is_a_clear_error() -> None:
+    code = "import sys; sys.modules['cv2'] = None; import idseg; idseg.segment(b'')"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "DependencyError: OpenCV (cv2) does not load" in out.stderr
+    assert "pip install" in out.stderr
+
+
 def prints(source: str) -> list[int]:
     """Lines on which a source writes to the terminal by itself: ``print``, ``sys.stdout.write`` and the like."""
     found = []

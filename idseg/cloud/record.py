@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from idseg import system
 from idseg.cloud.client import ApiError, LimitError, PhotoError, ServiceError, TransportError
@@ -43,6 +43,16 @@ class Recorded:
     message: str = ""
 
 
+class Timing(NamedTuple):
+    """How to read the time and how to wait, in seconds."""
+
+    now: Callable[[], float]
+    wait: Callable[[float], None]
+
+
+SYSTEM_TIME = Timing(time.monotonic, time.sleep)
+
+
 def record(
     photos: Iterable[Path],
     service: Service,
@@ -50,8 +60,7 @@ def record(
     *,
     per_second: float = 2.0,
     tries: int = 5,
-    wait: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Timing = SYSTEM_TIME,
 ) -> Iterator[Recorded]:
     """Send photos one after the other; yields what became of each.
 
@@ -63,7 +72,7 @@ def record(
             be another photo's reply, so there it is an error.
         per_second: calls a second, at most.
         tries: calls for one photo, at most, where the service is busy, away or at fault; waits 1, 2, 4 … 60 s between.
-        wait, clock: the time; tests have their own.
+        clock: the time; a test has its own.
 
     Raises:
         LoginError, AuthorizationError: the keys are refused: no photo would pass.
@@ -72,7 +81,7 @@ def record(
     if per_second <= 0:
         raise OptionError(f"{per_second:g} calls a second; it must be more than 0", per_second=per_second)
     targets = _targets(list(photos), folder)
-    pace = _Pace(1 / per_second, wait, clock)
+    pace = _Pace(1 / per_second, clock)
     for photo, target in targets:
         if _final(photo, target):
             yield Recorded(photo, "kept")
@@ -181,16 +190,15 @@ def _as_reply(error: ApiError) -> dict[str, Any]:
 class _Pace:
     """Lets calls start no faster than one in ``every`` seconds."""
 
-    def __init__(self, every: float, wait: Callable[[float], None], clock: Callable[[], float]) -> None:
+    def __init__(self, every: float, clock: Timing) -> None:
         self._every = every
-        self._wait = wait
         self._clock = clock
-        self._free_at = clock()
+        self._free_at = clock.now()
 
     def next(self, rest_s: float) -> None:
         """Wait for the next turn, at least ``rest_s`` seconds."""
-        now = self._clock()
+        now = self._clock.now()
         start = max(now + rest_s, self._free_at)
         if start > now:
-            self._wait(start - now)
+            self._clock.wait(start - now)
         self._free_at = start + self._every

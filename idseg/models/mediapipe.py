@@ -244,7 +244,7 @@ def _tasks() -> Any:
                 _loaded.append(call_confined(_import_tasks))
             except ModuleNotFoundError as error:
                 raise DependencyError(
-                    f"the package {error.name} is missing; install it: pip install 'mediapipe>=1.2,<2'",
+                    f"the package {error.name} is missing; install it: pip install 'mediapipe>=1.2,<1.3'",
                     missing=str(error.name),
                 ) from error
             except OSError as error:

@@ -13,7 +13,7 @@ import pytest
 
 from idseg.cloud.client import AuthorizationError, LimitError, PhotoError, TransportError
 from idseg.cloud.compare import Refusal, read_file
-from idseg.cloud.record import Recorded, record
+from idseg.cloud.record import Recorded, Timing, record
 from idseg.errors import OptionError
 
 ANSWER = {"log_id": 1, "face_location": {"left": 1, "top": 2, "width": 3, "height": 4, "score": 1.0}}
@@ -60,7 +60,7 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 def run(photos: list[Path], service: Service, folder: Path | None = None, **options: Any) -> list[Recorded]:
-    return list(record(photos, service, folder, wait=service.clock.wait, clock=service.clock, **options))
+    return list(record(photos, service, folder, clock=Timing(service.clock, service.clock.wait), **options))
 
 
 def test_replies_are_saved_beside_the_photos(photos: list[Path]) -> None:

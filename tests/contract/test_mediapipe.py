@@ -251,7 +251,7 @@ class TestFailures:
         ("error", "mending"),
         [
             (OSError("libEGL.so.1: cannot open shared object file"), "apt-get install -y libegl1 libgles2"),
-            (ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe"), "pip install 'mediapipe>=1.2,<2'"),
+            (ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe"), "pip install 'mediapipe>=1.2,<1.3'"),
         ],
         ids=["library", "package"],
     )
