@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +178,16 @@ def test_hair_is_laid_on_the_face(tmp_path: Path) -> None:
     points = np.array([place.mapped(m, 320.0, 400 - 0.07 * unit) for m in maps])
     assert np.abs(points.mean(axis=0) - (171, 271)).max() < 6
     assert np.median([warp.scale_of(m) for m in maps]) == pytest.approx(100 / unit, rel=0.08)
+
+
+def test_reading_a_pack_needs_no_more_than_the_lent_machine_has() -> None:
+    program = (
+        "import sys; import scripts.train.pack, scripts.train.scene.compose; "
+        "print(sorted({'cv2', 'idseg', 'onnx', 'onnxruntime', 'mediapipe', 'pymatting'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    found = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def write(path: Path, pixels: NDArray[np.uint8]) -> None:
