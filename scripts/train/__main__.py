@@ -14,7 +14,7 @@ import tomllib
 import torch
 
 from scripts.train import coarse, export, publish, quantize, refine
-from scripts.train.nets import PublishedCoarse, PublishedRefine
+from scripts.train.nets import PublishedRefine
 
 COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep")
 REFINE_STAGES = ("refine", "refine-fine")
@@ -53,20 +53,19 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             refine.train(finer, root, runs, coarse_file, exclude, limit, name=stage, start=start)
         elif stage == "export-coarse":
             last = present(config, COARSE_STAGES)[-1]
-            coarse_net = PublishedCoarse(coarse.averaged_net(runs / f"{last}.pt"))
+            coarse_net = coarse.averaged_net(runs / f"{last}.pt")
             width, height = config[last]["shapes"][0]
-            example = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-            report(coarse_file, export.export(coarse_net, example, coarse_file, name="rgb", note=config["name"]))
+            export.report(coarse_file, export.export_coarse(coarse_net, (width, height), coarse_file, config["name"]))
         elif stage == "quantize":
             table = coarse.CoarseConfig(**config[present(config, COARSE_STAGES)[-1]])
             pool = coarse.load_pool(table, root, exclude, limit)
             quantize.quantize(coarse_file, int8_file, quantize.pictures(pool, table, config["quantize"]["pictures"]))
-            print("{}: {} bytes, sha256 {}".format(int8_file.name, *export.facts(int8_file)))
+            export.report(int8_file)
         elif stage == "export-refine":
             last = present(config, REFINE_STAGES)[-1]
             refine_net = PublishedRefine(refine.averaged_net(runs / f"{last}.pt"))
-            example = torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))
-            report(refine_file, export.export(refine_net, example, refine_file, name="rgba", note=config["name"]))
+            examples = {"rgba": torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))}
+            export.report(refine_file, export.export(refine_net, examples, refine_file, note=config["name"]))
         elif stage == "publish":
             files = [path for path in (coarse_file, int8_file, refine_file) if path.exists()]
             width, height = config[present(config, COARSE_STAGES)[-1]]["shapes"][0]
@@ -83,11 +82,6 @@ def before(config: dict[str, Any], stages: tuple[str, ...], stage: str, runs: Pa
     """The checkpoint of the stage before; None for the first."""
     index = present(config, stages).index(stage)
     return runs / f"{present(config, stages)[index - 1]}.pt" if index else None
-
-
-def report(path: Path, difference: float) -> None:
-    size, sha256 = export.facts(path)
-    print(f"{path.name}: {size} bytes, sha256 {sha256}, torch and ONNX Runtime differ by at most {difference:.2g}")
 
 
 if __name__ == "__main__":

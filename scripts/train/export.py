@@ -16,6 +16,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from scripts.train.detail import DetailNet, PublishedDetail
+from scripts.train.nets import FEATURES, CoarseNet, PublishedCoarse
+
 OPSET = 17
 _SMALLEST_HALVED = 256  # elements; scales and biases stay float32
 
@@ -38,24 +41,33 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def export(net: nn.Module, example: torch.Tensor, path: Path, *, name: str, note: str) -> float:
-    """Write ``path``; returns the largest difference between torch and ONNX Runtime on the example.
+def export(
+    net: nn.Module, examples: dict[str, torch.Tensor], path: Path, *, outputs: tuple[str, ...] = ("alpha",), note: str
+) -> float:
+    """Write ``path``; returns the largest difference between torch and ONNX Runtime on the examples.
 
-    The net has one input and one output, NCHW, with free height and width.
+    Args:
+        net: its inputs and outputs are NCHW, with free height and width.
+        examples: the inputs by name, in their order.
+        path: of the file.
+        outputs: names of what the net gives; "alpha" is the one that is compared.
+        note: stored in the file.
     """
     net.eval()
     beside = path.with_suffix(".part")
-    free = {0: "n", 2: "height", 3: "width"}
+    names = (*examples, *outputs)
+    # Axes of one size share a name; those at half the size have their own.
+    free = {name: {0: "n", 2: f"{_scale(name)}height", 3: f"{_scale(name)}width"} for name in names}
     with warnings.catch_warnings():
         # The tracing exporter is deprecated, but the other needs onnxscript and unrolls the free axes.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             net,
-            (example,),
+            tuple(examples.values()),
             str(beside),
-            input_names=[name],
-            output_names=["alpha"],
-            dynamic_axes={name: free, "alpha": free},
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_axes=free,
             opset_version=OPSET,
             dynamo=False,
         )
@@ -65,13 +77,43 @@ def export(net: nn.Module, example: torch.Tensor, path: Path, *, name: str, note
     onnx.save(model, str(beside))
     beside.replace(path)
     with torch.no_grad():
-        expected = net(example).numpy()
+        found = net(*examples.values())
+    expected = dict(zip(outputs, found if isinstance(found, tuple) else (found,), strict=True))["alpha"].numpy()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(None, {name: example.numpy()})[0]
-    return float(np.abs(found - expected).max())
+    alpha = session.run(["alpha"], {name: example.numpy() for name, example in examples.items()})[0]
+    return float(np.abs(alpha - expected).max())
+
+
+def export_coarse(net: CoarseNet, size: tuple[int, int], path: Path, note: str) -> float:
+    """:func:`export` of a coarse net with its features; ``size``: width and height of the example."""
+    examples = {"rgb": torch.randn(1, 3, size[1], size[0], generator=torch.Generator().manual_seed(0))}
+    return export(PublishedCoarse(net), examples, path, outputs=("alpha", "features"), note=note)
+
+
+def export_detail(net: DetailNet, path: Path, note: str) -> float:
+    """:func:`export` of a detail net."""
+    chance = torch.Generator().manual_seed(0)
+    examples = {
+        "rgb": torch.randn(1, 3, 64, 64, generator=chance),
+        "coarse": torch.rand(1, 1, 64, 64, generator=chance),
+        "features": torch.randn(1, FEATURES, 32, 32, generator=chance),
+    }
+    return export(PublishedDetail(net), examples, path, note=note)
+
+
+def _scale(name: str) -> str:
+    return "half_" if name == "features" else ""
 
 
 def facts(path: Path) -> tuple[int, str]:
     """Bytes and sha256, as the manifest wants them."""
     content = path.read_bytes()
     return len(content), hashlib.sha256(content).hexdigest()
+
+
+def report(path: Path, difference: float | None = None) -> None:
+    """Print what the manifest wants to know of a file, and how far torch and ONNX Runtime differ."""
+    size, sha256 = facts(path)
+    print(f"{path.name}: {size} bytes, sha256 {sha256}")
+    if difference is not None:
+        print(f"torch and ONNX Runtime differ by at most {difference:.2g}")

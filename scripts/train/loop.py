@@ -75,6 +75,11 @@ class Average:
                     self.state[name].copy_(value)
 
 
+PARTS = ("", ".net", ".adam")
+"""A checkpoint NAME.pt is three files, so that none is over 16 MiB: the averaged weights with the step and the log in
+NAME.pt, the weights of the last step in NAME.net.pt, Adam's moments rounded to bfloat16 in NAME.adam.pt."""
+
+
 def save_checkpoint(
     path: Path,
     net: nn.Module,
@@ -82,25 +87,42 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write beside, then move: a killed training never leaves half a file."""
-    state = {
-        "net": net.state_dict(),
-        "average": average.state,
-        "optimizer": optimizer.state_dict(),
-        "step": progress.step,
-        "elapsed_s": progress.elapsed_s,
-        "log": progress.log,
-    }
-    beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(path)
+    """Write beside, then move: a killed training leaves no half a file."""
+    moments = optimizer.state_dict()
+    moments["state"] = {key: _rounded(values) for key, values in moments["state"].items()}
+    counted = {"step": progress.step, "elapsed_s": progress.elapsed_s, "log": progress.log}
+    contents: list[dict[str, Any]] = [{"average": average.state, **counted}, {"net": net.state_dict()}]
+    contents.append({"optimizer": moments})
+    files = [path.with_suffix(part + path.suffix) for part in PARTS]
+    for file, content in zip(files, contents, strict=True):
+        torch.save(content | {"step": progress.step}, file.with_suffix(".part"))
+    for file in files:
+        file.with_suffix(".part").replace(file)
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Adam's state of one parameter with its moments in bfloat16."""
+    return {key: value.bfloat16() if value.ndim else value for key, value in values.items()}
 
 
 def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: torch.optim.Optimizer) -> Progress:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    """Read the three files of a checkpoint.
+
+    Raises:
+        ValueError: the files are not of one step: the training was killed while it moved them.
+    """
+    state: dict[str, Any] = {}
+    steps = set()
+    device = next(net.parameters()).device
+    for part in PARTS:
+        content = torch.load(path.with_suffix(part + path.suffix), map_location=device, weights_only=True)
+        steps.add(content["step"])
+        state |= content
+    if len(steps) != 1:
+        raise ValueError(f"the files of {path} are of the steps {sorted(steps)}: start anew from {path.name}")
     net.load_state_dict(state["net"])
     average.state = state["average"]
-    optimizer.load_state_dict(state["optimizer"])
+    optimizer.load_state_dict(state["optimizer"])  # which brings the moments back to the weights' own type
     return Progress(state["step"], state["elapsed_s"], state["log"])
 
 
@@ -130,7 +152,7 @@ def fit(
     weight_decay: float,
     batches: Callable[[int], IterableDataset[Any]],
     loss_of: Callable[[Any], Tensor],
-    check: Callable[[], dict[str, float]],
+    check: Callable[[], dict[str, float]] | None = None,
     log_every: int,
 ) -> list[dict[str, float]]:
     """Train ``net`` in place, or go on from the checkpoint; returns the log, also written beside it as CSV.
@@ -183,7 +205,7 @@ def fit(
                 "loss": running / counted,
                 "rate": learning_rate(fraction),
             }
-            if progress.elapsed_s - last_check > CHECK_S:
+            if check is not None and progress.elapsed_s - last_check > CHECK_S:
                 state = {name: value.clone() for name, value in net.state_dict().items()}
                 net.load_state_dict(average.state)
                 net.eval()

@@ -30,6 +30,8 @@ LITE0_STAGES = (
 )
 # Outputs kept for the decoder: index of the last block at strides 2, 4, 8, 16, 32, with its channels.
 LITE0_TAPS = ((0, 16), (2, 24), (4, 40), (10, 112), (15, 320))
+FEATURES = 24
+"""Channels of the coarse net's last features, at stride 2: what it knows of every place."""
 BATCHNORM_EPS = 1e-3  # as in the TensorFlow original
 
 
@@ -207,8 +209,8 @@ class CoarseNet(nn.Module):
         self.up8 = nn.Sequential(separable_block(96 + channels[2], 64), separable_block(64, 64))
         self.up4 = nn.Sequential(separable_block(64 + channels[1], 40), conv_block(40, 40))
         folded = 12 if grown else 0
-        self.up2 = nn.Sequential(conv_block(40 + channels[0] + folded, 24), conv_block(24, 24))
-        self.head = nn.Conv2d(24, 4, 3, padding=1)
+        self.up2 = nn.Sequential(conv_block(40 + channels[0] + folded, FEATURES), conv_block(FEATURES, FEATURES))
+        self.head = nn.Conv2d(FEATURES, 4, 3, padding=1)
         self.shuffle = nn.PixelShuffle(2)
         if grown:
             self.context = Context(128)
@@ -218,6 +220,10 @@ class CoarseNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.see(x)[0]
+
+    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the features at stride 2 that they come from (N, FEATURES, H / 2, W / 2)."""
         s2, s4, s8, s16, s32 = self.encoder(x)
         y = self.bottom(s32)
         if self.grown:
@@ -228,7 +234,7 @@ class CoarseNet(nn.Module):
             y = functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = deeper(block(torch.cat((y, skip), dim=1)))
         logits: Tensor = self.shuffle(self.head(y))
-        return logits
+        return logits, y
 
 
 def fold_batchnorm(net: nn.Module) -> nn.Module:
@@ -335,14 +341,15 @@ def published_alpha(logits: Tensor) -> Tensor:
 
 
 class PublishedCoarse(nn.Module):
-    """The coarse net as it ships: alpha instead of logits."""
+    """The coarse net as it ships: alpha (N, 1, H, W) in place of logits, and the features at stride 2."""
 
     def __init__(self, net: CoarseNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, rgb: Tensor) -> Tensor:
-        return published_alpha(self.net(rgb))
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        logits, features = self.net.see(rgb)
+        return published_alpha(logits), features
 
 
 class PublishedRefine(nn.Module):

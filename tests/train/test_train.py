@@ -181,7 +181,7 @@ def test_onnx_equals_torch_at_sizes_it_was_not_traced_at(tmp_path: Path) -> None
     torch.manual_seed(0)
     net = PublishedRefine(RefineNet()).eval()
     path = tmp_path / "net.onnx"
-    difference = export.export(net, torch.rand(1, 4, 64, 64), path, name="rgba", note="test")
+    difference = export.export(net, {"rgba": torch.rand(1, 4, 64, 64)}, path, note="test")
     assert difference < 1e-3
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     picture = torch.rand(3, 4, 96, 48)

@@ -1,0 +1,141 @@
+"""Minutes of a lent accelerator: train both nets from a pack, with nothing but torch on that machine.
+
+Here, where onnx and the data are:
+
+    python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-5.toml --out start.pt
+
+and there, with this folder, the pack (scripts/train/hair) and start.pt carried along:
+
+    python -m scripts.train.accelerator train --pack a.pack b.pack --start start.pt --out OUT --minutes 9
+
+It needs Python 3.10, torch 2.5 and NumPy, and Pillow or OpenCV to read the pack; no network. Given again with the same
+OUT it goes on from the last checkpoint: three files under 16 MiB each, written every two minutes. OUT/joint.csv is the
+log.
+
+Then, back here, with the files of OUT:
+
+    python -m scripts.train.accelerator finish --pack a.pack --out OUT
+    python -m scripts.train.measure --data ../shared/data --nets OUT
+
+finish writes the ONNX files, also the coarse net in 8-bit integers, whose ranges come from pictures of the pack.
+"""
+
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from scripts.train import joint
+from scripts.train.pack import HairDresser, open_pack
+from scripts.train.scene.compose import PackBatches, Shares
+from scripts.train.scene.store import Store
+
+MODELS = Path(__file__).parents[2] / "models"
+_FIRST_SEED = 100_000
+"""Of the hair that is drawn meanwhile: no seed of a pack's."""
+_MOST_LAYERS = 4000
+"""In memory: 6 MB each at most."""
+_QUANTISED = (640, 800)
+"""Width and height, px, of the pictures to quantise by: those of a finished cut."""
+_NOTE = "portrait-5, scripts/train/accelerator.py"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train.accelerator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True)
+    prepare_command = commands.add_parser("prepare", help="write the start: published weights and the config's table")
+    prepare_command.add_argument("--config", type=Path, required=True, help="TOML file with a [joint] table")
+    prepare_command.add_argument("--models", type=Path, default=MODELS, help="folder of the published ONNX files")
+    prepare_command.add_argument("--out", type=Path, required=True, help="the file to write")
+    prepare_command.set_defaults(run=lambda given: prepare(given.config, given.models, given.out))
+    train_command = commands.add_parser("train", help="train for some minutes, or go on")
+    train_command.add_argument("--pack", type=Path, nargs="+", required=True, help="files of scripts.train.build_pack")
+    train_command.add_argument("--start", type=Path, required=True, help="what prepare wrote")
+    train_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
+    train_command.add_argument("--minutes", type=float, required=True, help="of training, all calls together")
+    train_command.add_argument("--device", help="cuda, cpu, … (default: cuda where there is one)")
+    train_command.add_argument("--drawing", type=int, default=0, help="processes that draw more hair meanwhile")
+    train_command.set_defaults(run=run_train)
+    finish_command = commands.add_parser("finish", help="write the ONNX files of what was trained")
+    finish_command.add_argument("--pack", type=Path, nargs="+", required=True, help="pictures to quantise by")
+    finish_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the files")
+    finish_command.add_argument("--pictures", type=int, default=64, help="how many of them (default: 64)")
+    finish_command.set_defaults(
+        run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures)
+    )
+    given = parser.parse_args(arguments)
+    given.run(given)
+
+
+def run_train(given: argparse.Namespace) -> None:
+    device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    store = open_pack(given.pack, device)
+    drawing = HairDresser(store, first=_FIRST_SEED, processes=given.drawing, most=_MOST_LAYERS)
+    with drawing if given.drawing else nullcontext():
+        train(store, given.start, given.out, given.minutes)
+
+
+def prepare(config: Path, models: Path, out: Path) -> None:
+    """Write the weights of the published nets as float16 and the config's table; 7 MB.
+
+    A detail net that is not published yet is left out: the training then starts a new one.
+    """
+    import tomllib
+
+    from scripts.train.published import published_weights  # needs onnx
+
+    table = joint.JointConfig(**tomllib.loads(config.read_text())["joint"])
+    weights = {name: value.half() for name, value in published_weights(models).items()}
+    beside = out.with_suffix(".part")
+    torch.save({"config": asdict(table), "weights": weights}, beside)
+    beside.replace(out)
+    print(f"{out}: {out.stat().st_size} bytes")
+
+
+def load_start(path: Path) -> tuple[joint.Pair, joint.JointConfig]:
+    """The nets and the table of a file that :func:`prepare` wrote."""
+    start = torch.load(path, map_location="cpu", weights_only=True)
+    config = joint.JointConfig(**start["config"])
+    return joint.pair_of(start["weights"], config), config
+
+
+def train(store: Store, start: Path, out: Path, minutes: float) -> list[dict[str, float]]:
+    """Train from ``start`` or go on from ``out/joint.pt``, on the device of the material; returns the log."""
+    out.mkdir(parents=True, exist_ok=True)
+    pair, config = load_start(start)
+    config = replace(config, minutes=minutes, workers=0)  # the pictures are composed on the device
+    shapes = [(width, height) for width, height in config.shapes]
+
+    def batches(step: int) -> PackBatches:
+        return PackBatches(store, shapes, config.batch, config.seed + step, Shares())
+
+    return joint.train(pair, config, out / "joint.pt", batches, device=store.device)
+
+
+def finish(store: Store, out: Path, pictures: int) -> None:
+    """Write ``portrait-coarse.onnx``, ``portrait-coarse-int8.onnx`` and ``portrait-detail.onnx`` into ``out``."""
+    from scripts.train import export, quantize  # needs onnx
+
+    pair = joint.averaged_pair(out / "joint.pt")
+    coarse, int8, detail = (out / f"portrait-{name}.onnx" for name in ("coarse", "coarse-int8", "detail"))
+    export.report(coarse, export.export_coarse(pair.coarse, _QUANTISED, coarse, _NOTE))
+    export.report(detail, export.export_detail(pair.detail, detail, _NOTE))
+    stream = islice(PackBatches(store, [_QUANTISED], 1, _FIRST_SEED, Shares()), pictures)
+    quantize.quantize(coarse, int8, (joint.normalised(rgb).numpy() for rgb, _, _ in stream))
+    export.report(int8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The detail net: hair from the picture's own pixels and from what the coarse net knows of the place.
+
+A learnt affine map of each pixel's own colours, in the manner of the deep guided filter (Wu et al. 2018, "Fast
+End-to-End Trainable Guided Filter", arXiv 1803.05619, as Lin et al. 2021, arXiv 2108.11515, use it for portraits): the
+matte is the coarse matte plus a . rgb + b, and a and b come from convolutions that see the pixels at stride 2 and 4
+together with the coarse net's features. Strands come out of the pixels; who is a person comes from the features. The
+change is not bounded by the coarse matte's unsure band, so a gap that the coarse net filled can be opened.
+"""
+
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scripts.train import losses
+from scripts.train.nets import FEATURES, zeroed
+
+_LEAK = 0.1
+"""Slope of the activations below zero. Nearly everywhere the coarse matte is right and no change is the best change;
+plain ReLUs reach that by dying, all of them within a hundred steps."""
+_STEP = 0.1
+"""Factor of the map, which makes its first steps small."""
+
+
+def _bent(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, _LEAK)
+
+
+class DetailNet(nn.Module):
+    """Refined alpha (N, 1, H, W), unclamped, of a picture or of a tile of one.
+
+    ``forward`` takes normalised RGB (N, 3, H, W), the coarse alpha in 0..1 at that size (N, 1, H, W) and the coarse
+    net's features at half of that size (N, FEATURES, H / 2, W / 2); H and W are multiples of 4. Each output pixel sees
+    16 px to each side. A net that is not trained gives the coarse alpha back.
+
+    Args:
+        width: channels at stride 2.
+        deep: channels at stride 4.
+    """
+
+    def __init__(self, *, width: int = 24, deep: int = 48) -> None:
+        super().__init__()
+        self.fold = nn.PixelUnshuffle(2)
+        self.near = nn.Conv2d(16, width, 3, padding=1)
+        self.join = nn.Conv2d(width + FEATURES, width, 1)
+        self.down = nn.Conv2d(width, deep, 3, 2, 1)
+        self.deep = nn.Conv2d(deep, deep, 3, padding=1)
+        self.up = nn.Conv2d(width + deep, width, 1)
+        self.last = nn.Conv2d(width, width, 3, padding=1)
+        self.map = nn.Conv2d(width, 16, 3, padding=1)
+        for layer in (self.near, self.join, self.down, self.deep, self.up, self.last):
+            # Torch's own start shrinks what passes a layer: after six of them, without norms, nothing is left.
+            nn.init.kaiming_normal_(layer.weight, a=_LEAK)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        zeroed(self.map)
+        self.unfold = nn.PixelShuffle(2)
+
+    def forward(self, rgb: Tensor, alpha: Tensor, features: Tensor) -> Tensor:
+        near = _bent(self.near(self.fold(torch.cat((rgb, alpha), dim=1))))
+        near = _bent(self.join(torch.cat((near, features), dim=1)))
+        deep = _bent(self.deep(_bent(self.down(near))))
+        deep = functional.interpolate(deep, scale_factor=2.0, mode="bilinear", align_corners=False)
+        both = _bent(self.up(torch.cat((near, deep), dim=1)))
+        slopes = _STEP * self.unfold(self.map(_bent(self.last(both))))
+        return alpha + (slopes[:, :3] * rgb).sum(dim=1, keepdim=True) + slopes[:, 3:]
+
+
+class PublishedDetail(nn.Module):
+    """The detail net as it ships: alpha in 0..1."""
+
+    def __init__(self, net: DetailNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, rgb: Tensor, coarse: Tensor, features: Tensor) -> Tensor:
+        alpha: Tensor = self.net(rgb, coarse, features)
+        return alpha.clamp(0.0, 1.0)
+
+
+def detail_loss(unclamped: Tensor, target: Tensor, trusted: Tensor) -> Tensor:
+    """L1 (x5 near the edge) + Laplacian + gradient, on alpha clamped to 0..1; all tensors (N, 1, H, W) float32."""
+    alpha = losses.clamped(unclamped)
+    weight = trusted * (1.0 + 4.0 * losses.transition(target, 4))
+    return (
+        losses.weighted_l1(alpha, target, weight)
+        + 0.5 * losses.laplacian_l1(alpha, target, weight, 4)
+        + 0.5 * losses.gradient_l1(alpha, target, weight)
+    )

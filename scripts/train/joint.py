@@ -1,0 +1,254 @@
+"""Stage "joint": the coarse net and the detail net on the same pictures, in one step.
+
+The pictures have the size of finished cuts and more. The coarse net sees each reduced, as in the product; the detail
+net sees crops of its own pixels, most of them at the edge, with the coarse alpha and features of the place. The loss of
+the detail net reaches the coarse net's features, so that they learn hair too. Only torch is needed here: the same code
+runs on a CPU and on a lent accelerator.
+"""
+
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import IterableDataset
+
+from scripts.train import loop
+from scripts.train.detail import DetailNet, detail_loss
+from scripts.train.losses import coarse_loss
+from scripts.train.nets import CoarseNet, fold_batchnorm, published_alpha
+
+MEAN = (123.675, 116.28, 103.53)
+"""ImageNet statistics in 0..255, as the encoder was pretrained with."""
+STD = (58.395, 57.12, 57.375)
+_MULTIPLE = 32
+"""Of the sides of what the coarse net sees."""
+_EDGE_CROPS = 0.8
+"""Share of the crops that hold a pixel where the truth is between 0 and 1, or where the coarse net is wrong."""
+
+_WIDE = 33
+"""Side of the window, px, in which the coarse net's mean error says whether the detail net can mend it."""
+_HOPELESS = 0.5
+"""Mean error from which it can not."""
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""RGB (N, H, W, 3), alpha and trust (N, H, W), all uint8, on any device."""
+
+
+@dataclass(frozen=True)
+class JointConfig:
+    """The [joint] table of a config file."""
+
+    shapes: list[list[int]]  # (width, height) px of the composed pictures, multiples of 4; the first half of the time
+    batch: int  # pictures of a step
+    crops: int  # of each picture, for the detail net
+    crop: int  # px, side of a crop, a multiple of 4
+    areas: list[int]  # least and most px that the coarse net sees of a picture
+    steps: int
+    minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
+    detail_rate: float  # peak learning rate of the detail net
+    weight_decay: float
+    average: float  # decay of the averaged weights
+    seed: int
+    trained: Literal["detail", "decoder", "all"] = "detail"  # what of the coarse net learns besides the detail net
+    rate: float = 0.0  # peak learning rate of the coarse net's decoder
+    encoder_rate: float = 0.0  # and of its encoder
+    frozen: int = 3  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
+    width: int = 24  # channels of a new detail net at stride 2
+    deep: int = 48  # and at stride 4
+    workers: int = 0
+
+
+class Pair(nn.Module):
+    """Both nets, trained and stored together."""
+
+    def __init__(self, coarse: CoarseNet, detail: DetailNet) -> None:
+        super().__init__()
+        self.coarse, self.detail = coarse, detail
+
+
+def pair_of(weights: dict[str, Tensor], config: JointConfig | None = None) -> Pair:
+    """The nets of the given weights, in eval mode; names begin with ``coarse.`` or ``detail.``.
+
+    Without weights of a detail net, a new one of the config's width.
+    """
+    parts: dict[str, dict[str, Tensor]] = {"coarse": {}, "detail": {}}
+    for name, value in weights.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value.float()
+    coarse = CoarseNet(
+        grown=any(name.startswith("context.") for name in parts["coarse"]),
+        deep=any(name.startswith("deeper.") for name in parts["coarse"]),
+    )
+    fold_batchnorm(coarse)
+    coarse.load_state_dict(parts["coarse"])
+    if parts["detail"]:
+        width, deep = (parts["detail"][f"{name}.weight"].shape[0] for name in ("near", "down"))
+        detail = DetailNet(width=width, deep=deep)
+        detail.load_state_dict(parts["detail"])
+    else:
+        assert config is not None
+        detail = DetailNet(width=config.width, deep=config.deep)
+    return Pair(coarse, detail).eval()
+
+
+def averaged_pair(checkpoint: Path) -> Pair:
+    """The averaged weights of a checkpoint, ready to predict."""
+    return pair_of(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+
+
+def normalised(rgb: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) float32 with ImageNet statistics."""
+    mean, std = (torch.tensor(values, device=rgb.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return ((rgb.permute(0, 3, 1, 2).float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def coarse_size(height: int, width: int, area: float) -> tuple[int, int]:
+    """Rows and columns of what the coarse net sees of a picture: about ``area`` px, never more than the picture has."""
+    scale = min((area / (height * width)) ** 0.5, 1.0)
+    rows, columns = (max(round(side * scale / _MULTIPLE), 1) * _MULTIPLE for side in (height, width))
+    return rows, columns
+
+
+def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """What the coarse net found at the size of the picture (alpha) and at half of it (features)."""
+    if alpha.shape[-2:] != (height, width):
+        alpha = functional.interpolate(alpha, (height, width), mode="bicubic", align_corners=False).clamp(0.0, 1.0)
+    half = (height // 2, width // 2)
+    if features.shape[-2:] != half:
+        features = functional.interpolate(features, half, mode="bilinear", align_corners=False)
+    return alpha, features
+
+
+def corners(target: Tensor, trusted: Tensor, seen: Tensor, config: JointConfig) -> list[tuple[int, int, int]]:
+    """Picture, top and left of crops, multiples of 4: most of them around a pixel that is not easy."""
+    count, _, height, width = target.shape
+    side = config.crop
+    hard = ((target > 0.02) & (target < 0.98) | ((target - seen).abs() > 0.2)).float() * trusted
+    chances = functional.avg_pool2d(hard, 4).flatten(1)
+    columns = width // 4
+    found = []
+    for picture in range(count):
+        weights = chances[picture]
+        if float(weights.sum()) == 0.0:
+            weights = torch.ones_like(weights)
+        places = torch.multinomial(weights, config.crops, replacement=True).tolist()
+        shifts = torch.rand(config.crops, 3).tolist()
+        for place, (down, across, edge) in zip(places, shifts, strict=True):
+            top, left = place // columns * 4 - down * side, place % columns * 4 - across * side
+            if edge > _EDGE_CROPS:
+                top, left = down * (height - side), across * (width - side)
+            top, left = (min(max(v, 0), most) for v, most in ((top, height - side), (left, width - side)))
+            found.append((picture, int(top) // 4 * 4, int(left) // 4 * 4))
+    return found
+
+
+def mendable(target: Tensor, seen: Tensor) -> Tensor:
+    """0 where the coarse net is wrong all around, so that nothing near could tell the detail net who is right; else 1.
+
+    A gap between neck and hair that the coarse net filled is narrower than that, a head of hair that it missed is not.
+    """
+    wrong = functional.avg_pool2d((target - seen).abs(), _WIDE, 4, _WIDE // 2)
+    return functional.interpolate((wrong < _HOPELESS).float(), target.shape[-2:], mode="nearest")
+
+
+def cropped(values: Tensor, places: list[tuple[int, int, int]], side: int, share: int = 1) -> Tensor:
+    """The crops of (N, C, H / share, W / share), stacked."""
+    part = side // share
+    starts = [(picture, top // share, left // share) for picture, top, left in places]
+    return torch.stack([values[n, :, top : top + part, left : left + part] for n, top, left in starts])
+
+
+def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precision: torch.dtype) -> Tensor:
+    """The loss of one batch; ``area``: px that the coarse net sees of each picture."""
+    device = next(pair.parameters()).device
+    rgb, alpha, trust = (values.to(device, non_blocking=True) for values in batch)
+    picture = normalised(rgb)
+    target, trusted = alpha[:, None].float() / 255.0, trust[:, None].float() / 255.0
+    height, width = target.shape[-2:]
+    size = coarse_size(height, width, area)
+    small = functional.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
+    mixed = torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+    frozen = config.trained == "detail"
+    with torch.no_grad() if frozen else nullcontext(), mixed:
+        logits, features = pair.coarse.see(small)
+    total = target.new_zeros(())
+    if not frozen:
+        goal, weight = (functional.interpolate(v, size, mode="area") for v in (target, trusted))
+        total = total + coarse_loss(logits.float(), goal, weight, gradient=0.7, square=2.0)
+    seen, features = enlarged(published_alpha(logits.detach().float()), features.float(), height, width)
+    trusted = trusted * mendable(target, seen)
+    places = corners(target, trusted, seen, config)
+    with mixed:
+        found = pair.detail(
+            cropped(picture, places, config.crop),
+            cropped(seen, places, config.crop),
+            cropped(features, places, config.crop, 2),
+        )
+    goal, weight = (cropped(values, places, config.crop) for values in (target, trusted))
+    return total + detail_loss(found.float(), goal, weight)
+
+
+def groups(pair: Pair, config: JointConfig) -> list[dict[str, Any]]:
+    """Parameter groups with their peak learning rates; what is not in one stays as it is."""
+    learning: list[tuple[list[nn.Parameter], float]] = [(list(pair.detail.parameters()), config.detail_rate)]
+    if config.trained != "detail":
+        named = pair.coarse.named_parameters()
+        learning.append(([p for name, p in named if not name.startswith("encoder.")], config.rate))
+    if config.trained == "all":
+        blocks = pair.coarse.encoder._blocks[config.frozen :]
+        learning.append((list(blocks.parameters()), config.encoder_rate))
+    pair.requires_grad_(False)
+    for parameters, _ in learning:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+    return [{"params": parameters, "peak": peak} for parameters, peak in learning]
+
+
+def train(
+    pair: Pair,
+    config: JointConfig,
+    checkpoint: Path,
+    batches: Callable[[int], IterableDataset[Any]],
+    *,
+    device: torch.device,
+    log_every: int = 20,
+) -> list[dict[str, float]]:
+    """Train ``pair`` in place, or go on from the checkpoint; returns the log.
+
+    Args:
+        pair: the nets to start from, batch norms folded.
+        config: the stage's table.
+        checkpoint: see :func:`loop.save_checkpoint`.
+        batches: endless batches, from the step at which the training stands.
+        device: ``cpu`` trains in float32, others in bfloat16 with float32 weights.
+        log_every: steps of one row of the log.
+    """
+    torch.manual_seed(config.seed)
+    pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pair.train()
+    least, most = config.areas
+
+    def loss_of(batch: Batch) -> Tensor:
+        area = least * (most / least) ** float(torch.rand(()))
+        return step_loss(pair, batch, config, area, torch.float32 if device.type == "cpu" else torch.bfloat16)
+
+    return loop.fit(
+        pair,
+        groups(pair, config),
+        config,
+        checkpoint,
+        weight_decay=config.weight_decay,
+        batches=batches,
+        loss_of=loss_of,
+        log_every=log_every,
+    )

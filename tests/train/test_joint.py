@@ -1,0 +1,195 @@
+"""Both nets together: from the published files, trained on a small pack, out as ONNX files again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch (pip install idseg[train])")
+pytest.importorskip("onnx", reason="export needs onnx (pip install idseg[train])")
+pytest.importorskip("numba", reason="drawn hair needs numba")
+
+import onnxruntime  # noqa: E402
+
+from scripts.train import accelerator, export, joint, loop, measure  # noqa: E402
+from scripts.train.detail import DetailNet, PublishedDetail, detail_loss  # noqa: E402
+from scripts.train.nets import FEATURES, PublishedCoarse  # noqa: E402
+from scripts.train.published import published_weights  # noqa: E402
+from tests.train.test_scene import drawn_store  # noqa: E402
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def table(**changes: Any) -> joint.JointConfig:
+    """A table for a few small steps."""
+    values: dict[str, Any] = {
+        "shapes": [[96, 128], [128, 128]],
+        "batch": 2,
+        "crops": 2,
+        "crop": 64,
+        "areas": [64 * 96, 96 * 128],
+        "steps": 4,
+        "minutes": 10.0,
+        "trained": "all",
+        "detail_rate": 1e-3,
+        "rate": 1e-4,
+        "encoder_rate": 1e-4,
+        "weight_decay": 0.01,
+        "average": 0.5,
+        "seed": 1,
+    }
+    return joint.JointConfig(**(values | changes))
+
+
+def a_batch(count: int = 2, height: int = 128, width: int = 96) -> joint.Batch:
+    """Discs on noise, all trusted."""
+    chance = torch.Generator().manual_seed(3)
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    disc = ((rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (width / 3) ** 2).to(torch.uint8) * 255
+    rgb = torch.randint(0, 120, (count, height, width, 3), generator=chance, dtype=torch.uint8)
+    rgb[:, disc > 0] += 100
+    alpha = disc.expand(count, -1, -1).contiguous()
+    return rgb, alpha, torch.full_like(alpha, 255)
+
+
+def test_the_published_coarse_file_comes_back_as_the_net_it_was() -> None:
+    net = PublishedCoarse(joint.pair_of(published_weights(MODELS), table()).coarse).eval()
+    picture = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+    session = onnxruntime.InferenceSession(str(MODELS / "portrait-coarse.onnx"), providers=["CPUExecutionProvider"])
+    expected = session.run(["alpha"], {"rgb": picture.numpy()})[0]
+    with torch.no_grad():
+        found = net(picture)[0].numpy()
+    assert expected.std() > 0.01
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_a_new_detail_net_gives_the_coarse_matte_back_and_learns_from_the_first_step() -> None:
+    torch.manual_seed(0)
+    net = DetailNet()
+    rgb, coarse = torch.randn(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
+    found = net(rgb, coarse, torch.randn(1, FEATURES, 32, 48))
+    assert torch.equal(found, coarse)
+    detail_loss(found, torch.zeros_like(coarse), torch.ones_like(coarse)).backward()
+    slope = net.map.weight.grad
+    assert slope is not None
+    assert float(slope.abs().max()) > 1e-4
+
+
+def test_a_filled_gap_is_the_detail_nets_to_mend_and_a_missed_head_is_not() -> None:
+    target, seen = torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)
+    seen[..., 10:60, 20:26] = 1.0
+    assert float(joint.mendable(target, seen).min()) == 1.0
+    seen[..., 64:, 40:] = 1.0
+    assert float(joint.mendable(target, seen)[..., 90, 90]) == 0.0
+
+
+def test_crops_lie_inside_on_the_grid_of_the_features() -> None:
+    torch.manual_seed(0)
+    rgb, alpha, _ = a_batch()
+    config = table(crops=40, crop=64)
+    target = alpha[:, None].float() / 255.0
+    places = joint.corners(target, torch.ones_like(target), torch.zeros_like(target), config)
+    assert len(places) == 80
+    assert all(top % 4 == left % 4 == 0 and 0 <= top <= 64 and 0 <= left <= 32 for _, top, left in places)
+    assert joint.cropped(target, places, 64).shape == (80, 1, 64, 64)
+    assert joint.cropped(joint.normalised(rgb)[..., ::2, ::2], places, 64, 2).shape == (80, 3, 32, 32)
+
+
+@pytest.mark.parametrize("trained", ["detail", "decoder", "all"])
+def test_what_is_not_to_learn_stays_and_the_rest_moves(trained: str) -> None:
+    config = table(trained=trained)
+    pair = joint.pair_of(published_weights(MODELS), config)
+    groups = joint.groups(pair, config)
+    optimizer = torch.optim.SGD([p for group in groups for p in group["params"]], lr=0.1)
+    before = {name: value.clone() for name, value in pair.named_parameters()}
+    joint.step_loss(pair, a_batch(), config, 96 * 128, torch.float32).backward()
+    optimizer.step()
+    moved = {name for name, value in pair.named_parameters() if not torch.equal(value, before[name])}
+    assert "detail.map.weight" in moved
+    assert ("coarse.head.weight" in moved) == (trained != "detail")
+    assert any(name.startswith("coarse.encoder._blocks.10") for name in moved) == (trained == "all")
+    assert not any(name.startswith(("coarse.encoder._conv_stem", "coarse.encoder._blocks.0")) for name in moved)
+
+
+def test_onnx_equals_torch_for_the_detail_net(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = DetailNet()
+    torch.nn.init.normal_(net.map.weight, 0.0, 0.01)
+    assert export.export_detail(net, tmp_path / "detail.onnx", "test") < 1e-3
+    session = onnxruntime.InferenceSession(str(tmp_path / "detail.onnx"), providers=["CPUExecutionProvider"])
+    rgb, coarse, features = torch.randn(3, 3, 96, 48), torch.rand(3, 1, 96, 48), torch.randn(3, FEATURES, 48, 24)
+    found = session.run(None, {"rgb": rgb.numpy(), "coarse": coarse.numpy(), "features": features.numpy()})[0]
+    with torch.no_grad():
+        expected = PublishedDetail(net)(rgb, coarse, features).numpy()
+    assert np.abs(found - expected).max() < 2e-3
+    assert np.abs(expected - coarse.numpy()).max() > 0.01
+
+
+CONFIG = """
+[joint]
+shapes = [[96, 128], [64, 64]]
+batch = 2
+crops = 2
+crop = 32
+areas = [4096, 12288]
+steps = 3
+minutes = 1.0
+trained = "all"
+detail_rate = 1e-3
+rate = 1e-4
+encoder_rate = 1e-4
+weight_decay = 0.01
+average = 0.5
+seed = 1
+"""
+
+
+@pytest.mark.slow
+def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_path: Path) -> None:
+    """The whole way on the CPU: prepare, train, go on after a stop, finish, measure."""
+    config, start, out = tmp_path / "small.toml", tmp_path / "start.pt", tmp_path / "out"
+    config.write_text(CONFIG)
+    accelerator.prepare(config, MODELS, start)
+    assert start.stat().st_size < 8_000_000
+    store = drawn_store()
+    accelerator.train(store, start, out, minutes=5.0)
+    files = [out / f"joint{part}.pt" for part in loop.PARTS]
+    assert all(file.stat().st_size < 16 * 1024**2 for file in files)
+    config.write_text(CONFIG.replace("steps = 3", "steps = 5"))
+    accelerator.prepare(config, MODELS, start)
+    before = torch.load(files[0], weights_only=True)
+    log = accelerator.train(store, start, out, minutes=5.0)
+    after = torch.load(files[0], weights_only=True)
+    assert (before["step"], after["step"]) == (3, 5)
+    assert not torch.equal(before["average"]["detail.map.weight"], after["average"]["detail.map.weight"])
+    assert log == after["log"]
+    accelerator.finish(store, out, pictures=2)
+    assert (out / "portrait-coarse-int8.onnx").stat().st_size < 4_000_000
+    rng = np.random.default_rng(0)
+    for name in ("val", "val-hr", "val-hair"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "a.jpg"), rng.integers(0, 255, (130, 99, 3)).astype(np.uint8))
+        alpha = np.zeros((130, 99), np.uint8)
+        alpha[30:, 20:70] = 255
+        cv2.imwrite(str(tmp_path / name / "a.png"), alpha)
+    peers = {"truth": tmp_path, "nobody": tmp_path / "nowhere"}
+    found = measure.measure(tmp_path, measure.load_nets(out, 1), peers, every=1)
+    assert set(found["val-hr"]) == {"coarse", "coarse + detail", "truth"}
+    assert found["val"]["truth"] == (1.0, *([0.0] * 6))
+    assert found["val"]["coarse"][1] > 0.01
+
+
+def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:
+    net = torch.nn.Linear(2, 1)
+    average, optimizer = loop.Average(net, 0.5), torch.optim.AdamW(net.parameters())
+    loop.save_checkpoint(tmp_path / "a.pt", net, average, optimizer, loop.Progress(step=4))
+    kept = (tmp_path / "a.net.pt").read_bytes()
+    assert loop.load_checkpoint(tmp_path / "a.pt", net, average, optimizer).step == 4
+    loop.save_checkpoint(tmp_path / "a.pt", net, average, optimizer, loop.Progress(step=6))
+    (tmp_path / "a.net.pt").write_bytes(kept)
+    with pytest.raises(ValueError, match=r"\[4, 6\]"):
+        loop.load_checkpoint(tmp_path / "a.pt", net, average, optimizer)
