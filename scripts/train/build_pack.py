@@ -22,7 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from idseg import IdsegError, Segmenter
-from scripts.train.hair import groom
+from scripts.train.hair.groom import groom
 from scripts.train.pack import write_pack
 from scripts.train.split import body_rows, held_out
 

@@ -115,14 +115,14 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
     steps = set()
     device = next(net.parameters()).device
     for part in PARTS:
-        content = torch.load(path.with_suffix(part + path.suffix), map_location=device, weights_only=True)
+        content = torch.load(path.with_suffix(part + path.suffix), map_location="cpu", weights_only=True)
         steps.add(content["step"])
         state |= content
     if len(steps) != 1:
         raise ValueError(f"the files of {path} are of the steps {sorted(steps)}: start anew from {path.name}")
     net.load_state_dict(state["net"])
-    average.state = state["average"]
-    optimizer.load_state_dict(state["optimizer"])  # which brings the moments back to the weights' own type
+    average.state = {name: value.to(device) for name, value in state["average"].items()}
+    optimizer.load_state_dict(state["optimizer"])  # brings the moments to the weights' own type and device
     return Progress(state["step"], state["elapsed_s"], state["log"])
 
 

@@ -106,7 +106,7 @@ def make_layer(front: U8, back: U8, device: torch.device) -> Layer:
 
 def draw(task: tuple[int, tuple[int, int]]) -> tuple[U8, U8]:
     """Front and back of the layer of a (seed, size); runs in another process."""
-    from scripts.train.hair import groom  # numba is loaded in the processes that draw, and only there
+    from scripts.train.hair.groom import groom  # numba is loaded in the processes that draw, and only there
 
     torch.set_num_threads(1)
     hair = groom(*task)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("numba")
 
-from scripts.train.hair import STYLES, groom, layer
-from scripts.train.hair.groom import flatten
+from scripts.train.hair.groom import flatten, groom, layer
 from scripts.train.hair.head import body_depth, draw_head, jaw, push_out, scalp
 from scripts.train.hair.raster import Ribbons, paint
+from scripts.train.hair.styles import STYLES
 from scripts.train.hair.view import FACE_MIDDLE, FACE_WIDTH, MIDDLE, VIEW
 
 SMALL = (160, 200)

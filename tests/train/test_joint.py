@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,29 @@ def test_what_is_not_to_learn_stays_and_the_rest_moves(trained: str) -> None:
     assert ("coarse.head.weight" in moved) == (trained != "detail")
     assert any(name.startswith("coarse.encoder._blocks.10") for name in moved) == (trained == "all")
     assert not any(name.startswith(("coarse.encoder._conv_stem", "coarse.encoder._blocks.0")) for name in moved)
+
+
+def test_half_precision_gives_nearly_the_same_loss() -> None:
+    config = table()
+    found = []
+    for precision in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)  # of the crops
+        pair = joint.pair_of(published_weights(MODELS), config)
+        torch.nn.init.normal_(pair.detail.map.weight, 0.0, 0.1)
+        found.append(float(joint.step_loss(pair, a_batch(), config, 96 * 128, precision).detach()))
+    assert found[1] == pytest.approx(found[0], rel=0.05)
+
+
+def test_the_training_needs_torch_numpy_and_pillow_alone() -> None:
+    """What a lent machine may lack is not imported: no onnx, no OpenCV, no numba, nothing of idseg."""
+    code = (
+        "import sys\n"
+        "for name in ('cv2', 'idseg', 'numba', 'onnx', 'onnxruntime', 'scipy', 'tqdm'):\n"
+        "    sys.modules[name] = None\n"
+        "from scripts.train.accelerator import load_start, train\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=MODELS.parent)
+    assert done.returncode == 0, done.stderr
 
 
 def test_onnx_equals_torch_for_the_detail_net(tmp_path: Path) -> None:

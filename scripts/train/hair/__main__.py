@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.train.hair import STYLES, groom
-from scripts.train.hair.groom import flatten
+from scripts.train.hair.groom import flatten, groom
+from scripts.train.hair.styles import STYLES
 
 SMALL, LARGE = (640, 800), (1024, 1280)
 
