@@ -31,5 +31,5 @@ def http(live: Live) -> Iterator[httpx.Client]:
             answer.read()
             check(answer.json())
 
-    with httpx.Client(base_url=live.url, timeout=30, trust_env=False, event_hooks={"response": [checked]}) as client:
+    with httpx.Client(base_url=live.url, timeout=120, trust_env=False, event_hooks={"response": [checked]}) as client:
         yield client

@@ -78,7 +78,7 @@ class Live:
         token: str = self.get(f"{wire.TOKEN_PATH}?{query}")["access_token"]
         return token
 
-    def call(self, token: str, photo: bytes, timeout_s: float = 30.0) -> Any:
+    def call(self, token: str, photo: bytes, timeout_s: float = 120.0) -> Any:
         form = urllib.parse.urlencode({"image": base64.b64encode(photo).decode()}).encode()
         with urllib.request.urlopen(f"{self.url}{wire.PATH}?access_token={token}", form, timeout=timeout_s) as reply:  # noqa: S310
             answer = json.loads(reply.read())

@@ -111,7 +111,7 @@ def test_a_body_without_a_credential_is_not_waited_for(own: Live) -> None:
     for path in ("/v1/check?size=us-visa", "/page/photo"):
         with connect(own) as connection:
             connection.sendall(posted(path, b"x" * MiB)[:500])
-            assert b"no_credential" in read_some(connection)
+            assert b"no_credential" in (answer := read_some(connection)) or b"foreign_site" in answer
     for start in (b"image=", b"image=" + b"A" * 80_000 + b"&access_token=24.x"):
         with connect(own) as connection:
             connection.sendall(posted(PHOTO, start.ljust(4 * MiB, b"A"))[: 70_000 + len(start)])
@@ -121,7 +121,10 @@ def test_a_body_without_a_credential_is_not_waited_for(own: Live) -> None:
 def read_some(connection: socket.socket) -> bytes:
     answer = b""
     while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
-        answer += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        answer += piece
     return answer
 
 
@@ -254,7 +257,7 @@ def test_a_client_that_closed_its_half_is_answered() -> None:
 
 def test_connect_is_refused(own: Live) -> None:
     for target in ("example.com:443", PHOTO, "/"):
-        answer = send(own, f"CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        answer = send(own, f"CONNECT {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 405")
     assert "Traceback" not in own.log_text()
     assert "Exception in" not in own.log_text()
@@ -277,13 +280,15 @@ def test_a_long_name_is_not_found(own: Live) -> None:
     assert "a" * 255 not in own.log_text()
 
 
-def test_a_length_of_twenty_digits_is_not_waited_for(own: Live) -> None:
+@pytest.mark.parametrize("length", ["9" * 20, "1" + "0" * 30, "0" * 20 + "99999999", "99999999999"])
+def test_a_length_of_twenty_digits_is_not_waited_for(own: Live, length: str) -> None:
+    """The answer comes at once; the body's time is longer than the socket's here."""
     path = f"{PHOTO}?access_token={own.token()}"
-    for length in ("9" * 20, "1" + "0" * 30, "0" * 20 + "99999999"):
-        with connect(own) as connection:
-            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode())
-            connection.settimeout(20)  # less than the body's time
-            assert b'"error_code":216202' in read_some(connection) or length.startswith("9")
+    with connect(own) as connection:
+        connection.settimeout(own.settings.body_timeout_s - 5)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode())
+        answer = read(connection)
+    assert b'"error_code":216202' in answer or answer.startswith(b"HTTP/1.1 400")
 
 
 def test_an_upgrade_is_a_request(own: Live) -> None:

@@ -74,7 +74,7 @@ class Answer:
 
 def send(live: Live, request: bytes, *, pieces: int = 1, pause_s: float = 0.0, leave: bool = False) -> Answer | None:
     """Raw bytes over a fresh connection; the whole answer."""
-    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=120) as connection:
         step = max(1, -(-len(request) // pieces))
         try:
             for start in range(0, len(request), step):
