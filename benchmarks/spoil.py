@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from idseg.check.face import FACE_EYES_PX
 from idseg.check.measures import eyes_apart_px
-from idseg.photo.turn import shoulder_slope_deg
+from idseg.photo.turn import shoulder_slope
 from idseg.types import Alpha, Person, Points, Rgb, Window
 
 _EYES = (
@@ -71,13 +71,13 @@ def looking_up_or_down(portrait: Portrait) -> Spoiled:
 
 
 def crooked(portrait: Portrait) -> Spoiled:
-    """Everything below the chin sheared by 14 degrees, the way the shoulders slope already."""
-    chin = portrait.points[152]
+    """Everything below the mouth sheared by 14 degrees, the way the shoulders slope already."""
+    mouth, chin = portrait.points[14], portrait.points[152]
     whole = Window(0, 0, portrait.rgb.shape[1], portrait.rgb.shape[0])
-    slope = shoulder_slope_deg(portrait.alpha, whole, portrait.person.face_box)
-    way = -1.0 if slope is not None and slope < 0 else 1.0
+    slope = shoulder_slope(portrait.alpha, whole, portrait.person.face_box)
+    way = -1.0 if slope is not None and slope.deg < 0 else 1.0
     rows, columns = np.indices(portrait.alpha.shape, dtype=np.float32)
-    share = np.clip((rows - float(chin[1])) / portrait.unit, 0, 1)
+    share = np.clip((rows - float(mouth[1])) / (0.6 * portrait.unit), 0, 1)
     shift = way * share * math.tan(math.radians(14)) * (columns - float(chin[0]))
     return _sampled(portrait, np.asarray(columns), np.asarray(rows - shift, dtype=np.float32))
 

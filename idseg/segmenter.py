@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -183,11 +183,13 @@ class Segmenter:
     def _find(self, rgb: Rgb, clock: _Clock) -> Person:
         models = self._person_models()
         with clock("detect"):
-            face = find.one_face(rgb, find.FindModels((models.short, models.full), models.pose), self.options.detect)
+            both = find.FindModels((models.short, models.full), models.pose)
+            face, others = find.face_and_others(rgb, both, self.options.detect)
         with clock("landmarks"):
             mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
             size = Size(rgb.shape[1], rgb.shape[0])
-            return landmarks.person(face, mesh, body, size, self.options.landmarks)
+            person = landmarks.person(face, mesh, body, size, self.options.landmarks)
+            return replace(person, others=tuple(other.box for other in others))
 
     def _cut_out(self, rgb: Rgb, person: Person, options: CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""

@@ -303,3 +303,5 @@ class Person:
     head: HeadAngles
     mesh: FaceMesh | None = field(default=None, repr=False, compare=False)
     """The face mesh the parts come from; None where they come from another model (profiles, hidden faces)."""
+    others: tuple[Box, ...] = ()
+    """Boxes of other faces, large enough for a person's, that were passed over."""

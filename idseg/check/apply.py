@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from idseg.check import features, framing
-from idseg.check.files import LIMITS, check_file
+from idseg.check.files import check_file
 from idseg.check.report import ISO, Report, RuleReport, judged, unseen
 from idseg.check.rules import RULES
 from idseg.errors import PersonError, PhotoFormatError
 from idseg.photo import head as heads
-from idseg.photo.finish import placed
+from idseg.photo.finish import Finished, passed_over_faces, placed
 from idseg.photo.place import as_it_is
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import CHECK_YOURSELF, NOT_APPLICABLE, NOT_MET
@@ -59,40 +59,48 @@ def check(result: Result, size: PhotoSize, *, finished: bool = False, keep: bool
         RuleReport("one_person", "exactly one person", "met", 1.0, "persons", (1, 1)),
         *framing.pose(result, placement.turned_deg),
         *framing.placement_rules(placement, head, size),
-        *framing.inside(placement, reach),
+        *framing.inside(placement, reach, finished=finished),
         framing.shoulders(result, placement.turned_deg),
         *features.face(result),
         *(() if finished else (judged("enough_pixels", placement.scale),)),
         *features.background(result, size, replaceable=not finished and not keep),
         _cover(size),
     )
-    return Report(size, finished, tuple(_applicable(rules, size)), tuple(_confirm(size)))
+    passed_over = tuple(passed_over_faces(person))
+    return Report(size, finished, tuple(_applicable(rules, size)), tuple(_confirm(size)), passed_over)
 
 
-def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, pixels: Rgb | None = None) -> Report:
+def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, made: Finished | None = None) -> Report:
     """The report of a finished file, looked at again from its own bytes.
 
     Args:
         segmenter: finds the person and the matte.
         content: the file.
         size: the document.
-        pixels: what the file shows, for formats that are written but not read (PDF, TIFF).
+        made: what the file was made from, where it was made here: its pixels stand for a format that is written but
+            not read (PDF), and what it lacks is known better than it can be seen.
 
     Raises:
         InputError: it cannot be decoded.
     """
+    photo = None
     try:
-        photo = decode(content, LIMITS)
+        photo = decode(content)
     except PhotoFormatError:
-        if pixels is None:
+        if made is None:
             raise
-        photo = replace(decode(pixels, LIMITS), format="")
+    rgb = decode(made.pixels).rgb if photo is None and made is not None else photo.rgb  # type: ignore[union-attr]
     try:
-        report = check(segmenter.whole(photo.rgb), size, finished=True)
+        report = check(segmenter.whole(rgb), size, finished=True)
     except PersonError as error:
         report = replace(refused(error, size), finished=True)
-    of_file = check_file(content, size, photo) if photo.format else ()
-    return replace(report, rules=(*report.rules, *of_file))
+    rules = report.rules
+    if made is not None and made.placement.lacks_mm:
+        lacks = dict(made.placement.lacks_mm)
+        known = judged("shoulders_inside", max(lacks.values()))
+        rules = tuple(known if rule.rule == "shoulders_inside" else rule for rule in rules)
+    of_file = () if photo is None else check_file(content, size, photo)
+    return replace(report, rules=(*rules, *of_file))
 
 
 def refused(error: PersonError, size: PhotoSize) -> Report:

@@ -21,6 +21,7 @@ from idseg.types import Alpha
 FACE_RULES: Final = (
     "eyes_open",
     "mouth_closed",
+    "no_smile",
     "eyes_clear",
     "no_glare",
     "sharp",
@@ -44,8 +45,9 @@ def face(result: Result) -> Iterator[RuleReport]:
     if clear.status == NOT_MET:
         yield unseen("eyes_open", "The eyes are covered.")
     else:
-        yield judged("eyes_open", float(np.mean(measures.lids_below(copy))))
+        yield judged("eyes_open", measures.eyes_shut(copy))
     yield judged("mouth_closed", measures.mouth_gap(mesh))
+    yield judged("no_smile", measures.smile(mesh, result.person.head.roll_deg))
     yield clear
     yield judged("no_glare", measures.glare(copy))
     levels, burnt, drowned = measures.tones(copy)

@@ -12,11 +12,9 @@ from idseg.check.report import RuleReport, judged, left_out
 from idseg.check.rules import Rule
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET, Status
-from idseg.stages.decode import DecodeLimits, decode
+from idseg.stages.decode import decode
 from idseg.types import Photo, Size
 
-LIMITS = DecodeLimits(max_side=16384, max_pixels=100_000_000)
-"""Of photos for documents: a phone's 48 and 50 megapixels are welcome; 4096 px are the API's limit alone."""
 _BYTES_A_PIXEL = 3
 _SHAPE = 0.01
 """How far width / height may be off, as a share."""
@@ -34,7 +32,7 @@ def check_file(content: bytes, size: PhotoSize, photo: Photo | None = None) -> t
     Raises:
         InputError: it cannot be decoded.
     """
-    photo = decode(content, LIMITS) if photo is None else photo
+    photo = decode(content) if photo is None else photo
     return (
         _pixels(photo.size, size),
         _dpi(content, size),

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from idseg.check.report import RuleReport, judged, unseen
 from idseg.check.rules import RULES
 from idseg.photo.finish import term_of
-from idseg.photo.head import Head, Reach
+from idseg.photo.head import Head, Reach, Side
 from idseg.photo.place import Measured, Placement
 from idseg.photo.size import PhotoSize, RuleName
-from idseg.photo.turn import shoulder_slope_deg
-from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET
+from idseg.photo.turn import SURE_SPREAD_DEG, shoulder_slope
+from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_MET, Status
 from idseg.result import Result
 
 _NAMES: Mapping[RuleName, str] = {
@@ -70,26 +70,41 @@ def _placement_rule(measured: Measured, size: PhotoSize) -> RuleReport:
     )
 
 
-def inside(placement: Placement, reach: Reach) -> Iterator[RuleReport]:
-    """What the photo's edge cuts off: the head on any side, then the shoulders."""
+def inside(placement: Placement, reach: Reach, *, finished: bool) -> Iterator[RuleReport]:
+    """What the photo's edge cuts off: the head on any side, then the shoulders.
+
+    Args:
+        placement: of the head.
+        reach: what the edges cut.
+        finished: the edges are those of a finished photo: where a rule asks for a large head, wide hair may leave it.
+    """
     cut = reach.head_cut
     head = judged("head_inside", float(len(cut)))
     if cut:
-        told = " and ".join("upper" if side == "top" else "lower" if side == "bottom" else side for side in cut)
         rule = RULES["head_inside"]
+        only_hair = finished and not {"top", "bottom"} & set(cut)
+        told = " and the ".join(_EDGES[side] for side in cut)
         advice = f"The photo's {told} edge cuts the head: step back, or move the camera."
-        head = RuleReport("head_inside", rule.term, NOT_MET, float(len(cut)), rule.unit, (None, 0.0), 0.0, advice)
+        if only_hair:
+            advice = f"The {told} edge cuts hair or ears: see whether the face and both ears are whole."
+        status: Status = CHECK_YOURSELF if only_hair else NOT_MET
+        head = RuleReport("head_inside", rule.term, status, float(len(cut)), rule.unit, (None, 0.0), 0.0, advice)
     yield head
     lacks = placement.lacks_mm
     yield judged("shoulders_inside", max((lacks.get(side, 0.0) for side in ("left", "right", "bottom")), default=0.0))
 
 
+_EDGES: Mapping[Side, str] = {"left": "left", "top": "upper", "right": "right", "bottom": "lower"}
+
+
 def shoulders(result: Result, turned_deg: float) -> RuleReport:
-    """Slope of the shoulders in the finished photo, by the matte's outline. Where it does not show both shoulders the
-    pose model's points can only find fault: they lie level too often to be believed when they do."""
-    slope = shoulder_slope_deg(result.alpha, result.window, result.person.face_box)
+    """Slope of the shoulders in the finished photo, by the matte's outline. Where hair hides it, or one shoulder is not
+    seen, the pose model's points can only find fault: they lie level too often to be believed when they do."""
+    slope = shoulder_slope(result.alpha, result.window, result.person.face_box)
     if slope is not None:
-        return judged("shoulders_level", slope + turned_deg)
+        report = judged("shoulders_level", slope.deg + turned_deg)
+        if report.status == MET or slope.spread_deg <= SURE_SPREAD_DEG:
+            return report
     parts = result.person.parts
     if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:
         report = judged("shoulders_level", result.pose.shoulders.tilt_deg + turned_deg)

@@ -77,7 +77,7 @@ RULES: Mapping[str, Rule] = {
         f"{_ISO} 7.2.3 expression: eyes open",
         "eye widths",
         high=0.02,
-        doubt=0.035,
+        doubt=0.02,
         too_high="Open the eyes and look at the camera.",
     ),
     "mouth_closed": Rule(
@@ -86,6 +86,13 @@ RULES: Mapping[str, Rule] = {
         high=0.06,
         doubt=0.08,
         too_high="Close the mouth, do not smile.",
+    ),
+    "no_smile": Rule(
+        f"{_ISO} 7.2.3 expression: neutral",
+        "spread of the lips",
+        high=1.05,
+        doubt=0.05,
+        too_high="Do not smile; close the mouth and relax the face.",
     ),
     "eyes_clear": Rule(
         f"{_ISO} eye glasses, eye patches: eyes in clear sight",

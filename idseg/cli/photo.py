@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idseg.cli.many import each_photo, finish, json_line, unique
-from idseg.cli.runner import clear_errors, model_options, segmenter_of
+from idseg.cli.runner import DETECT_OPTIONS, clear_errors, model_options, segmenter_of
 from idseg.errors import OptionError
 
 if TYPE_CHECKING:
     from idseg.photo.finish import Finished
     from idseg.photo.output import Encoded, Format
+    from idseg.photo.size import PhotoSize
     from idseg.segmenter import Segmenter
 
 
@@ -53,12 +54,23 @@ if TYPE_CHECKING:
     metavar="PAPER",
     help="Also a print sheet: 5inch, 6inch, 7inch, 4x6, A4, A5, Letter, 100x148mm.",
 )
-@click.option("--copies", type=int, metavar="N", help="Photos of each size on a sheet (default: as many as fit).")
+@click.option(
+    "--copies",
+    multiple=True,
+    metavar="N|SIZE=N",
+    help="Photos of each size, or of one, on a sheet; may be given several times (default: as many as fit).",
+)
 @click.option("--sheet-format", default="pdf", show_default=True, metavar="pdf|jpeg|png", help="Of the sheet.")
+@click.option(
+    "--sheet-dpi", type=float, metavar="DPI", help="Of a sheet as a picture (default: that of its finest photo)."
+)
 @click.option("--margin", type=float, metavar="MM", help="Free at the paper's edge (default 4).")
 @click.option("--gap", type=float, metavar="MM", help="Between photos (default 2).")
 @click.option(
     "--marks", type=click.Choice(["corners", "lines", "none"]), default="corners", show_default=True, help="Cut marks."
+)
+@click.option(
+    "--check/--no-check", "look_again", default=True, show_default=True, help="Check what was made, from its file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was made, a line a photo.")
 @model_options
@@ -74,7 +86,7 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
     with clear_errors():
         job = _Job(size_names, out, chosen, many=len(photos) > 1)
         segmenter = segmenter_of(
-            {name: chosen[name] for name in ("threads", "provider", "matting_model", "refine", "turn")}
+            {name: chosen[name] for name in (*("threads", "provider", "matting_model", "refine"), *DETECT_OPTIONS)}
         )
         names = unique([path.stem for path in photos])
 
@@ -107,17 +119,17 @@ class _Job:
             None if named is None else format_of(f"x{named}" if named.startswith(".") else named)
         )
         self.papers = {name: paper(name) for name in chosen["papers"]}
-        self.copies = chosen["copies"]
-        if self.copies is not None and self.copies < 1:
-            raise OptionError(f"--copies {self.copies} is less than 1", copies=self.copies)
+        self.copies = _copies(chosen["copies"], self.sizes)
+        self.look_again = chosen["look_again"]
         self.sheet_format = format_of(chosen["sheet_format"])
-        given = {"margin_mm": chosen["margin"], "gap_mm": chosen["gap"]}
+        given = {"margin_mm": chosen["margin"], "gap_mm": chosen["gap"], "dpi": chosen["sheet_dpi"]}
         self.sheet_options = SheetOptions(
             marks=chosen["marks"], **{name: value for name, value in given.items() if value is not None}
         )
 
     def make(self, segmenter: Segmenter, path: Path, stem: str) -> dict[str, Any]:
         """All files of one photo, whose names begin with ``stem``; what was made."""
+        from idseg.check import delivered
         from idseg.photo.finish import crop_options, finish
         from idseg.system import write
 
@@ -130,7 +142,10 @@ class _Job:
             target = self.file or self.folder / f"{stem}-{size_name}{_suffix(encoded)}"
             write(target, encoded.content)
             finished.append(done)
-            files.append({"file": str(target), **_about(encoded), **done.to_dict()})
+            told = {"file": str(target), **_about(encoded), **done.to_dict()}
+            if self.look_again:
+                told["check"] = delivered(segmenter, encoded.content, size, done).to_dict()
+            files.append(told)
         sheets = [self._sheet(name, finished, stem) for name in self.papers]
         return {"photo": str(path), "files": files, "sheets": sheets}
 
@@ -140,12 +155,39 @@ class _Job:
 
         if any(done.pixels.shape[2] == 4 for done in finished):
             raise OptionError("a print sheet needs a background; transparent photos cannot be printed")
-        items = [Item(done.size.width_mm, done.size.height_mm, self.copies) for done in finished]
+        items = [
+            Item(done.size.width_mm, done.size.height_mm, copies)
+            for done, copies in zip(finished, self.copies, strict=True)
+        ]
         layout = lay_out(items, self.papers[name], self.sheet_options)
         encoded = encode_sheet(layout, [done.pixels for done in finished], self.sheet_format, self.sheet_options)
         target = self.folder / f"{stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
         write(target, encoded.content)
         return {"file": str(target), "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), **_about(encoded)}
+
+
+def _copies(texts: Sequence[str], sizes: Sequence[PhotoSize]) -> tuple[int | None, ...]:
+    """How many photos of each size go on a sheet; None: as many as fit.
+
+    Raises:
+        OptionError: no whole number from 1, or no size of this run.
+    """
+    from idseg.photo.sizes import find_size
+
+    copies: list[int | None] = [None] * len(sizes)
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        if not (number.isascii() and number.isdigit()):
+            raise OptionError(f"--copies {text!r} is not N or SIZE=N", copies=text)
+        if int(number) < 1:
+            raise OptionError(f"--copies {text!r} is less than 1", copies=text)
+        wanted = find_size(name).name if equals else None
+        found = [index for index, size in enumerate(sizes) if wanted in (None, size.name)]
+        if not found:
+            raise OptionError(f"--copies {text!r}: {name} is no size of this run", copies=text)
+        for index in found:
+            copies[index] = int(number)
+    return tuple(copies)
 
 
 def _about(encoded: Encoded) -> dict[str, Any]:
@@ -174,8 +216,20 @@ def _told(made: dict[str, Any]) -> str:
         if file["padding"]:
             lines.append(f"  padded with {file['padding']} bytes that show nothing: the document asks for more KB")
         lines += [f"  warning: {warning}" for warning in file["warnings"]]
+        if "check" in file:
+            lines += [f"  {line}" for line in _checked(file["check"])]
     lines += [
         f"{sheet['file']}: {sheet['photos']} photos on {sheet['paper_mm'][0]:.4g} x {sheet['paper_mm'][1]:.4g} mm"
         for sheet in made["sheets"]
     ]
     return "\n".join(lines)
+
+
+def _checked(report: dict[str, Any]) -> list[str]:
+    """The verdict on a finished file, and the rules that are not met or left to the person."""
+    counts = report["counts"]
+    told = ", ".join(f"{counts[status]} {status}" for status in counts if counts[status])
+    lines = [f"checked: {report['verdict']} ({told})"]
+    for status in ("not met", "check yourself"):
+        lines += [f"{status}: {rule['rule']}. {rule['advice']}" for rule in report["rules"] if rule["status"] == status]
+    return lines

@@ -80,19 +80,38 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How hair is refined. net: on large cuts, where it helps.",
         ),
         click.option("--turn", is_flag=True, help="Turn a photo that lies on its side instead of refusing it."),
+        click.option(
+            "--second-face",
+            type=float,
+            metavar="SHARE",
+            help="Height of a second face, of the largest, that counts as a second person (default 0.45).",
+        ),
+        click.option(
+            "--pick",
+            metavar="largest|left|right|N",
+            help="Which of several people is meant; N counts from the left. Default: several are refused.",
+        ),
     ):
         command = option(command)
     return command
+
+
+DETECT_OPTIONS = ("turn", "second_face", "pick")
+"""Names of the options that say which face is meant."""
 
 
 def segmenter_of(chosen: dict[str, Any]) -> Segmenter:
     from idseg.segmenter import Options, Segmenter
     from idseg.stages.find import DetectOptions
 
-    turn = chosen.pop("turn")
+    detect = {
+        "turn": chosen.pop("turn") or None,
+        "second_face_ratio": chosen.pop("second_face", None),
+        "pick": chosen.pop("pick", None),
+    }
     return Segmenter(
         Options(
-            detect=DetectOptions(turn=True) if turn else DetectOptions(),
+            detect=DetectOptions(**given(detect)),
             **{name: value for name, value in chosen.items() if value is not None},
         )
     )

@@ -4,38 +4,148 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from idseg.photo.size import PhotoSize
+    from idseg.photo.size import Band, PhotoSize
+
+_CARDS = 4
+"""Up to so many documents are shown with all there is to know."""
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("word", default="")
+@click.argument("words", nargs=-1)
+@click.option("--long", "-l", "long", is_flag=True, help="All there is to know of each, as for up to four documents.")
 @click.option("--json", "as_json", is_flag=True, help="All there is to know, as JSON.")
-def sizes(word: str, as_json: bool) -> None:
-    """List the sizes of ID photos that hold WORD: a name, a country, 一寸, visa.
+def sizes(words: tuple[str, ...], long: bool, as_json: bool) -> None:
+    """List documents whose ID photo idseg knows: size, head, background, what may be edited, link.
 
     \b
-    The last column says how sure a row is: authority (its own page), cited, reported (trackers agree),
-    standard, icao (no rule of its own), trade (studios' custom).
+    WORDS in any order, English or Chinese; a size counts too:
+      idseg sizes UK passport        idseg sizes 美签            idseg sizes green card
+      idseg sizes 2x2                idseg sizes 3.5x4.5 cm      idseg sizes 295x413
+    A size without a unit: up to 2.5 inches, up to 12 centimetres, up to 150 millimetres, else pixels.
+    A "?" marks what could not be confirmed on a page of the authority. Rules change: follow the link.
     """
-    from idseg.photo.sizes import find_sizes
+    from idseg.photo.search import search_sizes
 
-    found = find_sizes(word)
+    found = search_sizes(" ".join(words))
     if as_json:
-        click.echo(json.dumps([size.to_dict() for size in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([size.to_dict() for size in found.rows], indent=2, ensure_ascii=False))
     else:
-        for size in found:
-            click.echo(_row(size))
-        click.echo(f"{len(found)} sizes", err=True)
-    if not found:
+        in_full = long or len(found.rows) <= _CARDS
+        for size in found.rows:
+            click.echo("\n".join(_card(size) if in_full else _row(size)))
+        count = len(found.rows)
+        click.echo(f"{count} document{'' if count == 1 else 's'}{f' ({found.read})' if found.read else ''}", err=True)
+    if not found.rows:
         sys.exit(1)
 
 
-def _row(size: PhotoSize) -> str:
-    kb = "" if size.kb is None else f"{size.kb.low:g}-{size.kb.high:g} KB"
-    mm, px = f"{size.width_mm:g}x{size.height_mm:g} mm", f"{size.px.width}x{size.px.height} px"
-    return f"{size.name:<22} {mm:<16} {px:<14} {kb:<13} {size.basis:<9} {size.en} {size.zh}"
+def _row(size: PhotoSize) -> Iterator[str]:
+    """Two lines."""
+    told = [_measures(size), _head(size), _background(size), f"edits: {size.edits}", size.guide]
+    yield f"{size.name:<26} {size.en}  {size.zh}{'  ?' if size.unsure else ''}"
+    yield f"    {'; '.join(text for text in told if text)}"
+
+
+def _card(size: PhotoSize) -> Iterator[str]:
+    """All there is to know."""
+    yield f"{size.name}: {size.en}  {size.zh}"
+    yield _told("photo", _measures(size))
+    yield _told("file", _file(size))
+    yield _told("framing", "; ".join(text for text in (_head(size), *_other_rules(size)) if text))
+    yield _told("background", _background(size))
+    yield _told("edits", size.edits + (f" ({size.edits_source})" if size.edits_source else ""))
+    yield _told("person", "; ".join(_person(size)))
+    yield _told("note", size.note)
+    checked = f"; checked {size.checked.isoformat()}" if size.checked else ""
+    yield _told("source", f"{size.source} [{size.basis}{checked}]")
+    yield _told("not sure", size.unsure)
+    yield _told("link", size.guide)
+
+
+def _told(name: str, text: str) -> str:
+    return f"    {name:<11} {text or '-'}"
+
+
+def _range(band: Band, unit: str = "mm", most: float = float("inf")) -> str:
+    """``32..36 mm``, ``at least 7 mm``, ``at most 240 KB``; ``most``: an end from which there is none."""
+    if band.high >= most:
+        return f"at least {band.low:.4g} {unit}"
+    return f"at most {band.high:.5g} {unit}" if band.low == 0 else f"{band.low:.4g}..{band.high:.5g} {unit}"
+
+
+def _measures(size: PhotoSize) -> str:
+    told = [f"{size.width_mm:.4g} x {size.height_mm:.4g} mm", f"{size.px.width} x {size.px.height} px"]
+    if size.file_kb is not None:
+        told.append(_range(size.file_kb, "KB"))
+    return ", ".join(told)
+
+
+def _file(size: PhotoSize) -> str:
+    told = []
+    if size.px_min is not None:
+        told.append(f"at least {size.px_min.width} x {size.px_min.height} px")
+    if size.px_max is not None:
+        told.append(f"at most {size.px_max.width} x {size.px_max.height} px")
+    if size.compression is not None:
+        told.append(f"compressed at most {size.compression:g}:1")
+    told += [" or ".join(size.formats)] if size.formats else []
+    told += [f"handed in: {', '.join(size.channels)}"] if size.channels else []
+    told += [f"{size.prints} print{'s' if size.prints > 1 else ''}"] if size.prints else []
+    told += ["the site crops: head to mid-torso, with room around"] if size.site_crops else []
+    return "; ".join(told)
+
+
+_TOPS = {"crown": "the crown (hair not counted)", "hair": "the top of the hair", "forehead": "the hairline"}
+
+
+def _head(size: PhotoSize) -> str:
+    if not size.framing_is_rule:
+        return "no rule for the head"
+    head = size.framing.head
+    if head is None:
+        return ""
+    return f"head {_range(head, most=size.height_mm)} from chin to {_TOPS[size.framing.head_top]}"
+
+
+def _other_rules(size: PhotoSize) -> Iterator[str]:
+    if size.framing_is_rule:
+        names = {
+            "eyes": "eyes above the lower edge",
+            "top": f"gap above {'the crown' if size.framing.gap_top == 'crown' else 'the hair'}",
+            "chin": "gap below the chin",
+            "face": "face width",
+            "width": "head width",
+        }
+        for rule, band in size.framing.bands().items():
+            if rule in names:
+                yield f"{names[rule]} {_range(band, most=size.height_mm)}"
+
+
+def _background(size: PhotoSize) -> str:
+    from idseg.photo.size import COLOR_NAMES
+
+    names = {color: name for name, color in COLOR_NAMES.items()}
+    told = [names.get(color, color) for color in size.backgrounds] + (
+        ["any plain light colour"] if size.any_light else []
+    )
+    return ", ".join(told) or "no colour named"
+
+
+def _person(size: PhotoSize) -> Iterator[str]:
+    glasses = {"no": "no glasses", "clear": "glasses only with eyes fully seen"}
+    if size.glasses in glasses:
+        yield glasses[size.glasses]
+    if size.head_covering != "unknown":
+        yield "no head covering" if size.head_covering == "no" else f"head covering: {size.head_covering} only"
+    if size.expression != "unknown":
+        yield {"neutral": "neutral", "slight smile": "neutral or a smile with closed lips", "any": "any expression"}[
+            size.expression
+        ]
+    if size.age_months is not None:
+        yield f"at most {size.age_months} month{'' if size.age_months == 1 else 's'} old"

@@ -17,11 +17,11 @@ from idseg.photo.conflicts import conflicts
 from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Measured, Placement, place
 from idseg.photo.size import Band, PhotoSize, RuleName
-from idseg.photo.turn import LEFT_DEG, shoulder_slope_deg, upright_deg
+from idseg.photo.turn import LEFT_DEG, sure_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
 from idseg.stages.crop import CropOptions
-from idseg.types import Box, Window
+from idseg.types import Box, Person, Window
 
 ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
@@ -47,6 +47,8 @@ class Finished:
     reach beyond it, millimetres."""
     conflicts: tuple[str, ...] = ()
     """Rules and edges of the photo that no place can all meet, in words."""
+    passed_over: tuple[str, ...] = ()
+    """Other faces of the photo, in whole sentences."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -122,12 +124,25 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
     head, placement = placed(result, size, keep=keep)
     room: Mapping[heads.Side, float] = {}
     against: tuple[str, ...] = ()
+    others = tuple(passed_over_faces(result.person))
     if any(rule.off > 0 for rule in placement.rules):
         photo = result.photo_size
         against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
         if keep:
             room = place(head, _reach(result, head), size, photo).leaves_mm
-    return Finished(_painted(result, placement, size, background), size, placement, background, head, room, against)
+    return Finished(
+        _painted(result, placement, size, background), size, placement, background, head, room, against, others
+    )
+
+
+def passed_over_faces(person: Person) -> Iterator[str]:
+    """Other faces that were found beside the person's, in whole sentences; a larger one may be the person meant."""
+    x, _ = person.face_box.center
+    for box in person.others:
+        times = box.height / person.face_box.height
+        side = "left" if box.center[0] < x else "right"
+        larger = "larger" if times > 1 else "smaller"
+        yield f"another, {larger} face ({times:.1f} times as high) to the {side} was passed over: a person or a poster"
 
 
 def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, Placement]:
@@ -140,7 +155,7 @@ def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, 
     """
     person = result.person
     roll = person.head.roll_deg
-    slope = shoulder_slope_deg(result.alpha, result.window, person.face_box)
+    slope = sure_slope_deg(result.alpha, result.window, person.face_box)
     wanted = upright_deg(roll, slope, size.turn_deg)
     best = _turned(result, size, wanted, keep=keep)
     if keep and any(rule.off > 0 for rule in best[1].rules):
@@ -203,9 +218,9 @@ _ORDINARY = heads.Head(
     roll_deg=0.0,
     chin_y=1.0,
     hair_y=-1.11,
-    crown_y=-1.0,
+    crown_y=-0.93,
     crown_doubt=0.1,
-    forehead_y=-0.75,
+    forehead_y=-0.46,
     center_x=0.0,
     face_width=1.28,
     head_width=1.35,
@@ -288,6 +303,7 @@ def _warnings(finished: Finished) -> Iterator[str]:
             f"the photo was enlarged {placement.scale:.2f} times: it has too few pixels for "
             f"{size.px.width} x {size.px.height} px"
         )
+    yield from finished.passed_over
     if not finished.head.exact:
         yield "no face mesh: the chin and the turn of the head are estimates"
 

@@ -54,6 +54,10 @@ _DEFAULT_HEAD = Band(0.63, 0.70)
 _DEFAULT_TOP = Band(0.07, 0.12)
 """Gap above the hair over photo height where the document has no rule (NEEA: one tenth)."""
 
+_DEFAULT_CHIN = 0.10
+"""Least gap below the chin over photo height where the document rules neither it nor the eyes: the neck is seen."""
+_CHIN_LOW_COST = 30.0
+
 _SEEN_MM = 0.1
 """A lack up to this is not seen: a pixel at 300 dpi."""
 _DOUBT_OF_VALUE, _DOUBT_OF_HEIGHT = 0.015, 0.003
@@ -234,6 +238,8 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | 
         usual = _times(_DEFAULT_TOP, height)
         weight = _OFF_MIDDLE_COST if "eyes" not in wished else _OFF_MIDDLE_COST / 10
         cost += weight * ((gap - usual.middle) / usual.half) ** 2
+    if not {"eyes", "chin"} & set(bands):
+        cost += _CHIN_LOW_COST * np.maximum(_DEFAULT_CHIN * height - values["chin"], 0.0) / height
     hair_cut = _HAIR_CUT_COST if size.framing_is_rule else _HAIR_CUT_COST_FREE
     cost += hair_cut * np.maximum(-gap, 0.0) / height
     cost += _OFF_MIDDLE_COST * (spot.shift_mm / (SHIFT * width_mm(size))) ** 2

@@ -16,7 +16,7 @@ from idseg.imaging.encode import srgb_profile
 from idseg.imaging.resize import resize
 from idseg.photo.output import Encoded, Format, encode, jpeg
 from idseg.photo.pdf import Line, PdfImage, PdfPage, write_pdf
-from idseg.photo.size import MM_PER_INCH
+from idseg.photo.size import MM_PER_INCH, Band
 from idseg.types import Rgb, Size
 
 _IN = MM_PER_INCH
@@ -32,6 +32,14 @@ PAPERS: dict[str, tuple[float, float]] = {
 """Width and height of upright paper in millimetres: China's 5, 6, 7 inch are 3R, 4R, 5R; A4, A5 by ISO 216; ANSI
 Letter."""
 _SAMPLE_QUALITY = 97
+_DPI = Band(72, 1200)
+"""Of a sheet that can be made."""
+_MOST_PX = 150_000_000
+"""Pixels of a sheet: A4 at 1200 dpi."""
+_MARK_MM = 0.1
+_MARK_GREY = 140
+_SAME_PX = 1
+"""A photo whose sides are off its place by up to this many pixels of rounding is put there as it is."""
 
 Marks = Literal["corners", "lines", "none"]
 
@@ -46,8 +54,8 @@ class SheetOptions:
     """Between photos."""
     marks: Marks = "corners"
     """Cut marks: short ticks beside the corners, hairlines around each photo, or none."""
-    dpi: float = 300.0
-    """Of the sheet as a picture; a PDF has none."""
+    dpi: float | None = None
+    """Of the sheet as a picture; None: that of its finest photo, so that none is resampled down. A PDF has none."""
     turn: bool = True
     """The paper, and photos, may be turned by a quarter where more fit so."""
 
@@ -57,7 +65,7 @@ class SheetOptions:
                 raise OptionError(
                     f"{name} {getattr(self, name):g} is outside 0 .. {most}", **{name: getattr(self, name)}
                 )
-        if not 72 <= self.dpi <= 1200:
+        if self.dpi is not None and not _DPI.holds(self.dpi):
             raise OptionError(f"{self.dpi:g} dpi for a sheet; 72 to 1200 can be made", dpi=self.dpi)
 
 
@@ -144,9 +152,26 @@ def marks(layout: Layout, options: SheetOptions | None = None) -> tuple[Line, ..
     return tuple(line for spot in layout.spots for line in _corners(spot, layout))
 
 
+def sheet_dpi(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> float:
+    """Dots per inch of a sheet as a picture: those asked for, else those of its finest photo.
+
+    Raises:
+        OptionError: the sheet would have more pixels than can be made.
+    """
+    options = SheetOptions() if options is None else options
+    own = [
+        photos[spot.item].shape[0] / (spot.width if spot.turned else spot.height) * MM_PER_INCH for spot in layout.spots
+    ]
+    dpi = options.dpi if options.dpi is not None else float(min(max(round(max(own)), _DPI.low), _DPI.high))
+    width, height = (side / MM_PER_INCH * dpi for side in layout.paper_mm)
+    if width * height > _MOST_PX:
+        raise OptionError(f"a sheet of {width:.0f} x {height:.0f} px is too large; ask for a PDF", dpi=dpi)
+    return dpi
+
+
 def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> Rgb:
     """The sheet as a picture, white where nothing lies. A photo is resampled only where its pixels are not the
-    sheet's.
+    sheet's; cut marks lie over the photos, as in a PDF.
 
     Args:
         layout: where.
@@ -154,20 +179,22 @@ def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None =
         options: dpi and marks.
     """
     options = SheetOptions() if options is None else options
-    per_mm = options.dpi / MM_PER_INCH
+    per_mm = sheet_dpi(layout, photos, options) / MM_PER_INCH
     width, height = (round(side * per_mm) for side in layout.paper_mm)
     sheet = np.full((height, width, 3), 255, dtype=np.uint8)
-    for line in marks(layout, options):
-        x1, y1, x2, y2 = (round(value * per_mm) for value in line)
-        sheet[max(0, min(y1, y2)) : max(y1, y2) + 1, max(0, min(x1, x2)) : max(x1, x2) + 1] = 140
     for spot in layout.spots:
         photo = np.rot90(photos[spot.item], -1) if spot.turned else photos[spot.item]
         left, top = round(spot.left * per_mm), round(spot.top * per_mm)
         wide, high = round(spot.width * per_mm), round(spot.height * per_mm)
-        if photo.shape[:2] != (high, wide):
+        if max(abs(photo.shape[0] - high), abs(photo.shape[1] - wide)) > _SAME_PX:
             photo = np.asarray(resize(photo, Size(wide, high)), dtype=np.uint8)
-        part = sheet[top : top + high, left : left + wide]
+        part = sheet[top : top + photo.shape[0], left : left + photo.shape[1]]
         part[...] = photo[: part.shape[0], : part.shape[1]]
+    thick = max(1, round(_MARK_MM * per_mm))
+    for line in marks(layout, options):
+        x1, y1, x2, y2 = (round(value * per_mm) - thick // 2 for value in line)
+        rows, columns = (min(y1, y2), max(y1, y2) + thick), (min(x1, x2), max(x1, x2) + thick)
+        sheet[max(0, rows[0]) : rows[1], max(0, columns[0]) : columns[1]] = _MARK_GREY
     return sheet
 
 
@@ -175,8 +202,8 @@ def encode_sheet(layout: Layout, photos: Sequence[Rgb], format: Format, options:
     """The sheet's file; in a PDF every photo keeps its own pixels and lies at its true millimetres."""
     options = SheetOptions() if options is None else options
     if format != "PDF":
-        return encode(render(layout, photos, options), format, options.dpi)
-    files = [jpeg(photo, _SAMPLE_QUALITY, options.dpi) for photo in photos]
+        return encode(render(layout, photos, options), format, sheet_dpi(layout, photos, options))
+    files = [jpeg(photo, _SAMPLE_QUALITY, _PDF_DPI) for photo in photos]
     images = tuple(
         PdfImage(
             files[spot.item],
@@ -188,6 +215,10 @@ def encode_sheet(layout: Layout, photos: Sequence[Rgb], format: Format, options:
     )
     page = PdfPage(layout.paper_mm, images, marks(layout, options))
     return Encoded(write_pdf([page], srgb_profile()), "PDF", _SAMPLE_QUALITY)
+
+
+_PDF_DPI = 300
+"""Named by the photos' files inside a PDF, which nothing reads: their place is in millimetres."""
 
 
 def _candidates(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions) -> Iterator[Layout | None]:

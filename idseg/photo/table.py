@@ -68,12 +68,29 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 _Row = Mapping[str, Any]
 
 
-def read_table() -> Iterator[PhotoSize]:
+@cache
+def load_sizes() -> tuple[PhotoSize, ...]:
+    """All sizes of the table, in its order."""
+    return tuple(_read_table())
+
+
+def _read_table() -> Iterator[PhotoSize]:
     """All rows, in the table's order."""
+    return (_size(name, row) for name, row in _whole_rows())
+
+
+def check_table() -> None:
+    """Raises ValueError for a row with an unknown key, a value of the wrong type or none of the allowed ones. For the
+    tests: reading does not look, to start sooner."""
+    for name, row in _whole_rows():
+        _check_keys(name, row)
+
+
+def _whole_rows() -> Iterator[tuple[str, _Row]]:
     for region in _REGIONS:
         rows = _toml(region)
         for name, row in rows.items():
-            yield _size(name, _whole(name, row, rows))
+            yield name, _whole(name, row, rows)
 
 
 def composition(kind: str, width_mm: float, height_mm: float, px: Size) -> Framing:
@@ -103,15 +120,15 @@ def _whole(name: str, row: _Row, rows: Mapping[str, _Row]) -> _Row:
     """The row with the keys of the one it is ``like``, but for those it is ``without``."""
     if "like" not in row:
         return row
+    other = _whole(row["like"], rows[row["like"]], rows)
     without = {"aka", *row.get("without", ())}
-    if not rows[row["like"]].keys() >= without - {"aka"}:
-        raise ValueError(f"{name}: without {sorted(without)}, but {row['like']} has no such key")
-    taken = {key: value for key, value in rows[row["like"]].items() if key not in without}
+    if lost := without - other.keys() - {"aka"}:
+        raise ValueError(f"{name}: without {sorted(lost)}, but {row['like']} has none")
+    taken = {key: value for key, value in other.items() if key not in without}
     return {**taken, **{key: value for key, value in row.items() if key not in ("like", "without")}}
 
 
 def _size(name: str, row: _Row) -> PhotoSize:
-    _check_keys(name, row)
     width_mm, height_mm = (float(value) for value in row["mm"])
     dpi = float(row.get("dpi", DEFAULT_DPI))
     px = Size(*row["px"]) if "px" in row else pixels(width_mm, height_mm, dpi)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,24 @@ LEFT_DEG = 3.0
 8, and nobody sees 3."""
 _MOUTH_UP = 0.25
 """The mouth above the face box's lower edge, in its heights."""
-_BESIDE = (0.85, 1.25)
+_BESIDE = (0.75, 1.3)
 """Where the outline is looked at, in face box widths beside the face's middle."""
+_COLUMNS = 25
+_OUTER = 0.4
+"""Of what is seen the outer part counts, in face box widths: near the neck shoulders slope less than they are
+tipped."""
 _LEAST_SLOPES = 5
+SURE_SPREAD_DEG = 4.0
+"""Spread of the slopes from which the outline is not the shoulders' but hair's."""
+
+
+class Slope(NamedTuple):
+    """Slope of the shoulders."""
+
+    deg: float
+    """> 0 where the right one in the picture is lower."""
+    spread_deg: float
+    """Standard deviation among the places looked at; hair over a shoulder makes it large."""
 
 
 def upright_deg(roll_deg: float, slope_deg: float | None, most_deg: float | None = None) -> float:
@@ -36,22 +52,29 @@ def upright_deg(roll_deg: float, slope_deg: float | None, most_deg: float | None
     return turn if most_deg is None else min(max(turn, -most_deg), most_deg)
 
 
-def shoulder_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | None:
-    """Slope of the shoulders' outline, > 0 where the right one in the picture is lower; None where one is not seen.
+def shoulder_slope(alpha: Alpha, window: Window, face_box: Box) -> Slope | None:
+    """Slope of the shoulders' outline; None where one is not seen.
 
-    The first row of the matte below the mouth, at equal distances left and right of the face, beside long hair.
+    The first row of the matte below the mouth, at equal distances left and right of the face.
     """
     body = alpha >= 0.5
     first = max(0, int(face_box.bottom - _MOUTH_UP * face_box.height) - window.top)
     center = face_box.center[0] - window.left
-    slopes = []
-    for share in np.linspace(*_BESIDE, 9):
+    found = []
+    for share in np.linspace(*_BESIDE, _COLUMNS):
         columns = [int(center + side * share * face_box.width) for side in (-1, 1)]
         if min(columns) < 0 or max(columns) >= body.shape[1]:
-            continue
+            break
         left, right = (np.flatnonzero(body[first:, column]) for column in columns)
-        if left.size and right.size:
-            slopes.append((float(right[0]) - float(left[0])) / (2 * share * face_box.width))
-    if len(slopes) < _LEAST_SLOPES:
+        if left.size and right.size and left[0] > 0 and right[0] > 0:  # at row 0 it is hair that is seen
+            found.append((share, math.degrees(math.atan((right[0] - left[0]) / (2 * share * face_box.width)))))
+    outer = [slope for share, slope in found if share >= found[-1][0] - _OUTER]
+    if len(outer) < _LEAST_SLOPES:
         return None
-    return math.degrees(math.atan(float(np.median(slopes))))
+    return Slope(float(np.median(outer)), float(np.std(outer)))
+
+
+def sure_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | None:
+    """The slope, where the outline is the shoulders'; else None."""
+    slope = shoulder_slope(alpha, window, face_box)
+    return None if slope is None or slope.spread_deg > SURE_SPREAD_DEG else slope.deg

@@ -82,7 +82,7 @@ def head_and_shoulders(
     options = CropOptions() if options is None else options
     if options.keep_inside and not options.may_leave:
         free = head_and_shoulders(face_box, parts, photo, replace(options, keep_inside=False), head)
-        return _moved_inside(free, _needed(face_box, photo, options, head), photo)
+        return _moved_inside(free, _needed(face_box, photo, head), photo, face_box.width * options.least_faces_wide)
     left, right = parts.left_shoulder, parts.right_shoulder
     width = max(face_box.width / options.face_share, abs(right.x - left.x) / options.shoulder_share)
     inner_left, inner_right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
@@ -116,10 +116,9 @@ def head_and_shoulders(
     return Window(round(center - size.width / 2), round(top), size.width, size.height)
 
 
-def _needed(face_box: Box, photo: Size, options: CropOptions, head: HeadExtent | None) -> Box:
+def _needed(face_box: Box, photo: Size, head: HeadExtent | None) -> Box:
     """What must be inside, as far as the photo has it: the face with both ears, and all of the head."""
-    spare = max(_SPARE, (options.least_faces_wide - 1) / 2) * face_box.width
-    left, right = face_box.left - spare, face_box.right + spare
+    left, right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
     top = face_box.top
     if head is not None:
         left, right, top = min(left, head.left), max(right, head.right), min(top, head.top)
@@ -128,13 +127,13 @@ def _needed(face_box: Box, photo: Size, options: CropOptions, head: HeadExtent |
     return Box(left, top, max(1.0, right - left), max(1.0, bottom - top))
 
 
-def _moved_inside(free: Window, needed: Box, photo: Size) -> Window:
-    """The window inside the photo: moved; if it is too large, made smaller; and if what is left would not hold
-    ``needed``, of another aspect."""
+def _moved_inside(free: Window, needed: Box, photo: Size, least_width: float) -> Window:
+    """The window inside the photo: moved; if it is too large, made smaller; and if what is left would be narrower than
+    ``least_width`` or not hold ``needed``, of another aspect."""
     scale = min(1.0, photo.width / free.width, photo.height / free.height)
     width, height = free.size
     if scale < 1:
-        width = round(min(photo.width, max(width * scale, needed.width)))
+        width = round(min(photo.width, max(width * scale, needed.width, least_width)))
         height = round(min(photo.height, max(height * scale, needed.height)))
     # The head keeps its place in the window, as a share of the window's size.
     center, head_room = free.left + free.width / 2, max(0.0, needed.top - free.top)

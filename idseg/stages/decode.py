@@ -55,9 +55,9 @@ _READERS: dict[str, Callable[[bytes], Raster]] = {
     "TIFF": tiff.read,
     "GIF": gif.read,
 }
-FORMATS = frozenset(_READERS)
+FORMATS = tuple(_READERS)
 """All that are read."""
-API_FORMATS = frozenset({"JPEG", "PNG", "BMP"})
+API_FORMATS = ("JPEG", "PNG", "BMP")
 """What the cloud API takes."""
 _ACCEPTED = "a path, bytes, a binary file object, a NumPy array or a PIL image"
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
@@ -87,7 +87,7 @@ class DecodeLimits:
     """Width times height; None: ``max_side`` squared. A phone's 48 MP have 8064 x 6048. About 0.7 GB while decoding."""
     max_bytes: int = 256 * 2**20
     """Length of a file or stream. 64 MP in a plain BMP of 24 bits are 183 MiB."""
-    formats: frozenset[str] = FORMATS
+    formats: tuple[str, ...] = FORMATS
     """Names of the file formats that are read; arrays and PIL images always are."""
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class DecodeLimits:
             )
         if (self.max_pixels is not None and self.max_pixels < self.min_side**2) or self.max_bytes < 1:
             raise OptionError("max_pixels and max_bytes must leave room for a photo of min_side squared.")
-        unknown = sorted(set(self.formats) - FORMATS)
+        unknown = sorted(set(self.formats) - set(FORMATS))
         if unknown or not self.formats:
             raise OptionError(f"formats: {', '.join(unknown) or 'none'}; there are {', '.join(_READERS)}.")
 

@@ -59,6 +59,9 @@ class DetectOptions:
     """Score of an upright face from which no turned copies are searched."""
     turn: bool = False
     """Turn a photo that lies on its side or is upside down, instead of refusing it."""
+    pick: str = ""
+    """Which of several people is meant: ``largest``, ``left``, ``right``, or a number counted from the picture's left,
+    from 1; nothing: several people are refused."""
     same_iou: float = 0.3
     """Overlap (IoU) from which two finds are one face."""
 
@@ -70,6 +73,12 @@ class DetectOptions:
             )
         if not 0 < self.least_score < 1:
             raise OptionError(f"least_score {self.least_score:g} is outside 0 .. 1", least_score=self.least_score)
+        number = self.pick.isascii() and self.pick.isdigit() and int(self.pick) >= 1
+        if self.pick not in ("", "largest", "left", "right") and not number:
+            raise OptionError(
+                f"pick {self.pick!r}: use largest, left, right, or a number from 1, counted from the left",
+                pick=self.pick,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,18 @@ def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None)
     Raises:
         NoPersonError, MultiplePersonsError, UpsideDownError, SidewaysError
     """
+    return face_and_others(rgb, models, options)[0]
+
+
+def face_and_others(
+    rgb: Rgb, models: FindModels, options: DetectOptions | None = None
+) -> tuple[FaceDetection, tuple[FaceDetection, ...]]:
+    """The face as :func:`one_face` finds it, and the other faces that are large enough for a person's but were passed
+    over: other people where one was picked, and posters that a closer look did not take for a face.
+
+    Raises:
+        As :func:`one_face`.
+    """
     options = DetectOptions() if options is None else options
     small, scale = reduced(rgb, _SEARCH_SIDE_PX)
     faces = find_faces(small, models.faces, options)
@@ -99,6 +120,8 @@ def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None)
         raise NoPersonError(
             "no face was found; the photo must show one person from the front, face and shoulders free", persons=0
         )
+    if len(people) > 1 and options.pick:
+        people = (_picked(people, options.pick),)
     if len(people) > 1:
         raise MultiplePersonsError(
             f"{len(people)} people are in the photo, exactly one is allowed (faces at least "
@@ -117,7 +140,24 @@ def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None)
         raise turned_error(180)
     if abs(roll) >= options.sideways_roll_deg:
         raise turned_error(-90 if roll > 0 else 90)
-    return face.placed(1 / scale)
+    least = options.second_face_ratio * face.box.height
+    others = (other for other in faces if other.box.height >= least and not same_face(other, face, options))
+    return face.placed(1 / scale), tuple(other.placed(1 / scale) for other in others)
+
+
+def _picked(people: tuple[FaceDetection, ...], pick: str) -> FaceDetection:
+    """The person that is meant; ``people``: the largest first.
+
+    Raises:
+        OptionError: there are not that many.
+    """
+    if pick == "largest":
+        return people[0]
+    from_left = sorted(people, key=lambda face: face.box.center[0])
+    number = {"left": 1, "right": len(from_left)}.get(pick) or int(pick)
+    if number > len(from_left):
+        raise OptionError(f"pick {pick}: there are only {len(from_left)} people in the photo", persons=len(from_left))
+    return from_left[number - 1]
 
 
 def find_faces(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:

@@ -448,3 +448,16 @@ def test_a_url_in_a_manifest_that_changed_is_done_again(tmp_path: Path, monkeypa
         small_run(tmp_path / "list.csv", tmp_path / "out", engine)
         done.append("".join(read))
     assert done == ["ab", "", "a", ""]
+
+
+def test_the_signature_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Else a second run would do all photos again."""
+    code = "from idseg.batch import Work; print(Work('out').signature())"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(found) == 1

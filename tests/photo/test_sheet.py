@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 
@@ -9,9 +10,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from idseg.errors import OptionError
-from idseg.photo.sheet import PAPERS, Item, Layout, SheetOptions, Spot, encode_sheet, lay_out, marks, paper, render
+from idseg.photo.sheet import (
+    PAPERS,
+    Item,
+    Layout,
+    SheetOptions,
+    Spot,
+    encode_sheet,
+    lay_out,
+    marks,
+    paper,
+    render,
+    sheet_dpi,
+)
 
 PLAIN = SheetOptions()
 
@@ -175,3 +189,42 @@ def test_no_such_paper(name: str) -> None:
 def test_options_have_ranges(options: dict[str, float]) -> None:
     with pytest.raises(OptionError):
         SheetOptions(**options)  # type: ignore[arg-type]
+
+
+def test_cut_lines_lie_over_the_photos_where_nothing_is_between() -> None:
+    """At gap 0 two photos share an edge: the line is seen in the picture, as in a PDF."""
+    options = SheetOptions(gap_mm=0, marks="lines", dpi=300)
+    photo = np.zeros((413, 295, 3), np.uint8)
+    layout = lay_out([Item(25, 35)], PAPERS["6inch"], options)
+    sheet = render(layout, [photo], options)
+    per_mm = 300 / 25.4
+    for spot in layout.spots:
+        row = round((spot.top + spot.height / 2) * per_mm)
+        assert sheet[row, round(spot.left * per_mm), 0] == 140
+        assert sheet[row, round((spot.left + spot.width) * per_mm), 0] == 140
+
+
+@pytest.mark.parametrize("dpi", [300, 600])
+def test_a_sheet_has_its_photos_own_dpi(dpi: int) -> None:
+    photo = (
+        np.random.default_rng(3).integers(0, 256, (round(45 / 25.4 * dpi), round(35 / 25.4 * dpi), 3)).astype(np.uint8)
+    )
+    options = SheetOptions(marks="none")
+    layout = lay_out([Item(35, 45, 1)], (60.0, 60.0), options)
+    assert sheet_dpi(layout, [photo], options) == pytest.approx(dpi, abs=1)
+    made = encode_sheet(layout, [photo], "JPEG", options)
+    with Image.open(io.BytesIO(made.content)) as image:
+        assert image.format == "JPEG"
+        assert image.info["dpi"][0] == pytest.approx(dpi, abs=1)
+    sheet = render(layout, [photo], options)
+    dark = np.argwhere((sheet != 255).any(axis=2))
+    (top, left) = dark.min(axis=0)
+    np.testing.assert_array_equal(
+        sheet[top : top + photo.shape[0], left : left + photo.shape[1]][5:-5, 5:-5], photo[5:-5, 5:-5]
+    )
+
+
+def test_a_sheet_that_is_too_large_is_refused() -> None:
+    layout = Layout((1200.0, 1200.0), (Spot(0, 10.0, 12.0, 25.0, 35.0),))
+    with pytest.raises(OptionError, match="PDF"):
+        sheet_dpi(layout, [np.zeros((413, 295, 3), np.uint8)], SheetOptions(dpi=1200))

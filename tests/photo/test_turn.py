@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from idseg.photo.turn import LEFT_DEG, LEVEL_DEG, shoulder_slope_deg, upright_deg
+from idseg.photo.turn import LEFT_DEG, LEVEL_DEG, shoulder_slope, upright_deg
 from idseg.types import Box, Window
 
 
@@ -37,12 +37,14 @@ def test_shoulder_slope(slope_deg: float) -> None:
     rows, columns = np.indices((400, 500)) + 0.5
     line = 250 + math.tan(math.radians(slope_deg)) * (columns - 250)
     alpha = (rows > line).astype(np.float32)
-    found = shoulder_slope_deg(alpha, Window(0, 0, 500, 400), Box(200, 80, 100, 130))
-    assert found == pytest.approx(slope_deg, abs=0.7)
-    moved = shoulder_slope_deg(alpha[:, 50:], Window(50, 0, 450, 400), Box(200, 80, 100, 130))
-    assert moved == pytest.approx(slope_deg, abs=0.7)
+    found = shoulder_slope(alpha, Window(0, 0, 500, 400), Box(200, 80, 100, 130))
+    assert found is not None
+    assert found.deg == pytest.approx(slope_deg, abs=0.7)
+    moved = shoulder_slope(alpha[:, 50:], Window(50, 0, 450, 400), Box(200, 80, 100, 130))
+    assert moved is not None
+    assert moved.deg == pytest.approx(slope_deg, abs=0.7)
 
 
 def test_shoulders_outside_the_picture_have_no_slope() -> None:
     alpha = np.ones((400, 200), np.float32)
-    assert shoulder_slope_deg(alpha, Window(0, 0, 200, 400), Box(50, 80, 100, 130)) is None
+    assert shoulder_slope(alpha, Window(0, 0, 200, 400), Box(50, 80, 100, 130)) is None

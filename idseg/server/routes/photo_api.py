@@ -35,9 +35,9 @@ from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, 
 from idseg.imaging.colours import parse_color
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
+from idseg.photo.search import search_sizes
 from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
-from idseg.photo.sizes import find_sizes
 from idseg.result import Result
 from idseg.server.routes.wanted import (
     CHECK_FIELDS,
@@ -214,10 +214,12 @@ def _sheet_in_json(file: File) -> Reply:
 
 
 def sizes(query: str) -> Reply:
-    """The sizes that hold the word ``q``, all without one, and the papers; a page needs no other knowledge."""
-    word = read_query(query, ("q",)).get("q", "")
+    """The sizes that ``q`` asks for, best first, all without one; how ``q`` was read; the papers. A page needs no other
+    knowledge."""
+    found = search_sizes(read_query(query, ("q",)).get("q", ""))
     return {
-        "sizes": [_size(size) for size in find_sizes(word)],
+        "sizes": [_size(size) for size in found.rows],
+        "read": found.read,
         "papers": {name: list(PAPERS[name]) for name in PAPERS},
     }
 

@@ -138,7 +138,7 @@ _SAID: Final[Mapping[str, str]] = {
     "gap": "millimetres between photos; default: 2",
     "marks": "cut marks: corners, lines, none",
     "finished": "1: judge the photo as it is, its file too; 0: as it will be after placing",
-    "q": "a word: a name, a country, 一寸, visa; default: all",
+    "q": "words in any order, English or Chinese, or a size: UK passport, 美签, 一寸, 2x2, 295x413; default: all",
     "access_token": "of /oauth/2.0/token; or Authorization: Bearer TOKEN, or a bce-auth signature",
 }
 _REFUSALS: Final[Mapping[int | str, dict[str, Any]]] = {
