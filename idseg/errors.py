@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, TypeAlias
 
-Fact: TypeAlias = "str | int | float | list[str] | list[int]"
+Fact: TypeAlias = "str | int | float | list[str] | list[int] | list[list[float]]"
 
 
 class IdsegError(Exception):

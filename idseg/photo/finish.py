@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from idseg.photo import head as heads
 from idseg.photo import render
+from idseg.photo.adjust import Adjustment, adjusted
 from idseg.photo.background import KEEP, Background, parse_background
 from idseg.photo.conflicts import conflicts
 from idseg.photo.output import Encoded, Format, encode
@@ -108,7 +109,9 @@ class Finished:
         }
 
 
-def finish(result: Result, size: PhotoSize, background: Background | None = None) -> Finished:
+def finish(
+    result: Result, size: PhotoSize, background: Background | None = None, by_hand: Adjustment | None = None
+) -> Finished:
     """The finished photo of a person.
 
     Args:
@@ -116,12 +119,15 @@ def finish(result: Result, size: PhotoSize, background: Background | None = None
         size: what is asked for.
         background: None: the photo's own where the document allows no more than a crop; else the document's usual
             one, white where it names none.
+        by_hand: a change of the placement; None: as the rules place the head.
     """
     if background is None:
         plain = size.backgrounds[0] if size.backgrounds else "white"
         background = KEEP if size.edits == "crop only" else parse_background(plain)
     keep = background.kind == "keep"
     head, placement = placed(result, size, keep=keep)
+    if by_hand is not None and not by_hand.is_none:
+        placement = adjusted(placement, head, _reach(result, head), size, by_hand)
     room: Mapping[heads.Side, float] = {}
     against: tuple[str, ...] = ()
     others = tuple(passed_over_faces(result.person))

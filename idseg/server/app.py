@@ -31,6 +31,7 @@ from idseg.server.http.guard import Guard, connection_of
 from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
+from idseg.server.remember import Remembering
 from idseg.server.routes import cloud, page, v1
 from idseg.server.routes.photo_api import Segment
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
@@ -50,7 +51,7 @@ def load_segmenter() -> Segment:
 
     segmenter = Segmenter(Options(threads=1))
     segmenter.warm()
-    return segmenter
+    return Remembering(segmenter)
 
 
 def create_app(settings: Settings, load: Callable[[], Segment], clock: Callable[[], float] = time.time) -> FastAPI:
@@ -105,8 +106,8 @@ def create_app(settings: Settings, load: Callable[[], Segment], clock: Callable[
         redirect_slashes=False,
     )
     _add_api(app, gate)
-    v1.add(app, gate)
-    _add_page(app, gate)
+    kept = v1.add(app, gate)
+    _add_page(app, gate, kept)
     _add_operations(app, gate)
     app.add_exception_handler(HTTPException, _no_route)
     if settings.cors_origins:
@@ -178,7 +179,7 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _add_page(app: FastAPI, gate: Gate) -> None:
+def _add_page(app: FastAPI, gate: Gate, kept: v1.Kept) -> None:
     async def index() -> Response:
         return _file_or_404("index.html")
 
@@ -192,7 +193,7 @@ def _add_page(app: FastAPI, gate: Gate) -> None:
         return JSONResponse(page.settings_for_page(gate), headers={"cache-control": "no-store"})
 
     async def photo(request: Request) -> Response:
-        return await page.photo(gate, request)
+        return await page.photo(gate, request, kept.photo)
 
     for path, handler in (("/", index), ("/docs", docs), ("/static/{name}", static), ("/page/settings", settings)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], response_class=Response, include_in_schema=False)

@@ -21,7 +21,7 @@ from idseg.errors import MultiplePersonsError, NoPersonError, OptionError, turne
 from idseg.imaging.geometry import iou, midpoint, slope_deg
 from idseg.imaging.resize import reduced
 from idseg.models.region import FaceModel, PoseModel, body_area, body_in
-from idseg.types import FaceDetection, Rgb
+from idseg.types import Box, FaceDetection, Rgb
 
 _SEARCH_SIDE_PX = 1280
 """Longest side of the copy that is searched: the full-range detector then finds faces from about 1/40 of it."""
@@ -91,6 +91,12 @@ class FindModels:
     """Asked only where the largest face is in doubt."""
 
 
+def _shares(box: Box, rgb: Rgb) -> list[float]:
+    """left, top, width and height as shares of the picture's sides, so that they hold at any scale."""
+    height, width = rgb.shape[:2]
+    return [round(value, 4) for value in (box.left / width, box.top / height, box.width / width, box.height / height)]
+
+
 def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None) -> FaceDetection:
     """The face of the one upright person of a photo (H, W, 3), in the photo's pixels.
 
@@ -128,6 +134,7 @@ def face_and_others(
             f"{options.second_face_ratio:.0%} as high as the largest count)",
             persons=len(people),
             faces=len(faces),
+            boxes=[_shares(face.box, small) for face in people],
         )
     face = people[0]
     if face.box.height < options.least_face_px:

@@ -89,8 +89,14 @@ def query_string(request: Request) -> str:
 def query_token(query: str) -> str | None:
     """``access_token`` of a query string. The Node SDK sends ``…?aipSdk=node&access_token=TOK?aipSdk=node``: cut at
     ``?``."""
+    token = query_value(query, "access_token")
+    return None if token is None else token.partition("?")[0]
+
+
+def query_value(query: str, wanted: str) -> str | None:
+    """The first value of that name in a query string; None where there is none, or only empty ones."""
     for pair in query.split("&"):
         name, equals, value = pair.partition("=")
-        if equals and unquote_plus(name) == "access_token" and value:
-            return unquote_plus(value).partition("?")[0]
+        if equals and unquote_plus(name) == wanted and value:
+            return unquote_plus(value)
     return None

@@ -1,5 +1,14 @@
 // A small reading of /openapi.json: what there is to call, with which parameters, and what comes back. Works offline.
 
+import { language, switchLanguage, words } from "./words.js";
+
+const TEXT = {
+  en: { title: "API", lead: "A local stand-in for the cloud's body_seg_photo, and calls for finished ID photos.", tryIt: "Try it", parameters: "Parameters", answers: "Answers", required: "required", schema: "JSON Schema" },
+  zh: { title: "接口", lead: "本机版 body_seg_photo 接口，以及生成证件照的接口。各项说明为英文原文。", tryIt: "试一试", parameters: "参数", answers: "返回", required: "必填", schema: "JSON Schema" },
+};
+const text = TEXT[language];
+document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+
 const document_ = await fetch("/openapi.json").then((answer) => answer.json());
 
 function element(name, text = "", className = "") {
@@ -24,11 +33,11 @@ function table(rows) {
 }
 
 function fields(operation) {
-  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, one.description ?? typeOf(one.schema), one.required ? "required" : ""]);
+  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, one.description ?? typeOf(one.schema), one.required ? text.required : ""]);
   if (operation.requestBody?.description) rows.push(["body", "", operation.requestBody.description, "required"]);
   for (const [kind, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
     for (const [name, one] of Object.entries(schema.properties ?? {})) {
-      rows.push([name, kind, one.description ?? typeOf(one), schema.required?.includes(name) ? "required" : ""]);
+      rows.push([name, kind, one.description ?? typeOf(one), schema.required?.includes(name) ? text.required : ""]);
     }
   }
   return rows;
@@ -40,23 +49,30 @@ function show(path, method, operation) {
   title.append(element("span", method.toUpperCase(), "method"), element("code", path));
   card.append(title, element("p", operation.summary), element("p", operation.description, "hint"));
   const rows = fields(operation);
-  if (rows.length) card.append(element("h3", "Parameters"), table(rows));
-  card.append(element("h3", "Answers"), table(Object.entries(operation.responses).map(([status, one]) => [status, one.description])));
+  if (rows.length) card.append(element("h3", text.parameters), table(rows));
+  card.append(element("h3", text.answers), table(Object.entries(operation.responses).map(([status, one]) => [status, one.description])));
   for (const one of Object.values(operation.responses)) {
     const schema = one.content?.["application/json"]?.schema;
     if (!schema || !Object.keys(schema).length) continue;
     const details = element("details");
-    details.append(element("summary", "JSON Schema"), element("pre", JSON.stringify(schema, null, 2)));
+    details.append(element("summary", text.schema), element("pre", JSON.stringify(schema, null, 2)));
     card.append(details);
   }
   return card;
 }
 
-document.getElementById("title").textContent = `${document_.info.title} ${document_.info.version}`;
-document.getElementById("about").textContent = document_.info.description;
+document.getElementById("title").textContent = `${text.title} ${document_.info.version}`;
+document.getElementById("about").textContent = text.lead;
+document.getElementById("try").textContent = text.tryIt;
+document.getElementById("language").textContent = words.otherLanguage;
+document.getElementById("language").lang = language === "zh" ? "en" : "zh";
+document.getElementById("language").onclick = () => {
+  switchLanguage();
+  location.reload();
+};
 document.getElementById("example").textContent = [
   `TOKEN=$(curl -s '${location.origin}/oauth/2.0/token?grant_type=client_credentials&client_id=API_KEY&client_secret=SECRET_KEY' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
-  `base64 -w0 selfie.jpg > selfie.b64`,
+  `base64 < selfie.jpg | tr -d '\\n' > selfie.b64`,
   `curl -s '${location.origin}/rest/2.0/image-classify/v1/body_seg_photo?access_token='$TOKEN --data-urlencode image@selfie.b64`,
   `curl -s --data-binary @selfie.jpg '${location.origin}/v1/photo/file?size=us-visa&access_token='$TOKEN -o visa.jpg`,
 ].join("\n");

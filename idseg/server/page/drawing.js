@@ -1,53 +1,52 @@
-// The points, the face box and the cut's frame, as SVG over the photo.
+// The points, the face box and the cut's frame, as SVG over the photo; labels stand in two columns beside the face and never collide.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { shape } from "./words.js";
+
 const UNSURE = 0.5; // score below which a point is shown as a guess
+const SMALLEST = 11; // px on the screen of a label
 
-function shape(name, attributes, text) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text) element.textContent = text;
-  return element;
+/** Where labels go: sorted by height, pushed apart by `step`. */
+export function spread(heights, step, low, high) {
+  const order = heights.map((y, index) => [y, index]).sort((one, other) => one[0] - other[0]);
+  const placed = [];
+  let last = -Infinity;
+  for (const [y, index] of order) placed[index] = last = Math.max(y, last + step, low);
+  const over = Math.max(0, last - high);
+  return placed.map((y) => y - over);
 }
 
-const LEGIBLE = 10; // px on the screen, the smallest label
-
-/** Draw a reply over the photo it came from; the drawing must be visible. `words` are the names of the parts. */
-export function drawOver(svg, reply, words) {
-  const { width, height } = reply.photo;
-  const cut = reply.cut_location, face = reply.face_location;
-  const shown = svg.getBoundingClientRect().width || width;
-  const unit = Math.max(Math.max(width, height) / 100, ((LEGIBLE / 1.9) * width) / shown);
+/** Draw a reply over the photo it came from. `shown`: the photo's width on the screen, px. */
+export function drawOver(svg, reply, names, shown) {
+  const { width, height } = reply.photo, cut = reply.cut_location, face = reply.face_location;
+  const unit = width / shown, size = SMALLEST * 1.15 * unit;
   const points = reply.pose_info.body_parts.map((part) => {
     const [name, point] = Object.entries(part)[0];
     return { name, x: point.x + 0.5 + cut.left, y: point.y + 0.5 + cut.top, score: point.score };
   });
   const at = Object.fromEntries(points.map((point) => [point.name, `${point.x},${point.y}`]));
+  const middle = face.left + cut.left + face.width / 2;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren(
-    shape("path", {
-      class: "shade", "fill-rule": "evenodd",
-      d: `M0 0H${width}V${height}H0ZM${cut.left} ${cut.top}v${cut.height}h${cut.width}v${-cut.height}z`,
-    }),
+    shape("path", { class: "shade", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0ZM${cut.left} ${cut.top}v${cut.height}h${cut.width}v${-cut.height}z` }),
     shape("rect", { class: "window", x: cut.left, y: cut.top, width: cut.width, height: cut.height }),
-    shape("rect", { class: "face", x: face.left + cut.left, y: face.top + cut.top, width: face.width, height: face.height, rx: unit }),
-    shape("path", { class: "bone", d: `M${at.left_shoulder} L${at.neck} L${at.right_shoulder}` }),
-    shape("path", { class: "bone", d: `M${at.left_ear} L${at.left_eye} L${at.nose_tip} L${at.right_eye} L${at.right_ear}` }),
-    shape("path", { class: "bone", d: `M${at.left_mouth} L${at.right_mouth}` }),
-    ...points.map((point) => {
-      const dot = shape("circle", {
-        class: point.score < UNSURE ? "point unsure" : "point", cx: point.x, cy: point.y, r: unit * 0.75, "stroke-width": unit * 0.25,
-      });
-      dot.append(shape("title", {}, `${words[point.name]} · ${point.score.toFixed(2)}`));
-      return dot;
-    }),
-    ...points.map((point) => {
-      const room = 13 * unit; // about the longest word
-      const left = point.name.startsWith("left") ? point.x > room : point.x > width - room;
-      return shape("text", {
-        x: point.x + (left ? -1.4 : 1.4) * unit, y: point.y - unit * 0.9, "font-size": unit * 1.9, "stroke-width": unit * 0.4,
-        "text-anchor": left ? "end" : "start",
-      }, words[point.name]);
-    }),
+    shape("rect", { class: "face", x: face.left + cut.left, y: face.top + cut.top, width: face.width, height: face.height, rx: 4 * unit }),
+    ...["left_shoulder neck right_shoulder", "left_ear left_eye nose_tip right_eye right_ear", "left_mouth right_mouth"].map((path) => shape("path", { class: "bone", d: `M${path.split(" ").map((name) => at[name]).join(" L")}` })),
+    ...[true, false].flatMap((left) => labels(points.filter((point) => point.x < middle === left), { left, unit, size, names, face, cut, width, height })),
+    ...points.map((point) => dot(point, unit, names)),
   );
+}
+
+function dot(point, unit, names) {
+  const made = shape("circle", { class: point.score < UNSURE ? "point unsure" : "point", cx: point.x, cy: point.y, r: 4 * unit, "stroke-width": 1.5 * unit });
+  made.append(shape("title", {}, `${names[point.name]} · ${point.score.toFixed(2)}`));
+  return made;
+}
+
+function labels(points, { left, unit, size, names, face, cut, width, height }) {
+  const edge = left ? Math.max(70 * unit, face.left + cut.left - 14 * unit) : Math.min(width - 70 * unit, face.left + cut.left + face.width + 14 * unit);
+  const heights = spread(points.map((point) => point.y), size * 1.35, size, height - size * 0.4);
+  return points.flatMap((point, index) => [
+    shape("line", { class: "leader", x1: point.x, y1: point.y, x2: edge, y2: heights[index] - size * 0.35 }),
+    shape("text", { x: edge + (left ? -3 : 3) * unit, y: heights[index], "font-size": size, "stroke-width": 3 * unit, "text-anchor": left ? "end" : "start" }, names[point.name]),
+  ]);
 }

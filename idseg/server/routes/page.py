@@ -23,6 +23,7 @@ from idseg.cloud import wire
 from idseg.cloud.errors import ForeignSiteError, Reply, RequestError
 from idseg.cloud.errors import render_error as render_api_error
 from idseg.errors import EmptyPhotoError
+from idseg.server.auth.access import query_string
 from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.http.body import Body
 from idseg.server.http.gate import Answer, Gate, refuse, respond
@@ -60,18 +61,25 @@ def static_file(name: str) -> Response | None:
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
 
 
-async def photo(gate: Gate, request: Request) -> Response:
-    """``POST /page/photo``."""
+async def photo(gate: Gate, request: Request, kept: Callable[[str, str], tuple[str, bytes] | None]) -> Response:
+    """``POST /page/photo``: of the body, or of the kept photo whose handle the query names.
+
+    Args:
+        gate: what every photo passes.
+        request: the call.
+        kept: caller and query → a handle and its photo, None where the query names none.
+    """
 
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
         _check_site(request, needs_loopback=gate.access.keyring is None)
         caller = gate.access.by_bearer(request)
         gate.admit(caller)
-        file = await body.read(MAX_FILE, take)
+        handle, file = kept(caller, query_string(request)) or (None, b"")
+        file = await body.read(0 if handle else MAX_FILE, take) or file
         gate.metrics.received.inc(len(file))
         if not file:
             raise EmptyPhotoError("no bytes were sent")
-        return await gate.work(caller, body, partial(answer_photo, file=file, log_id=log_id))
+        return await gate.work(caller, body, partial(answer_photo, file=file, log_id=log_id), near=handle)
 
     return await respond(gate, request, "page", answer, partial(refuse, render_error=render_error))
 

@@ -12,10 +12,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+import cv2
+import numpy as np
 
 from idseg import errors
-from idseg.check import Report, check, check_file, refused
+from idseg.check import Report, RuleReport, check, check_file, framing, refused
 from idseg.cloud.errors import (
     BodyTimeoutError,
     BusyError,
@@ -32,15 +35,22 @@ from idseg.cloud.errors import (
     UnknownTokenError,
 )
 from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, PhotoFormatError, PhotoSizeError
+from idseg.imaging import encode
 from idseg.imaging.colours import parse_color
+from idseg.photo import head as heads
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
 from idseg.photo.search import search_sizes
-from idseg.photo.sheet import PAPERS, Item, encode_sheet, lay_out
+from idseg.photo.sheet import PAPERS, Item, Layout, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
+from idseg.photo.verdict import MET, NOT_APPLICABLE, NOT_MET
 from idseg.result import Result
+from idseg.server.handles import UnknownHandleError
+from idseg.server.layers import layers
+from idseg.server.remember import Segment as Segment
 from idseg.server.routes.wanted import (
     CHECK_FIELDS,
+    MOVE_FIELDS,
     PHOTO_FIELDS,
     SHEET_FIELDS,
     Wanted,
@@ -50,8 +60,7 @@ from idseg.server.routes.wanted import (
     read_size,
     read_wanted,
 )
-from idseg.stages.crop import CropOptions
-from idseg.stages.decode import DecodeLimits
+from idseg.stages.decode import decode
 
 MEDIA_TYPES: Final[Mapping[Format, str]] = {
     "JPEG": "image/jpeg",
@@ -88,16 +97,13 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
     ExpiredTokenError: 401,
     BodyTimeoutError: 408,
     ForeignSiteError: 403,
+    UnknownHandleError: 410,
 }
 """HTTP status of an error: the row of its class, else of the nearest class above it."""
 
 
-class Segment(Protocol):
-    """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
-
-    def __call__(
-        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
-    ) -> Result: ...
+_PREVIEW_PX: Final = 2560
+_PREVIEW_QUALITY: Final = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,34 +125,74 @@ def photo(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[
     Returns:
         the JSON, and the milliseconds of each stage.
     """
-    wanted = read_wanted(read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS)))
+    values = read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS, "layers"))
+    wanted, with_layers = read_wanted(values), read_flag("layers", values.get("layers", ""))
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    finished = finish(result, wanted.size, wanted.background)
+    finished = finish(result, wanted.size, wanted.background, wanted.by_hand)
     made = photo_file(finished, wanted)
-    report = check(result, wanted.size)
+    report = _report_of(result, finished, wanted)
     if made.media_type != MEDIA_TYPES["PDF"]:
         report = replace(report, rules=(*report.rules, *check_file(made.content, wanted.size)))
     reply = {
         "photo": {"file": _in_json(made), **finished.to_dict()},
-        "sheet": None if wanted.sheet is None else _sheet_in_json(sheet_file(finished, wanted.sheet)),
+        "sheet": None if wanted.sheet is None else _sheet_in_json(finished, wanted.sheet),
         "check": report.to_dict(),
     }
+    if with_layers:
+        by_rules = finished if wanted.by_hand.is_none else finish(result, wanted.size, wanted.background)
+        reply["layers"] = layers(result, by_rules)
     return reply, result.timings_ms
+
+
+def _report_of(result: Result, finished: Finished, wanted: Wanted) -> Report:
+    """The report of a finished photo; what a change by hand moved is judged where it came to lie."""
+    size, placement, head = wanted.size, finished.placement, finished.head
+    kept = finished.background.kind == "keep"
+    report = check(result, size, keep=kept)
+    if not kept:
+        report = replace(report, rules=tuple(_on_new_wall(rule, finished) for rule in report.rules))
+    if wanted.by_hand.is_none:
+        return report
+    reach = heads.reach(result.alpha, result.window, result.photo_size, head)
+    again = {
+        rule.rule: rule
+        for rule in (
+            *framing.pose(result, placement.turned_deg),
+            *framing.placement_rules(placement, head, size),
+            *framing.inside(placement, reach, finished=False),
+            framing.shoulders(result, placement.turned_deg),
+        )
+    }
+    moved = tuple(again.get(rule.rule, rule) if rule.status != NOT_APPLICABLE else rule for rule in report.rules)
+    return replace(report, rules=moved)
+
+
+def _on_new_wall(rule: RuleReport, finished: Finished) -> RuleReport:
+    """A rule about the wall, where the wall was replaced: a drawn colour is even, and the document's or not."""
+    if rule.rule not in ("background_even", "background_color") or rule.status == NOT_APPLICABLE:
+        return rule
+    allowed = {parse_color(color) for color in finished.size.backgrounds}
+    drawn = set(finished.background.colors)
+    free = not allowed or finished.size.any_light
+    if rule.rule == "background_even" or free or (drawn and drawn <= allowed):
+        return replace(rule, status=MET, value=None, allowed=(None, None), advice="")
+    return replace(rule, status=NOT_MET, value=None, allowed=(None, None), advice="Choose a colour of the document.")
 
 
 def only_photo(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The finished photo's file."""
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    return photo_file(finish(result, wanted.size, wanted.background), wanted), result.timings_ms
+    return photo_file(finish(result, wanted.size, wanted.background, wanted.by_hand), wanted), result.timings_ms
 
 
 def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The print sheet's file, by default for 6 inch paper as a PDF."""
-    wanted = read_wanted(read_query(query, ("size", "background", *SHEET_FIELDS)), default_paper="6inch")
+    fields = ("size", "background", "px", "dpi", *MOVE_FIELDS, *SHEET_FIELDS)
+    wanted = read_wanted(read_query(query, fields), default_paper="6inch")
     assert wanted.sheet is not None  # noqa: S101 - it has a default
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    finished = finish(result, wanted.size, wanted.background)
+    finished = finish(result, wanted.size, wanted.background, wanted.by_hand)
     return sheet_file(finished, wanted.sheet), result.timings_ms
 
 
@@ -186,11 +232,14 @@ def sheet_file(finished: Finished, wanted: WantedSheet) -> File:
     """The sheet's file; refuses a photo without a background."""
     if finished.pixels.shape[2] == 4:
         raise OptionError("a print sheet needs a background; transparent photos cannot be printed")
-    size = finished.size
-    layout = lay_out([Item(size.width_mm, size.height_mm, wanted.copies)], wanted.paper_mm, wanted.options)
+    size, layout = finished.size, _layout(finished.size, wanted)
     encoded = encode_sheet(layout, [finished.pixels], wanted.format, wanted.options)
     facts = {"paper": wanted.name, "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), "size": size.name}
     return _file(f"{size.name}-sheet-{wanted.name}", encoded, facts)
+
+
+def _layout(size: PhotoSize, wanted: WantedSheet) -> Layout:
+    return lay_out([Item(size.width_mm, size.height_mm, wanted.copies)], wanted.paper_mm, wanted.options)
 
 
 def _file(stem: str, encoded: Encoded, facts: Mapping[str, Any]) -> File:
@@ -206,8 +255,28 @@ def _in_json(file: File) -> Reply:
     return {"name": file.name, "media_type": file.media_type, **about, "base64": content}
 
 
-def _sheet_in_json(file: File) -> Reply:
-    return {"file": _in_json(file), **{name: file.facts[name] for name in ("paper", "paper_mm", "photos")}}
+def _sheet_in_json(finished: Finished, wanted: WantedSheet) -> Reply:
+    """The sheet's file, and where each photo lies, for a preview: left, top, width, height in mm, turned 0 or 1."""
+    file = sheet_file(finished, wanted)
+    spots = [
+        [*(round(side, 2) for side in (spot.left, spot.top, spot.width, spot.height)), int(spot.turned)]
+        for spot in _layout(finished.size, wanted).spots
+    ]
+    about = {name: file.facts[name] for name in ("paper", "paper_mm", "photos")}
+    return {"file": _in_json(file), **about, "spots": spots}
+
+
+def preview(content: bytes) -> File:
+    """A kept photo upright, as a JPEG of at most 2560 px: for a browser that cannot show its format, and for a page
+    that was loaded anew."""
+    rgb = decode(content).rgb
+    height, width = rgb.shape[:2]
+    scale = min(1.0, _PREVIEW_PX / max(width, height))
+    if scale < 1:
+        to = round(width * scale), round(height * scale)
+        rgb = np.asarray(cv2.resize(rgb, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    facts = {"width": width, "height": height}
+    return File("preview.jpg", MEDIA_TYPES["JPEG"], encode.jpeg(rgb, quality=_PREVIEW_QUALITY), facts)
 
 
 # --- sizes, errors, JSON ----------------------------------------------------------------------------------------------

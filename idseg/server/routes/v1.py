@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -14,16 +15,19 @@ from starlette.responses import Response
 
 from idseg.cloud import wire
 from idseg.cloud.errors import Reply, error_code
-from idseg.errors import IdsegError
-from idseg.server.auth.access import query_string
+from idseg.errors import EmptyPhotoError, IdsegError
+from idseg.server.auth.access import query_string, query_value
+from idseg.server.handles import Handles
 from idseg.server.http.body import Body
 from idseg.server.http.gate import Answer, Gate, check_announced, reason_of, respond
+from idseg.server.remember import Remembering
 from idseg.server.routes import photo_api
-from idseg.server.routes.page import MAX_FILE
 from idseg.server.routes.photo_api import File, Segment
-from idseg.server.routes.wanted import CHECK_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
+from idseg.server.routes.wanted import CHECK_FIELDS, MOVE_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
 
 PREFIX: Final = "/v1/"
+MOST_PHOTO: Final = 24 * 2**20
+"""Bytes of a photo: a phone's 48 MP as HEIC or JPEG. The cloud's own limit holds for the API only."""
 
 _Json: TypeAlias = Callable[[Segment, bytes, str], tuple[Reply, Mapping[str, float]]]
 _Making: TypeAlias = Callable[[Segment, bytes, str], tuple[File, Mapping[str, float]]]
@@ -31,13 +35,30 @@ _Work: TypeAlias = Callable[..., Answer]
 """Called in a worker with its segmenter, and ``content``, ``query``, ``log_id``."""
 
 
-def add(app: FastAPI, gate: Gate) -> None:
-    """All routes.
+@dataclass(frozen=True)
+class Kept:
+    """The photos that are kept for later calls."""
+
+    handles: Handles
+
+    def photo(self, caller: str, query: str) -> tuple[str, bytes] | None:
+        """The handle that the query names, and its photo; None where it names none.
+
+        Raises:
+            UnknownHandleError: it is not kept, or another caller's.
+        """
+        handle = query_value(query, "handle")
+        return None if handle is None else (handle, self.handles.find(caller, handle))
+
+
+def add(app: FastAPI, gate: Gate) -> Kept:
+    """All routes; what they keep.
 
     Args:
         app: to add them to.
         gate: what every photo passes.
     """
+    kept = Kept(Handles())
     works: tuple[tuple[str, _Work], ...] = (
         ("photo", partial(_answer_json, photo_api.photo)),
         ("photo/file", partial(_answer_file, photo_api.only_photo)),
@@ -47,7 +68,7 @@ def add(app: FastAPI, gate: Gate) -> None:
     for name, work in works:
         app.add_api_route(
             PREFIX + name,
-            _handler(gate, f"v1/{name}", work),
+            _handler(gate, kept, f"v1/{name}", work),
             methods=["POST"],
             response_class=Response,
             operation_id=f"v1_{name.replace('/', '_')}",
@@ -56,18 +77,39 @@ def add(app: FastAPI, gate: Gate) -> None:
     app.add_api_route(
         PREFIX + "sizes", _sizes, response_class=Response, operation_id="v1_sizes", **_DOCUMENTATION["sizes"]
     )
+    _add_kept(app, gate, kept)
+    return kept
 
 
-def _handler(gate: Gate, endpoint: str, work: _Work) -> Callable[..., Any]:
+def _caller(gate: Gate, request: Request) -> str:
+    """Who calls.
+
+    Raises:
+        ForeignSiteError, or what a wrong or missing credential raises.
+    """
+    gate.refuse_foreign_site(request.headers)
+    caller = gate.access.caller(request) or gate.access.by_bearer(request)
+    gate.admit(caller)
+    return caller
+
+
+async def _photo_of(gate: Gate, request: Request, body: Body, take: Callable[[int], None]) -> bytes:
+    """The body, which is the photo's file."""
+    check_announced(request, MOST_PHOTO)
+    photo_api.refuse_form(request.headers.get("content-type", ""))
+    content = await body.read(MOST_PHOTO, take)
+    gate.metrics.received.inc(len(content))
+    return content
+
+
+def _handler(gate: Gate, kept: Kept, endpoint: str, work: _Work) -> Callable[..., Any]:
     async def answer(request: Request, log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
-        gate.refuse_foreign_site(request.headers)
-        caller = gate.access.caller(request) or gate.access.by_bearer(request)
-        gate.admit(caller)
-        check_announced(request, MAX_FILE)
-        photo_api.refuse_form(request.headers.get("content-type", ""))
-        content = await body.read(MAX_FILE, take)
-        gate.metrics.received.inc(len(content))
-        return await gate.work(caller, body, partial(work, content=content, query=query_string(request), log_id=log_id))
+        caller, query = _caller(gate, request), query_string(request)
+        handle, content = kept.photo(caller, query) or (None, b"")
+        if handle is None:
+            content = await _photo_of(gate, request, body, take)
+        done = partial(work, content=content, query=query, log_id=log_id)
+        return await gate.work(caller, body, done, near=handle)
 
     async def handle(request: Request) -> Response:
         return await respond(gate, request, endpoint, partial(answer, request), refuse)
@@ -75,10 +117,64 @@ def _handler(gate: Gate, endpoint: str, work: _Work) -> Callable[..., Any]:
     return handle
 
 
+def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
+    """``POST /v1/photos`` keeps a photo, ``GET /v1/photos/HANDLE`` shows it, ``DELETE`` forgets it."""
+
+    async def keep(request: Request) -> Response:
+        async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
+            caller = _caller(gate, request)
+            content = await _photo_of(gate, request, body, take)
+            if not content:
+                raise EmptyPhotoError("the body is empty; send the picture's file as it is")
+            handle = kept.handles.keep(caller, content)
+            told = {"log_id": str(log_id), "handle": handle, "life_s": kept.handles.life_s, "bytes": len(content)}
+            return Answer(photo_api.dumps(told), status=201)
+
+        return await respond(gate, request, "v1/photos", answer, refuse)
+
+    async def show(request: Request) -> Response:
+        async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
+            caller = _caller(gate, request)
+            handle = request.path_params["handle"]
+            content = kept.handles.find(caller, handle)
+            await body.read(0, take)
+            return await gate.work(caller, body, partial(_answer_preview, content=content), near=handle)
+
+        return await respond(gate, request, "v1/photos/preview", answer, refuse)
+
+    async def forget(request: Request) -> Response:
+        async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
+            known = kept.handles.forget(_caller(gate, request), request.path_params["handle"])
+            return Answer(photo_api.dumps({"log_id": str(log_id), "forgotten": known}))
+
+        return await respond(gate, request, "v1/photos/forget", answer, refuse)
+
+    for path, method, handler, name in (
+        ("photos", "POST", keep, "photos"),
+        ("photos/{handle}", "GET", show, "photos/preview"),
+        ("photos/{handle}", "DELETE", forget, "photos/forget"),
+    ):
+        app.add_api_route(
+            PREFIX + path,
+            handler,
+            methods=[method],
+            response_class=Response,
+            operation_id=f"v1_{name.replace('/', '_')}",
+            **_DOCUMENTATION[name],
+        )
+
+
+def _answer_preview(segment: Segment, *, content: bytes) -> Answer:
+    """In a worker."""
+    file = photo_api.preview(content)
+    facts = photo_api.dumps(file.facts, ascii_only=True).decode("ascii")
+    return Answer(file.content, headers={"content-type": file.media_type, "x-idseg-facts": facts})
+
+
 def _answer_json(make: _Json, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker."""
     started = time.perf_counter()
-    reply, timings_ms = make(segment, content, query)
+    reply, timings_ms = make(_looking(segment, query), content, query)
     made = Answer(photo_api.dumps({"log_id": str(log_id), **reply}))
     return Answer(made.body, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)})
 
@@ -86,13 +182,18 @@ def _answer_json(make: _Json, segment: Segment, *, content: bytes, query: str, l
 def _answer_file(make: _Making, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker. The facts travel in a header, as ASCII."""
     started = time.perf_counter()
-    file, timings_ms = make(segment, content, query)
+    file, timings_ms = make(_looking(segment, query), content, query)
     headers = {
         "content-type": file.media_type,
         "content-disposition": f'attachment; filename="{file.name}"',
         "x-idseg-facts": photo_api.dumps(file.facts, ascii_only=True).decode("ascii"),
     }
     return Answer(file.content, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)}, headers=headers)
+
+
+def _looking(segment: Segment, query: str) -> Segment:
+    """What looks at the photo: with a memory only where its sender has asked to keep it."""
+    return segment.kept if isinstance(segment, Remembering) and query_value(query, "handle") else segment
 
 
 def _rest_ms(started: float, timings_ms: Mapping[str, float]) -> float:
@@ -137,6 +238,15 @@ _SAID: Final[Mapping[str, str]] = {
     "margin": "millimetres free at the paper's edge; default: 4",
     "gap": "millimetres between photos; default: 2",
     "marks": "cut marks: corners, lines, none",
+    "px": "other pixels of the same shape: 600x600; default: the document's",
+    "dpi": "resolution written into the file; default: the document's",
+    "right": "by hand: move the head right by millimetres of the finished photo",
+    "down": "by hand: move it down by millimetres",
+    "zoom": "by hand: scale the head about the middle of the eyes, 0.25 to 4",
+    "turn": "by hand: turn it clockwise about the middle of the eyes, degrees, -45 to 45",
+    "flip": "1: mirror the picture left to right",
+    "layers": "1: also the person's cut-out and its place, to show the photo on any background",
+    "handle": "of POST /v1/photos, in place of the body",
     "finished": "1: judge the photo as it is, its file too; 0: as it will be after placing",
     "q": "words in any order, English or Chinese, or a size: UK passport, 美签, 一寸, 2x2, 295x413; default: all",
     "access_token": "of /oauth/2.0/token; or Authorization: Bearer TOKEN, or a bce-auth signature",
@@ -147,7 +257,8 @@ _REFUSALS: Final[Mapping[int | str, dict[str, Any]]] = {
     403: {"description": "Another web site made the call"},
     408: {"description": "The body did not arrive in time"},
     413: {"description": "The body is too large"},
-    415: {"description": "Not a JPEG, PNG or BMP, or a form around it"},
+    415: {"description": "Not a No picture that is read here, or a form around it"},
+    410: {"description": "No photo is kept under this handle; send it again"},
     422: {"description": "A damaged photo, one of the wrong size, or not exactly one upright person"},
     429: {"description": "Too fast, or the day's requests are used up"},
     503: {"description": "The queue is full, or the models are not ready"},
@@ -165,14 +276,14 @@ def _documented(
             "description": _SAID[name],
             "schema": {"type": "string"},
         }
-        for name in (*fields, *(("access_token",) if required else ()))
+        for name in (*fields, *(("handle", "access_token") if required else ()))
     ]
     extra: dict[str, Any] = {"parameters": parameters}
     if required:
         picture = {"schema": {"type": "string", "format": "binary"}}
         extra["requestBody"] = {
-            "required": True,
-            "description": "The picture's file as it is: JPEG, PNG or BMP",
+            "required": False,
+            "description": "The picture's file: JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP; empty with a handle",
             "content": dict.fromkeys(_PICTURES, picture),
         }
     responses: dict[int | str, Any] = {200: dict(answer), **(_REFUSALS if required else {400: _REFUSALS[400]})}
@@ -185,7 +296,7 @@ _DOCUMENTATION: Final[Mapping[str, dict[str, Any]]] = {
     "photo": _documented(
         "A finished ID photo, its print sheet and its checks, in one JSON",
         _OWN,
-        (*PHOTO_FIELDS, *SHEET_FIELDS),
+        (*PHOTO_FIELDS, *SHEET_FIELDS, "layers"),
         {"description": "photo {file {name, media_type, kb, base64}, …}, sheet or null, check"},
     ),
     "photo/file": _documented(
@@ -197,7 +308,7 @@ _DOCUMENTATION: Final[Mapping[str, dict[str, Any]]] = {
     "photo/sheet": _documented(
         "A print sheet as a file",
         f"{_OWN} 6 inch paper where none is named.",
-        ("size", "background", *SHEET_FIELDS),
+        ("size", "background", "px", "dpi", *MOVE_FIELDS, *SHEET_FIELDS),
         {"description": "The file"},
     ),
     "check": _documented(
@@ -213,4 +324,14 @@ _DOCUMENTATION: Final[Mapping[str, dict[str, Any]]] = {
         {"description": "sizes, papers"},
         required=False,
     ),
+    "photos": _documented(
+        "Keep a photo for later calls",
+        f"{_OWN} The photo lies in memory for 15 minutes after its last use, for its sender only, and on no disk.",
+        (),
+        {"description": "handle, life_s, bytes"},
+    ),
+    "photos/preview": _documented(
+        "A kept photo, upright, as a JPEG of at most 2560 px", _OWN, (), {"description": "The picture"}, required=False
+    ),
+    "photos/forget": _documented("Forget a kept photo", _OWN, (), {"description": "forgotten"}, required=False),
 }

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
 from idseg.errors import OptionError
+from idseg.photo.adjust import Adjustment
 from idseg.photo.background import Background, parse_background
 from idseg.photo.output import Format, format_of, parse_kb
 from idseg.photo.sheet import SheetOptions, paper
 from idseg.photo.size import Band, PhotoSize
 from idseg.photo.sizes import find_size
+from idseg.types import Size
 
-PHOTO_FIELDS: Final = ("size", "background", "format", "kb")
+MOVE_FIELDS: Final = ("right", "down", "zoom", "turn", "flip")
+PHOTO_FIELDS: Final = ("size", "background", "format", "kb", "px", "dpi", *MOVE_FIELDS)
 SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")
 CHECK_FIELDS: Final = ("size", "finished")
-_TOKEN_FIELDS: Final = frozenset({"access_token", "aipSdk"})
-"""For :mod:`idseg.server.auth.access`, not for us."""
+_ELSEWHERE: Final = frozenset({"access_token", "aipSdk", "handle"})
+"""Read by :mod:`idseg.server.auth.access` and :mod:`idseg.server.routes.v1`, not here."""
 
 _LONGEST_VALUE: Final = 100
 """Characters of one value of the query."""
@@ -27,6 +30,8 @@ _MOST_FINISHED_PX: Final = 4_000_000
 """Pixels of a finished photo: twice the largest document's (1300 x 1600)."""
 _SHAPES: Final = Band(0.4, 2.5)
 """Width / height of a finished photo; the flattest document's is 1. Flatter ones would cut huge windows out."""
+_SAME_SHAPE: Final = 0.02
+"""How far the shape of other pixels may be off the document's, as a share: rounding to whole pixels."""
 _LONGEST_PAPER_MM: Final = 420.0
 """Long side of A3."""
 _MOST_ON_PAPER: Final = 200
@@ -54,6 +59,7 @@ class Wanted:
     format: Format | None
     kb: Band | None
     sheet: WantedSheet | None
+    by_hand: Adjustment
 
 
 def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
@@ -68,7 +74,7 @@ def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
         raise OptionError("the query has more than 30 parameters") from None
     values: dict[str, str] = {}
     for name, value in pairs:
-        if name in _TOKEN_FIELDS:
+        if name in _ELSEWHERE:
             continue
         if name not in allowed:
             known = ", ".join(allowed)
@@ -106,6 +112,7 @@ def read_wanted(values: Mapping[str, str], *, default_paper: str = "") -> Wanted
         format=format_of(values["format"]) if values.get("format") else None,
         kb=parse_kb(values["kb"]) if values.get("kb") else None,
         sheet=_read_sheet(named_paper, values, size) if named_paper else None,
+        by_hand=_read_adjustment(values),
     )
 
 
@@ -113,7 +120,7 @@ def read_size(values: Mapping[str, str]) -> PhotoSize:
     """The size of a query, bounded by what one request may cost."""
     if not values.get("size", "").strip():
         raise OptionError("the query needs a size: size=cn-1inch, size=us-visa, size=35x45mm", parameter="size")
-    size = find_size(values["size"])
+    size = _printed(find_size(values["size"]), values)
     pixels = size.px.width * size.px.height
     if pixels > _MOST_FINISHED_PX:
         raise OptionError(
@@ -126,6 +133,39 @@ def read_size(values: Mapping[str, str]) -> PhotoSize:
             size=size.name,
         )
     return size
+
+
+def _printed(size: PhotoSize, values: Mapping[str, str]) -> PhotoSize:
+    """The size with other pixels and another resolution, where the query names them; its millimetres and rules stay.
+
+    Raises:
+        OptionError: pixels of another shape than the document's.
+    """
+    if values.get("px"):
+        width, _, height = values["px"].lower().replace("×", "x").partition("x")
+        px = Size(_whole("px", width.strip()), _whole("px", height.strip()))
+        if abs(px.width / px.height / (size.px.width / size.px.height) - 1) > _SAME_SHAPE:
+            raise OptionError(
+                f"px {px.width}x{px.height} has another shape than {size.name} ({size.px.width}x{size.px.height})",
+                parameter="px",
+            )
+        size = replace(size, px=px)
+    if values.get("dpi"):
+        dpi = _number("dpi", values["dpi"], size.dpi)
+        if not 30 <= dpi <= 2400:
+            raise OptionError(f"dpi {dpi:g}; 30 to 2400 can be made", parameter="dpi")
+        size = replace(size, dpi=dpi)
+    return size
+
+
+def _read_adjustment(values: Mapping[str, str]) -> Adjustment:
+    return Adjustment(
+        right_mm=_number("right", values.get("right", ""), 0.0),
+        down_mm=_number("down", values.get("down", ""), 0.0),
+        zoom=_number("zoom", values.get("zoom", ""), 1.0),
+        turn_deg=_number("turn", values.get("turn", ""), 0.0),
+        flip=read_flag("flip", values.get("flip", "")),
+    )
 
 
 def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> WantedSheet:
@@ -141,8 +181,8 @@ def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> Wanted
     if marks not in ("corners", "lines", "none"):
         raise OptionError(f"marks {marks!r}: use corners, lines or none", marks=marks)
     options = SheetOptions(
-        margin_mm=_millimetres("margin", values.get("margin", ""), plain.margin_mm),
-        gap_mm=_millimetres("gap", values.get("gap", ""), plain.gap_mm),
+        margin_mm=_number("margin", values.get("margin", ""), plain.margin_mm),
+        gap_mm=_number("gap", values.get("gap", ""), plain.gap_mm),
         marks=marks,  # type: ignore[arg-type]  # one of the three
     )
     return WantedSheet(name, sides, copies, format_of(values.get("sheet_format") or "pdf"), options)
@@ -155,7 +195,7 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def _millimetres(name: str, text: str, default: float) -> float:
+def _number(name: str, text: str, default: float) -> float:
     if not text:
         return default
     try:
@@ -163,7 +203,7 @@ def _millimetres(name: str, text: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise OptionError(f"{name} {text!r} is no number of millimetres", parameter=name)
+        raise OptionError(f"{name} {text!r} is no number", parameter=name)
     return value
 
 

@@ -21,7 +21,16 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("chromium, node and npm are needed for the browser test")
     folder = Path(os.environ.get("IDSEG_PAGE_FOLDER") or tmp_path_factory.mktemp("page"))
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", "playwright-core@1"]
+    command = [
+        "npm",
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+        "--ignore-scripts",
+        "playwright-core@1",
+        "axe-core@4",
+    ]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=90, check=False)
     except subprocess.TimeoutExpired:
@@ -42,7 +51,7 @@ def walk(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a script of this folder as ``node SCRIPT CHROMIUM ARGUMENTS… FOLDER``; the last line it prints, as JSON."""
     shutil.copy(HERE / script, folder)
     command = ["node", script, str(chromium()), *arguments, str(folder)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=420, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result

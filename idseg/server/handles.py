@@ -1,0 +1,106 @@
+"""Photos that are kept for later calls: in memory, for a short time, under a secret handle, never on a disk.
+
+A page that changes the document, the background or the crop then sends a few words instead of megabytes. A photo is
+kept for its own caller only; another caller's handle is as unknown as one that never was.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from idseg.errors import InputError
+
+LIFE_S: Final = 900.0
+"""Seconds after the last use until a photo is forgotten."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of all kept photos; the longest unused go first."""
+MOST_OF_CALLER: Final = 40
+"""Photos of one caller: a clerk's batch; the longest unused go first."""
+_HANDLE_BYTES: Final = 24
+"""192 random bits: nobody guesses one."""
+MOST_HANDLE: Final = 64
+"""Characters that are looked at; a handle has 32."""
+
+
+class UnknownHandleError(InputError):
+    """No photo is kept under this handle: it was forgotten, or never was."""
+
+    reason = "unknown_handle"
+
+
+@dataclass(slots=True)
+class _Kept:
+    caller: str
+    content: bytes
+    used: float
+
+
+class Handles:
+    """The kept photos of one process. Used from one event loop."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        life_s: float = LIFE_S,
+        most_bytes: int = MOST_BYTES,
+        most_of_caller: int = MOST_OF_CALLER,
+    ) -> None:
+        self._clock = clock
+        self.life_s: Final = life_s
+        self._most_bytes = most_bytes
+        self._most_of_caller = most_of_caller
+        self._kept: dict[str, _Kept] = {}  # in the order of last use
+
+    @property
+    def count(self) -> int:
+        return len(self._kept)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all kept photos."""
+        return sum(len(kept.content) for kept in self._kept.values())
+
+    def keep(self, caller: str, content: bytes) -> str:
+        """Keep a photo; its handle."""
+        self.sweep()
+        handle = secrets.token_urlsafe(_HANDLE_BYTES)
+        self._kept[handle] = _Kept(caller, content, self._clock())
+        mine = [name for name, kept in self._kept.items() if kept.caller == caller]
+        for name in mine[: max(0, len(mine) - self._most_of_caller)]:
+            del self._kept[name]
+        while self.held_bytes > self._most_bytes and len(self._kept) > 1:
+            del self._kept[next(iter(self._kept))]
+        return handle
+
+    def find(self, caller: str, handle: str) -> bytes:
+        """The photo; using it prolongs its life.
+
+        Raises:
+            UnknownHandleError: none is kept for this caller under this handle.
+        """
+        self.sweep()
+        kept = self._kept.get(handle[:MOST_HANDLE])
+        if kept is None or kept.caller != caller:
+            raise UnknownHandleError("no photo is kept under this handle; send it again", life_s=self.life_s)
+        kept.used = self._clock()
+        self._kept[handle] = self._kept.pop(handle)
+        return kept.content
+
+    def forget(self, caller: str, handle: str) -> bool:
+        """Whether there was one to forget."""
+        kept = self._kept.get(handle[:MOST_HANDLE])
+        if kept is None or kept.caller != caller:
+            return False
+        del self._kept[handle]
+        return True
+
+    def sweep(self) -> None:
+        """Forget what has not been used for its life."""
+        oldest = self._clock() - self.life_s
+        for name in [name for name, kept in self._kept.items() if kept.used < oldest]:
+            del self._kept[name]

@@ -1,0 +1,57 @@
+"""The person of a finished photo as two small pictures and their place, so that a page can lay the person on any
+background, move and turn it, without asking again."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from idseg.imaging import encode
+from idseg.photo.finish import Finished
+from idseg.result import Result
+
+_FINER: Final = 1.5
+"""Layer pixels to a finished pixel: a screen has more pixels than the print, and a person zooms in by hand."""
+_QUALITY: Final = 90
+
+
+def layers(result: Result, finished: Finished) -> dict[str, Any]:
+    """The person under the window, ready for JSON.
+
+    Args:
+        result: of the photo.
+        finished: as the rules placed the head.
+
+    Returns:
+        ``colours`` (JPEG) and ``alpha`` (grey PNG) as base64, of one size; ``to_finished`` and ``from_photo``, each a
+        2 x 3 matrix [a, b, c, d, e, f]: x' = a x + b y + c, y' = d x + e y + f, from a layer's (a photo's) pixels to
+        the finished photo's, corners at whole numbers; ``eyes``, their middle in the finished photo, (x, y);
+        ``photo_px``, the photo's sides.
+    """
+    placement = finished.placement
+    scale = min(1.0, placement.scale * _FINER)
+    height, width = result.alpha.shape
+    to = max(1, round(width * scale)), max(1, round(height * scale))
+    colours, alpha = result.foreground, encode.scoremap(result.alpha)
+    if to != (width, height):
+        colours = np.asarray(cv2.resize(colours, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        alpha = np.asarray(cv2.resize(alpha, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    (a, b, c), (d, e, f) = placement.matrix
+    across, down = width / to[0], height / to[1]
+    left, top = result.window.left, result.window.top
+    matrix = [a * across, b * down, a * left + b * top + c, d * across, e * down, d * left + e * top + f]
+    return {
+        "colours": _base64(encode.jpeg(colours, quality=_QUALITY)),
+        "alpha": _base64(encode.png(alpha)),
+        "to_finished": [round(value, 6) for value in matrix],
+        "from_photo": [round(value, 6) for value in (a, b, c, d, e, f)],
+        "eyes": [round(value, 3) for value in placement.at(*finished.head.origin)],
+        "photo_px": list(result.photo_size),
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

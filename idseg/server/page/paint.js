@@ -1,0 +1,73 @@
+// Pixels on canvases: backgrounds, the person's layers, the finished photo by a placement.
+
+const GRADIENT = /^(vertical|radial):(#[0-9a-f]{6}),(#[0-9a-f]{6})$/i;
+
+/** The person as a picture with transparency, of the reply's two layers. */
+export async function personOf(layers, blobOf) {
+  const [colours, alpha] = await Promise.all([
+    createImageBitmap(blobOf({ base64: layers.colours, media_type: "image/jpeg" }), { colorSpaceConversion: "none" }),
+    createImageBitmap(blobOf({ base64: layers.alpha, media_type: "image/png" }), { colorSpaceConversion: "none" }),
+  ]);
+  const { width, height } = alpha;
+  const pixels = pixelsOf(colours, width, height), mask = pixelsOf(alpha, width, height);
+  for (let at = 3; at < pixels.data.length; at += 4) pixels.data[at] = mask.data[at - 3];
+  return createImageBitmap(pixels);
+}
+
+function pixelsOf(bitmap, width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0, width, height);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+/** Fill with a background: #rrggbb, vertical:#a,#b, radial:#a,#b; anything else stays clear. */
+export function paintBackground(context, background, width, height) {
+  const gradient = GRADIENT.exec(background);
+  if (gradient) {
+    const [, kind, first, second] = gradient;
+    context.save();
+    let fill;
+    if (kind === "vertical") fill = context.createLinearGradient(0, 0, 0, height);
+    else {
+      context.translate(width / 2, height / 2);
+      context.scale(width / 2, height / 2); // an ellipse: its corners lie at √2
+      fill = context.createRadialGradient(0, 0, 0, 0, 0, Math.SQRT2);
+    }
+    fill.addColorStop(0, first);
+    fill.addColorStop(1, second);
+    context.fillStyle = fill;
+    if (kind === "vertical") context.fillRect(0, 0, width, height);
+    else context.fillRect(-1, -1, 2, 2);
+    context.restore();
+  } else if (/^#[0-9a-f]{6}$/i.test(background)) {
+    context.fillStyle = background;
+    context.fillRect(0, 0, width, height);
+  }
+}
+
+/** A 2 x 3 matrix [a, b, c, d, e, f] after another. */
+function after(second, first) {
+  const [a, b, c, d, e, f] = second, [g, h, i, j, k, l] = first;
+  return [a * g + b * j, a * h + b * k, a * i + b * l + c, d * g + e * j, d * h + e * k, d * i + e * l + f];
+}
+
+/** The change by hand as a matrix over finished pixels: about `eyes` [x, y]; the same formula as idseg/photo/adjust.py. */
+export function handMatrix(adjust, eyes, perMm, width) {
+  const angle = (adjust.turn * Math.PI) / 180, cos = adjust.zoom * Math.cos(angle), sin = adjust.zoom * Math.sin(angle);
+  const to = [eyes[0] + adjust.right * perMm, eyes[1] + adjust.down * perMm];
+  const moved = [cos, -sin, to[0] - cos * eyes[0] + sin * eyes[1], sin, cos, to[1] - sin * eyes[0] - cos * eyes[1]];
+  return adjust.flip ? after([-1, 0, width, 0, 1, 0], moved) : moved;
+}
+
+/** Draw `picture` whose pixels go to finished pixels by `matrix`, on a canvas of `scale` px to a finished pixel. */
+export function drawPlaced(context, picture, matrix, scale) {
+  const [a, b, c, d, e, f] = matrix;
+  context.save();
+  context.setTransform(a * scale, d * scale, b * scale, e * scale, c * scale, f * scale);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0);
+  context.restore();
+}
+
+export { after };

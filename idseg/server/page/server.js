@@ -1,0 +1,88 @@
+// Every call of the page. Each resolves with an answer or rejects with a `Refused`, whose `reason` has words in the texts.
+
+export class Refused extends Error {
+  constructor(told = {}, logId = "") {
+    super(told.message ?? told.reason);
+    Object.assign(this, { reason: told.reason ?? "internal", facts: told, logId });
+  }
+}
+
+export const session = { settings: null, token: "" };
+const EXCHANGE = "/page/join";
+
+function headers() {
+  const found = { "x-idseg-page": session.settings?.version ?? "" };
+  if (session.token) found.authorization = `Bearer ${session.token}`;
+  return found;
+}
+
+async function fetched(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Refused({ reason: "network" });
+  }
+  if (answer.ok) return answer;
+  throw refusedBy(await answer.json().catch(() => ({})));
+}
+
+const refusedBy = (reply) => new Refused(reply.error ?? reply.error_detail, reply.log_id);
+const asJson = async (promise) => (await promise).json().catch(() => { throw new Refused({ reason: "network" }); });
+
+export async function loadSettings() {
+  session.settings = await asJson(fetched("/page/settings"));
+}
+
+export async function login(id, secret) {
+  const body = new URLSearchParams({ grant_type: "client_credentials", client_id: id, client_secret: secret });
+  const reply = await asJson(fetched("/oauth/2.0/token", { method: "POST", body }));
+  session.token = reply.access_token;
+}
+
+/** Exchange the code of a one-time link for a token. */
+export async function join(code) {
+  const reply = await asJson(fetched(EXCHANGE, { method: "POST", body: code }));
+  session.token = reply.access_token;
+}
+
+export const sizes = (word, signal) => asJson(fetched(`/v1/sizes?${new URLSearchParams({ q: word })}`, { signal }));
+
+/** Send a photo once; `progress` is called with per cent. Resolves with its handle. */
+export function keep(blob, signal, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const stop = () => request.abort();
+    signal.addEventListener("abort", stop);
+    request.open("POST", "/v1/photos");
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => event.lengthComputable && progress(Math.round((event.loaded / event.total) * 100));
+    request.onabort = () => reject(new DOMException("", "AbortError"));
+    request.onerror = () => reject(new Refused({ reason: "network" }));
+    request.onloadend = () => signal.removeEventListener("abort", stop);
+    request.onload = () => {
+      try {
+        const reply = JSON.parse(request.responseText);
+        if (request.status === 201) resolve(reply.handle);
+        else reject(refusedBy(reply));
+      } catch {
+        reject(new Refused({ reason: "network" }));
+      }
+    };
+    request.send(blob);
+  });
+}
+
+const query = (parameters) => new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined));
+
+export const photo = (parameters, signal) => asJson(fetched(`/v1/photo?${query(parameters)}`, { method: "POST", signal }));
+export const check = (file, parameters, signal) => asJson(fetched(`/v1/check?${query(parameters)}`, { method: "POST", body: file, signal }));
+export const keptPhoto = async (handle, signal) => (await fetched(`/v1/photos/${encodeURIComponent(handle)}`, { signal })).blob();
+export const forget = (handle) => fetched(`/v1/photos/${encodeURIComponent(handle)}`, { method: "DELETE", keepalive: true }).catch(() => {});
+
+/** The API's own reply for the developers' part. It has HTTP 200 for errors too. */
+export async function segmented(handle, signal) {
+  const reply = await asJson(fetched(`/page/photo?${query({ handle })}`, { method: "POST", signal }));
+  if (reply.error_code) throw refusedBy(reply);
+  return reply;
+}

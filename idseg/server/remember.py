@@ -1,0 +1,93 @@
+"""What was found in a kept photo, for the next question about the same photo: another background, another crop.
+
+Results are found by the photo's content, so one caller's photo never answers another's question. They are forgotten
+after a short time, and the longest unused go first when they take too much memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from idseg.result import Result
+from idseg.stages.crop import CropOptions
+from idseg.stages.decode import DecodeLimits
+
+LIFE_S: Final = 300.0
+"""Seconds a result is remembered after its last use."""
+MOST_BYTES: Final = 96 * 1024 * 1024
+"""Bytes of the arrays of all results of one worker."""
+
+_Key = tuple[bytes, CropOptions | None, DecodeLimits | None]
+
+
+class Segment(Protocol):
+    """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
+
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result: ...
+
+
+@dataclass(slots=True)
+class _Known:
+    result: Result
+    size: int
+    used: float
+
+
+class Remembering:
+    """Called as the Segmenter is; :meth:`kept` remembers. Thread-safe."""
+
+    def __init__(
+        self, segment: Segment, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._segment = segment
+        self._clock = clock
+        self._most_bytes = most_bytes
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
+        """The result, of which nothing is remembered."""
+        return self._segment(photo, crop=crop, limits=limits)
+
+    def kept(self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None) -> Result:
+        """The result of a photo whose sender asked to keep it: remembered, or found again."""
+        key = (hashlib.sha256(photo).digest(), crop, limits)
+        with self._lock:
+            self._sweep()
+            known = self._known.pop(key, None)
+            if known is not None:
+                known.used = self._clock()
+                self._known[key] = known
+                return known.result
+        result = self._segment(photo, crop=crop, limits=limits)
+        size = sum(part.nbytes for part in (result.photo, result.cut, result.alpha, result.foreground))
+        with self._lock:
+            if size <= self._most_bytes:
+                self._known[key] = _Known(result, size, self._clock())
+                while sum(one.size for one in self._known.values()) > self._most_bytes:
+                    self._known.popitem(last=False)
+        return result
+
+    def forget_old(self) -> None:
+        """To be called now and then where no question comes."""
+        with self._lock:
+            self._sweep()
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+    def _sweep(self) -> None:
+        oldest = self._clock() - LIFE_S
+        for key in [key for key, known in self._known.items() if known.used < oldest]:
+            del self._known[key]
