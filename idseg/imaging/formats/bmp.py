@@ -12,6 +12,8 @@ from idseg.imaging.formats import Raster, pillow
 from idseg.types import Size
 
 _COMPRESSIONS = (0, 1, 2, 3)  # plain, RLE8, RLE4, bit fields
+_MAX_RLE_BYTES = 1_000_000
+"""Of a file with runs: each run of two bytes is a step of a loop in Python, half a million of them 1.6 CPU seconds."""
 
 
 def read(bmp: bytes) -> Raster:
@@ -38,6 +40,12 @@ def _check_kind(bmp: bytes) -> None:
             bits, compression, colors = (*struct.unpack_from("<HI", bmp, 28), struct.unpack_from("<I", bmp, 46)[0])
     except struct.error:
         raise PhotoDamagedError("The BMP ends in its header.", format="BMP", bytes=len(bmp)) from None
+    if compression in (1, 2) and len(bmp) > _MAX_RLE_BYTES:
+        raise PhotoFormatError(
+            f"A BMP with runs (RLE) of {len(bmp)} bytes; at most {_MAX_RLE_BYTES} are read. Save it as a PNG.",
+            found="BMP with too many runs",
+            maximum=_MAX_RLE_BYTES,
+        )
     # Pillow takes 8 bits with a palette of black and white for 1 bit.
     if header_bytes <= 124 and (compression not in _COMPRESSIONS or (bits > 1 and bits <= 8 and colors in (1, 2))):
         raise PhotoFormatError(

@@ -192,3 +192,14 @@ def test_the_costliest_jpegs_keep_to_the_bound() -> None:
         most = with_scans(stream.getvalue(), 29)[: 3 * 2**20]
         assert cpu_seconds(most) < MOST_CPU_S
     assert cpu_seconds(with_scans(jpeg(4096, 4096, progressive=True, subsampling=0), 29)) < MOST_CPU_S
+
+
+# --- BMP --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [b"\x01\x05", b"\x00\x03abc\0"])
+@pytest.mark.parametrize("size", [999_000, 3 * 2**20])
+def test_a_million_runs_cost_little(run: bytes, size: int) -> None:
+    header = struct.pack("<2sIHHI", b"BM", 0, 0, 0, 1078)
+    header += struct.pack("<IiiHHIIiiII", 40, 4096, 4096, 1, 8, 1, 0, 0, 0, 256, 0)
+    assert cpu_seconds(header + bytes(range(256)) * 4 + run * ((size - 1078) // len(run))) < MOST_CPU_S
