@@ -80,7 +80,8 @@ class Server:
             pid = left.pop()
             found.append(pid)
             with suppress(OSError):  # it ended
-                left += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+                for task in Path(f"/proc/{pid}/task").iterdir():  # each thread has children of its own (proc(5))
+                    left += map(int, (task / "children").read_text().split())
         return found
 
     def resident(self) -> int:
