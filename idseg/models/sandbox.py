@@ -50,7 +50,7 @@ def call_confined(function: Callable[[], T]) -> T:
     thread.join()
     if call.unconfined:
         warnings.warn(
-            f"MediaPipe runs unconfined ({call.unconfined}): it may print to stderr and report usage to its maker",
+            f"MediaPipe runs unconfined ({call.unconfined}): it may print to stderr; its usage reports are refused",
             RuntimeWarning,
             stacklevel=2,
         )
