@@ -228,7 +228,7 @@ def test_a_file_is_judged_by_pixels_dpi_kilobytes_and_format() -> None:
         "dpi": "met",
         "file_size": "met",
         "compression": "not applicable",
-        "format": "not applicable",
+        "format": "met",
     }
     wrong = {rule.rule: rule.status for rule in check_file(jpeg(531, 413, 72), find_size("us-visa"))}
     assert wrong["pixels"] == "not met"
