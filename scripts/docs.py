@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
@@ -103,6 +104,8 @@ def broken_names() -> Iterator[str]:
 
 def _exists(dotted: str, module: ModuleType) -> bool:
     """Whether a name means something in a module, in one of its classes, or from the top."""
+    if dotted.startswith("."):
+        return _importable(resolve_name(dotted, module.__package__))
     classes = (value for value in vars(module).values() if isinstance(value, type))
     return any(_has(place, dotted.split(".")) for place in (module, *classes)) or _importable(dotted)
 

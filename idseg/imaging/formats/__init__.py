@@ -7,8 +7,8 @@
 Pillow's plugins parse and decode (pi-heif for HEIC); their classes are called by name, not through ``Image.open``, so
 that no other format is tried and the switches of the process (``MAX_IMAGE_PIXELS``, the registry) change nothing.
 Around them, for each format, stands what Pillow cannot do or what a hostile file would make it do: of JPEG, PNG, GIF
-and TIFF it gets a copy without the metadata that a photo does not need (:mod:`.lean`), because Pillow reads all of it,
-some of it in time that grows with its square; every ``read`` knows the size before a pixel is touched.
+and TIFF it gets a copy without the metadata that a photo does not need, because Pillow reads all of it, some of it in
+time that grows with its square; every ``read`` knows the size before a pixel is touched.
 """
 
 from __future__ import annotations
