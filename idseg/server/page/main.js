@@ -16,6 +16,7 @@ import { openCamera } from "./camera.js";
 
 const RESULT = "#photo";
 const SIGNED_OUT = ["no_credential", "unknown_token", "expired_token"];
+const beforeReload = remembered(); // read before the first drawing, which remembers anew
 let away = false, signedOut = false, shownSection = "";
 
 // --- photos come in ---
@@ -209,7 +210,7 @@ function setTheme(name) {
 
 /** After a reload: the photos that the server still keeps. */
 async function restore() {
-  const kept = remembered();
+  const kept = beforeReload;
   if (!kept || state.items.length || location.hash !== RESULT) return;
   const items = await Promise.all(kept.items.map(async ({ handle, name, adjust }) => {
     const blob = await server.keptPhoto(handle).catch(() => null);

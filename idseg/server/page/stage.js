@@ -2,7 +2,7 @@
 
 import { $, shape, titleOf, words } from "./words.js";
 import { NO_CHANGE, changed, cropOnly, isAdjusted, onChange, state } from "./state.js";
-import { measured, want } from "./item.js";
+import { isWaiting, measured, want } from "./item.js";
 import { after, drawPlaced, handMatrix, paintBackground } from "./paint.js";
 import { faultsOf, signless } from "./verdict.js";
 import { drawFaults } from "./faults.js";
@@ -122,7 +122,7 @@ function draw() {
 }
 
 function busy(item) {
-  const text = { preparing: words.preparing, uploading: words.uploading, working: words.working }[item.step] ?? "";
+  const text = { preparing: words.preparing, uploading: words.uploading, working: words.working }[item.step] ?? (isWaiting(item) && !item.made ? words.waiting : "");
   $("busy").hidden = !text;
   $("busy-text").textContent = text;
   $("busy-progress").hidden = item.step !== "uploading";
