@@ -209,7 +209,7 @@ _FADED = 0.35
 """Mean alpha that the first rows of a band keep where the edge cuts the person off; where the person ends before the
 edge they have less."""
 _EDGE_PX = 3
-_HEAD_BELOW = 0.85
+_HEAD_BELOW = 0.7
 """A left or right edge cuts the head where it meets it above this share of the chin's distance from the eyes: shoulders
 lie lower."""
 _NECK = 0.03

@@ -309,3 +309,31 @@ def test_an_estimated_crown_near_an_end_is_left_to_the_person() -> None:
     assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high + 0.4, doubt_mm=0.5).status == "check yourself"
     assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high + 0.6, doubt_mm=0.5).status == "not met"
     assert dataclasses.replace(rule, value_mm=rule.allowed_mm.high - 0.1, estimated=False).status == "met"
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_a_head_cut_at_a_side_is_seen_though_the_matte_fades_at_the_edge(side: str, share: float) -> None:
+    """An ellipse of 140 x 215 px on shoulders; the matte is a quarter less in the last two pixels."""
+    rows, columns = np.mgrid[0:400, 0:400] + 0.5
+    body = ((columns - 200) / 70) ** 2 + ((rows - 193) / 107) ** 2 < 1
+    body |= (rows > 320) & (np.abs(columns - 200) < 150)
+    alpha = body.astype(np.float32)
+    whole = reach(alpha, Window(0, 0, 400, 400), Size(400, 400), head(origin=(200, 200)))
+    assert whole.head_cut == ()
+    assert whole.bottom is not None
+    left, top, right, bottom = 0, 0, 400, 400
+    if side == "left":
+        left = 130 + round(140 * share)
+    elif side == "top":
+        top = 86 + round(215 * share)
+    elif side == "right":
+        right = 270 - round(140 * share)
+    else:
+        bottom = 300 - round(215 * share)
+    part = alpha[top:bottom, left:right].copy()
+    for edge in (part[:2], part[-2:], part[:, :2], part[:, -2:]):
+        edge *= 0.75
+    size = Size(right - left, bottom - top)
+    found = reach(part, Window(0, 0, *size), size, head(origin=(200 - left, 200 - top)))
+    assert side in found.head_cut
