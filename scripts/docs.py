@@ -55,6 +55,8 @@ def build(out: Path) -> None:
     with warnings.catch_warnings():  # each name stands for the modules below it too
         # Types that are imported for type checkers only: their names stand in the page without a link.
         warnings.filterwarnings("ignore", message="Error parsing type annotation", category=UserWarning)
+        # Pillow names IPython for type checkers only.
+        warnings.filterwarnings("ignore", message="Failed to run TYPE_CHECKING code", category=UserWarning)
         pdoc.pdoc(*(name for name in modules() if name.count(".") < 2), output_directory=out)
 
 
