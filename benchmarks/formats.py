@@ -1,0 +1,160 @@
+"""Which photo goes in where: every format through every entrance, with the outcome, as the table of README.md.
+
+    python -m benchmarks.formats
+
+The photos are made here from the astronaut portrait (public domain); HEIC needs ``pip install pillow-heif`` to be made
+of it, else a small picture without a person stands in for it. Only reading is tried: behind the decoder stands a
+Segmenter that finds nobody, so that ``no person`` of the API and of ``/v1`` means that the photo was read.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from idseg import body_seg_photo
+from idseg.cloud.errors import ERROR_CODES
+from idseg.errors import IdsegError, NoPersonError
+from idseg.result import Result
+from idseg.server.routes.page import MAX_FILE
+from idseg.server.routes.photo_api import checked
+from idseg.stages.crop import CropOptions
+from idseg.stages.decode import DecodeLimits, PhotoLike, decode
+from idseg.types import Rgb
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGE = _ROOT / "benchmarks" / "README.md"
+_BEGIN, _END = "<!-- begin formats -->", "<!-- end formats -->"
+
+
+def _portrait() -> Rgb:
+    from skimage import data
+
+    picture: Rgb = np.ascontiguousarray(data.astronaut())  # type: ignore[no-untyped-call]
+    return picture
+
+
+def _saved(image: Image.Image, form: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def _heic(image: Image.Image) -> bytes:
+    try:
+        import pillow_heif
+    except ImportError:
+        return (_ROOT / "tests" / "data" / "scene.heic").read_bytes()
+    pillow_heif.register_heif_opener()
+    return _saved(image, "HEIF", quality=85)
+
+
+def photos() -> dict[str, bytes]:
+    """Name of each kind of photo → its file."""
+    image = Image.fromarray(_portrait())
+    jpeg = _saved(image, "JPEG", quality=90)
+    alpha = image.copy()
+    alpha.putalpha(255)
+    grey16 = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    return {
+        "JPEG": jpeg,
+        "JPEG, CMYK": _saved(image.convert("CMYK"), "JPEG"),
+        "JPEG without its end marker": jpeg[:-2],
+        "JPEG cut off in the middle": jpeg[: len(jpeg) // 2],
+        "MPO (two pictures)": _saved(image, "MPO", save_all=True, append_images=[image]),
+        "JPEG, 24 MP": _saved(image.resize((4896, 4896)), "JPEG", quality=60),
+        "JPEG, 48 MP": _saved(image.resize((6928, 6928)), "JPEG", quality=60),
+        "PNG": _saved(image, "PNG"),
+        "PNG, 16 bits, grey": _saved(grey16, "PNG"),
+        "PNG with alpha": _saved(alpha, "PNG"),
+        "BMP": _saved(image, "BMP"),
+        "HEIC": _heic(image),
+        "WebP": _saved(image, "WEBP", quality=90),
+        "AVIF": _saved(image, "AVIF", quality=80),
+        "TIFF, LZW": _saved(image, "TIFF", compression="tiff_lzw"),
+        "TIFF, 16 bits, grey": _saved(grey16, "TIFF"),
+        "GIF": _saved(image.quantize(255), "GIF"),
+        "PDF": b"%PDF-1.7\n",
+    }
+
+
+def _read(photo: PhotoLike) -> str:
+    try:
+        decode(photo)
+    except IdsegError as error:
+        return error.reason.replace("_", " ")
+    return "read"
+
+
+def _by_array(content: bytes) -> str:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            array = np.asarray(image)
+    except (OSError, ValueError):
+        return "-"
+    return _read(array)
+
+
+def _nobody(photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None) -> Result:
+    """In place of a Segmenter: reads the photo, and finds nobody."""
+    decode(photo, limits or DecodeLimits())
+    raise NoPersonError("nobody", persons=0)
+
+
+def _by_base64(content: bytes) -> str:
+    reply = body_seg_photo(base64.b64encode(content), _nobody)
+    code = reply["error_code"]
+    return "read" if code == ERROR_CODES[NoPersonError] else f"code {code}"
+
+
+def _by_upload(content: bytes) -> str:
+    """What ``POST /v1/check`` does with a body: its limit, then the route's function."""
+    if len(content) > MAX_FILE:
+        return f"over {MAX_FILE / 2**20:g} MiB"
+    try:
+        checked(_nobody, content, "size=35x45mm")
+    except IdsegError as error:
+        return error.reason.replace("_", " ")
+    return "read"
+
+
+def table() -> Iterator[str]:
+    """The rows, in Markdown."""
+    yield "| photo | KB | file | bytes | array | base64 (`body_seg_photo`) | upload (`/v1`) |"
+    yield "|---|--:|---|---|---|---|---|"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"  # whatever it is
+        for name, content in tqdm(photos().items(), unit="photo"):
+            path.write_bytes(content)
+            outcomes = [
+                _read(path),
+                _read(content),
+                _by_array(content),
+                _by_base64(content),
+                _by_upload(content),
+            ]
+            yield f"| {name} | {len(content) / 1000:.0f} | {' | '.join(outcomes)} |"
+
+
+@click.command()
+def main() -> None:
+    """Try all photos through all entrances and write the table into README.md."""
+    rows = "\n".join(table())
+    page = _PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    _PAGE.write_text(f"{before}{_BEGIN}\n{rows}\n{_END}{after}", encoding="utf-8")
+    click.echo(rows)
+
+
+if __name__ == "__main__":
+    main()
