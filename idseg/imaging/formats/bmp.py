@@ -14,6 +14,8 @@ from idseg.types import Size
 _COMPRESSIONS = (0, 1, 2, 3)  # plain, RLE8, RLE4, bit fields
 _MAX_RLE_BYTES = 1_000_000
 """Of a file with runs: each run of two bytes is a step of a loop in Python, half a million of them 1.6 CPU seconds."""
+_MAX_RLE_PIXELS = 1_500_000
+"""And each pixel that a line's end jumps over is one too: 20 KB of line ends at 4096 x 4096 px cost 12 CPU seconds."""
 
 
 def read(bmp: bytes) -> Raster:
@@ -46,9 +48,20 @@ def _check_kind(bmp: bytes) -> None:
             found="BMP with too many runs",
             maximum=_MAX_RLE_BYTES,
         )
+    if compression in (1, 2) and _pixels(bmp) > _MAX_RLE_PIXELS:
+        raise PhotoFormatError(
+            f"A BMP with runs (RLE) of {_pixels(bmp)} pixels; at most {_MAX_RLE_PIXELS} are read. Save it as a PNG.",
+            found="BMP with too many pixels for runs",
+            maximum=_MAX_RLE_PIXELS,
+        )
     # Pillow takes 8 bits with a palette of black and white for 1 bit.
     if header_bytes <= 124 and (compression not in _COMPRESSIONS or (bits > 1 and bits <= 8 and colors in (1, 2))):
         raise PhotoFormatError(
             f"A BMP of {bits} bits with compression {compression}; plain, RLE and bit-field BMPs are read.",
             found=f"BMP of a rare kind ({bits} bits, compression {compression})",
         )
+
+
+def _pixels(bmp: bytes) -> int:
+    width, height = struct.unpack_from("<ii", bmp, 18)
+    return abs(int(width) * int(height))

@@ -118,6 +118,15 @@ def test_bmp_rle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("side", "stream"), [(4096, (b"\1\5\0\0") * 4096), (900, b"\0\0" * 600_000), (900, b"\0\2\1\0" * 300_000)]
+)
+def test_bmp_rle_that_would_cost_too_much_is_refused(side: int, stream: bytes) -> None:
+    """Pillow decodes it in Python: 20 KB of line ends cost 12 CPU seconds at 4096 x 4096 px."""
+    with pytest.raises(PhotoFormatError, match=r"with runs \(RLE\)"):
+        decode(bmp(side, side, 8, stream, compression=1, palette=bytes(1024)))
+
+
+@pytest.mark.parametrize(
     "stream", [b"", b"\x1e", b"\x1e\x05" * 3, b"\x00\x09\x01", b"\x00\x02\x01", b"\x32\x05\x00\x00"]
 )
 def test_bmp_rle_that_ends_early_or_runs_over(stream: bytes) -> None:
