@@ -3,7 +3,7 @@
 import { shape } from "./words.js";
 
 const EYES = ["eyes_open", "eyes_clear", "no_glare", "eye_line", "resolution"];
-const MOUTH = ["mouth_closed", "neutral"];
+const MOUTH = ["mouth_closed", "no_smile"];
 const HEAD = ["roll", "yaw", "pitch", "head_height", "head_width", "face_width", "sharp", "contrast", "not_burnt", "not_dark", "even_light", "head_uncovered"];
 const SIDES = ["head_inside", "shoulders_inside"];
 

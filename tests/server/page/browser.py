@@ -21,22 +21,16 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("chromium, node and npm are needed for the browser test")
     folder = Path(os.environ.get("IDSEG_PAGE_FOLDER") or tmp_path_factory.mktemp("page"))
     folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        "npm",
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--silent",
-        "--ignore-scripts",
-        "playwright-core@1",
-        "axe-core@4",
-    ]
+    packages = ("playwright-core@1", "axe-core@4")
+    if all((folder / "node_modules" / name.partition("@")[0]).is_dir() for name in packages):
+        return folder
+    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", *packages]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=90, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=180, check=False)
     except subprocess.TimeoutExpired:
-        pytest.skip("npm took longer than 90 s")
+        pytest.skip("npm took longer than 180 s")
     if done.returncode:
-        pytest.skip(f"npm could not install playwright-core: {done.stderr.decode()[-200:]}")
+        pytest.skip(f"npm could not install playwright-core and axe-core: {done.stderr.decode()[-200:]}")
     return folder
 
 

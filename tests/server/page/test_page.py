@@ -143,7 +143,7 @@ def test_every_refusal_has_words(open_live: Live) -> None:
     texts = [(STATIC / f"text_{language}.js").read_text(encoding="utf-8") for language in ("en", "zh")]
     for content, reason in (
         (b"", "empty_photo"),
-        (b"GIF89a", "photo_format"),
+        (b"no picture", "photo_format"),
         (picture(TWO_PEOPLE), "multiple_persons"),
         (picture(size=(20, 20)), "photo_size"),
         (bytes(page.MAX_FILE + 1), "photo_size"),
