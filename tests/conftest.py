@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from idseg.types import Rgb
+
+if TYPE_CHECKING:
+    from tests.server.live import Live
 
 # numba compiles for 44 s where its cache cannot be kept; nothing on the default path may need it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
@@ -53,3 +57,12 @@ def segmenter() -> Iterator[object]:
 
     with Segmenter() as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    """One server with the fake models for all tests that need no other settings."""
+    from tests.server.live import running
+
+    with running() as server:
+        yield server

@@ -87,7 +87,7 @@ def test_a_killed_worker_changes_neither_counts_nor_mattes(tmp_path: Path) -> No
 
     work = Work(str(tmp_path / "local"), loader=fakes.load)
     summary = run([str(tmp_path / "in")], work, local_engine(LocalOptions(workers=1, tries=2)))
-    assert json.loads(out) == {"before": 0} | dict(summary.counts)
+    assert json.loads(out.splitlines()[-1]) == {"before": 0} | dict(summary.counts), out
     assert statuses(tmp_path / "ray") == statuses(tmp_path / "local")
     assert statuses(tmp_path / "ray")["kills.png"] == ("failed", "worker_died")
     pictures = sorted(path.name for path in (tmp_path / "local").glob("*.png"))
@@ -109,7 +109,7 @@ def test_parquet_in_and_out(tmp_path: Path) -> None:
         process = start(tmp_path / "photos.parquet", tmp_path / "out", "shards", parents=tmp_path / "parents")
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        assert json.loads(out) == {"ok": 40, "refused": 2, "failed": 1, "before": again}
+        assert json.loads(out.splitlines()[-1]) == {"ok": 40, "refused": 2, "failed": 1, "before": again}
     run([str(tmp_path / "in")], Work(str(tmp_path / "local"), loader=fakes.load), local_engine(LocalOptions(workers=1)))
     rows = parquet.read_table(tmp_path / "out/answers").to_pylist()
     assert len(rows) == 43

@@ -1,4 +1,4 @@
-"""One server with the fake models for all tests that need no other settings, and a token for it."""
+"""A token and a client for the server of all tests (``live``)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import httpx
 import pytest
 
 from tests.cloud.test_wire import check
-from tests.server.live import Live, running
-
-
-@pytest.fixture(scope="session")
-def live() -> Iterator[Live]:
-    with running() as server:
-        yield server
+from tests.server.live import Live
 
 
 @pytest.fixture(scope="session")
