@@ -98,13 +98,17 @@ const pythonLines = () => [
 ].join("\n");
 
 function block(title, text) {
-  const copy = made("button", { type: "button", className: "button small", textContent: words.copy });
-  copy.setAttribute("aria-label", `${words.copy}: ${title}`);
+  const copy = made("button", { type: "button", className: "button small" });
+  const name = (text) => {
+    copy.textContent = text;
+    copy.setAttribute("aria-label", `${text}: ${title}`);
+  };
+  name(words.copy);
   copy.onclick = async () => {
     await navigator.clipboard.writeText(text.full ?? text.shown);
-    copy.textContent = words.copied;
+    name(words.copied);
     $("note").textContent = words.copied;
-    setTimeout(() => (copy.textContent = words.copy), 2000);
+    setTimeout(() => name(words.copy), 2000);
   };
   const code = made("pre", { tabIndex: 0, textContent: text.shown });
   code.setAttribute("aria-label", title);
