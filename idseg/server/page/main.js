@@ -31,6 +31,7 @@ function take(files, add = state.items.length > 0 && location.hash === RESULT) {
   }
   state.items.push(...items);
   state.current = items[0];
+  window.scrollTo(0, 0);
   if (state.size && location.hash !== RESULT) history.pushState(null, "", RESULT);
   items.forEach((item) => want(item));
 }

@@ -159,6 +159,7 @@ function saveBar(item) {
   $("save").hidden = !item.made && Boolean(item.problem);
   $("save").classList.toggle("primary", !bad);
   $("another").classList.toggle("primary", Boolean(bad));
+  $("another").hidden = Boolean(item.problem && !item.reply); // the problem has the one button
   $("save-all").hidden = state.items.length < 2;
   $("save-all").disabled = done < state.items.length;
   $("save-all").textContent = words.saveAll(state.items.length);

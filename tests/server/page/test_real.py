@@ -1,0 +1,63 @@
+"""The page with the real models: a clerk's ten portraits, and the time of a 12 MP photo beside the library's own.
+
+The times are printed (``pytest -s``), never asserted.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from idseg.check import check
+from idseg.photo.finish import crop_options, finish
+from idseg.photo.sizes import find_size
+from idseg.segmenter import Segmenter
+from idseg.server.settings import Settings
+from tests.server.live import running
+from tests.server.page.browser import walk, workplace
+
+PORTRAITS = 10
+SIDE_12_MP = 3464
+
+
+def test_ten_portraits_of_one_inch_blue_and_20_to_50_kb(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = workplace(tmp_path_factory)
+    portraits = sorted((shared_data / "photos" / "faker").glob("*.jpg"))[:PORTRAITS]
+    with Image.open(portraits[0]) as photo:
+        photo.resize((SIDE_12_MP, SIDE_12_MP)).save(folder / "12mp.jpg", quality=92)
+    (folder / "portraits.json").write_text(json.dumps([str(path) for path in portraits]))
+    with running(Settings(auth=False)) as live:
+        seen = walk("real.mjs", folder, live.url, str(folder / "12mp.jpg"), str(folder / "portraits.json"))
+    print({**seen, "library_ms": library_ms((folder / "12mp.jpg").read_bytes())})
+    with zipfile.ZipFile(folder / "real.zip") as archive:
+        assert len(archive.namelist()) == PORTRAITS
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert 20 * 1024 <= len(content) <= 50 * 1000, name
+            with Image.open(io.BytesIO(content)) as photo:
+                assert (photo.size, photo.info["dpi"]) == ((295, 413), (300, 300))
+                corner = np.asarray(photo.convert("RGB"))[2, 2].astype(int)
+                assert np.abs(corner - (67, 142, 219)).max() <= 4, name
+
+
+def library_ms(content: bytes) -> list[int]:
+    """Three times from bytes to the finished file and its report, without a server."""
+    size, times = find_size("cn-1inch"), []
+    with Segmenter() as segmenter:
+        segmenter.warm()
+        for _ in range(3):
+            begun = time.perf_counter()
+            result = segmenter(content, crop=crop_options(size))
+            finish(result, size).encode()
+            check(result, size)
+            times.append(round((time.perf_counter() - begun) * 1000))
+    return times
