@@ -28,8 +28,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "scripts" / "Dockerfile"
-LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip", "/etc/ssl/certs", "/opt/wheels", "/opt/pypi")
-"""What pip needs of this machine to reach its index; bound into a tree while it is built, never part of it."""
+LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip", "/opt/wheels", "/opt/pypi")
+"""What pip needs of this machine to reach its index; bound into a tree read-only while it is built, never part of it."""
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""This machine's certificate authorities. The tree gets a copy: its own packages write to ``/etc/ssl/certs``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +127,17 @@ def _copy(origin: Path, target: Path, *, into: bool) -> None:
 
 
 def _pip_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    return {**settings, "PIP_CERT": f"/run/{CERTIFICATES.name}"} if CERTIFICATES.exists() else settings
 
 
 @contextmanager
 def _lent(tree: Path) -> Iterator[None]:
     """Bind /proc, /dev/null and this machine's network settings into the tree."""
     bound = []
+    certificates = tree / "run" / CERTIFICATES.name
+    if CERTIFICATES.exists():
+        shutil.copy2(CERTIFICATES, certificates)
     for name in ("/proc", "/dev", *LENT):
         if not os.path.exists(name):
             continue
@@ -143,11 +149,14 @@ def _lent(tree: Path) -> Iterator[None]:
             inside.touch()
         _run(["mount", "--bind", name, str(inside)])
         bound.append(str(inside))
+        if name in LENT:
+            _run(["mount", "-o", "remount,ro,bind", str(inside)])
     try:
         yield
     finally:
         for inside_name in reversed(bound):
             subprocess.run(["umount", "--lazy", inside_name], check=False)
+        certificates.unlink(missing_ok=True)
 
 
 def check(image: Image, photo: Path) -> bool:

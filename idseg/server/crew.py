@@ -186,7 +186,8 @@ class Crew:
             timer.cancel()
         if fine:
             return value
-        raise value
+        error, described = value
+        raise error from FaultError(described)
 
     def _give_back(self, worker: _Worker) -> None:
         with self._changed:
@@ -310,7 +311,7 @@ def _life(pipe: Pipe, load: Callable[[], Any]) -> None:
         try:
             answer = True, work(loaded)
         except Exception as error:  # noqa: BLE001 - told to the parent
-            answer = False, _portable(error)
+            answer = False, (_portable(error), describe(error))
         pipe.send(answer)
         del work, answer  # nothing of a photo stays
         trimmed = False

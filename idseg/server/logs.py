@@ -35,7 +35,8 @@ class JsonFormatter(logging.Formatter):
 
 
 class FaultError(Exception):
-    """Stands for an exception of a worker process that is none of ours: what :func:`describe` says of that one."""
+    """What :func:`describe` says of an exception in a worker process: in place of one that is none of ours, and as the
+    cause of one of ours."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         super().__init__(described)
@@ -47,6 +48,8 @@ def describe(error: BaseException) -> dict[str, Any]:
     library's may quote what it was given."""
     if isinstance(error, FaultError):
         return dict(error.described)
+    if isinstance(error.__cause__, FaultError):
+        return dict(error.__cause__.described)
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     described: dict[str, Any] = {"type": type(error).__name__, "frames": frames}
     if isinstance(error, IdsegError):
