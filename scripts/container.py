@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "scripts" / "Dockerfile"
 LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip", "/opt/wheels", "/opt/pypi")
-"""What pip needs of this machine to reach its index; bound into a tree read-only while it is built, never part of it."""
+"""What pip needs of this machine to reach its index; bound read-only into a tree while it is built."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """This machine's certificate authorities. The tree gets a copy: its own packages write to ``/etc/ssl/certs``."""
 
