@@ -186,8 +186,8 @@ class Crew:
             timer.cancel()
         if fine:
             return value
-        error, described = value
-        raise error from FaultError(described)
+        fault, described = value
+        raise fault from FaultError(described)
 
     def _give_back(self, worker: _Worker) -> None:
         with self._changed:
