@@ -227,22 +227,9 @@ async function restore() {
   wantAll();
 }
 
-async function joinByLink() {
-  const code = new URLSearchParams(location.hash.slice(1)).get("join");
-  if (!code) return;
-  history.replaceState(null, "", "/");
-  try {
-    await server.join(code);
-  } catch {
-    $("login-problem").textContent = words.linkUsed;
-    $("login-problem").hidden = false;
-  }
-}
-
 async function connect() {
   try {
     if (!server.session.settings) await server.loadSettings();
-    await joinByLink();
     away = false;
   } catch {
     away = true;

@@ -8,7 +8,6 @@ export class Refused extends Error {
 }
 
 export const session = { settings: null, token: "" };
-const EXCHANGE = "/page/join";
 
 function headers() {
   const found = { "x-idseg-page": session.settings?.version ?? "" };
@@ -37,12 +36,6 @@ export async function loadSettings() {
 export async function login(id, secret) {
   const body = new URLSearchParams({ grant_type: "client_credentials", client_id: id, client_secret: secret });
   const reply = await asJson(fetched("/oauth/2.0/token", { method: "POST", body }));
-  session.token = reply.access_token;
-}
-
-/** Exchange the code of a one-time link for a token. */
-export async function join(code) {
-  const reply = await asJson(fetched(EXCHANGE, { method: "POST", body: code }));
   session.token = reply.access_token;
 }
 
