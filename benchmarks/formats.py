@@ -33,7 +33,7 @@ from idseg.types import Rgb
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "benchmarks" / "README.md"
-_BEGIN, _END = "<!-- begin formats -->", "<!-- end formats -->"
+_BEGIN, _END = "<!-- formats from here -->", "<!-- formats to here -->"
 
 
 def _portrait() -> Rgb:
