@@ -24,6 +24,7 @@ from typing import Any
 from idseg.batch.items import BatchError, Item, Outcome
 from idseg.batch.work import Work, do
 from idseg.errors import IdsegError, OptionError
+from idseg.models.process import ending
 from idseg.system import usable_cores
 
 _HAND = 2
@@ -160,7 +161,7 @@ class Pool:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(_LEAVE_S)
-            yield from self._bury(worker, "worker_died", f"the process ended with {_ending(worker.process.exitcode)}")
+            yield from self._bury(worker, "worker_died", f"the process ended with {ending(worker.process.exitcode)}")
             return
         if isinstance(message, Outcome):
             _, deaths = worker.hand.popleft()
@@ -195,16 +196,6 @@ class Pool:
                 yield Outcome(item.key, item.version, "failed", reason, message, tries=deaths + 1)
         self._again.extendleft(reversed(worker.hand))
         self._workers.remove(worker)
-
-
-def _ending(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return name + (" (out of memory?)" if -code == signal.SIGKILL else "") if os.name == "posix" else name
 
 
 def _work(pipe: connection.Connection[Any, Any], work: Work) -> None:
