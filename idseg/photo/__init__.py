@@ -11,23 +11,13 @@
     output       JPEG, PNG, WebP, TIFF, PDF with DPI and sRGB, into a range of kilobytes
     sheet        many photos on one sheet of paper; pdf: in true millimetres
     finish       all of it: a Result and a size in, a finished photo and the tale of what was done out
+
+>>> from idseg import Segmenter
+>>> from idseg.photo.finish import crop_options, finish
+>>> from idseg.photo.sizes import find_size
+>>> size = find_size("us-visa")
+>>> photo = finish(Segmenter()("selfie.jpg", crop=crop_options(size)), size)  # doctest: +SKIP
+>>> open("visa.jpg", "wb").write(photo.encode().content)  # doctest: +SKIP
+
+The package itself imports nothing: finding a document loads no picture library.
 """
-
-from __future__ import annotations
-
-from idseg.photo.background import Background, parse_background
-from idseg.photo.finish import Finished, finish
-from idseg.photo.search import search_sizes
-from idseg.photo.size import PhotoSize
-from idseg.photo.sizes import find_size, load_sizes
-
-__all__ = [
-    "Background",
-    "Finished",
-    "PhotoSize",
-    "find_size",
-    "finish",
-    "load_sizes",
-    "parse_background",
-    "search_sizes",
-]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
+from functools import cache
 
 from idseg.errors import OptionError
 from idseg.photo.numbers import find_number, size_by_number
 from idseg.photo.search import search_sizes
 from idseg.photo.size import PhotoSize
-from idseg.photo.table import load_sizes
+from idseg.photo.table import load_size, load_sizes
 
 __all__ = ["find_size", "load_sizes"]
 
@@ -21,16 +23,26 @@ def find_size(text: str) -> PhotoSize:
     Raises:
         OptionError: no such size; the message names the nearest.
     """
-    wanted = _plain(text)
-    for size in load_sizes():
-        if wanted in {_plain(size.name), _plain(size.zh), _plain(size.en), *map(_plain, size.aka)}:
-            return size
+    if (named := load_size(text)) is not None:
+        return named
+    if (called := _by_plain_name().get(_plain(text))) is not None:
+        return called
     number, rest = find_number(text)
     if number is not None and not rest:
         return size_by_number(number.width, number.height, number.unit, number.dpi)
     raise OptionError(
         f"there is no size {text!r}{_hint(text)}; `idseg sizes` lists them, or write 35x45mm or 413x531px", size=text
     )
+
+
+@cache
+def _by_plain_name() -> Mapping[str, PhotoSize]:
+    """The table by all its names without blanks; where two rows share one, the first has it."""
+    names = ((name, size) for size in load_sizes() for name in (size.name, size.zh, size.en, *size.aka))
+    found: dict[str, PhotoSize] = {}
+    for name, size in names:
+        found.setdefault(_plain(name), size)
+    return found
 
 
 def _hint(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -46,27 +47,42 @@ def matrix_scale(placement: Placement) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-@pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
-@pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_an_ordinary_head_obeys_the_rules(size: PhotoSize, scale: float) -> None:
-    """Every size of the table must be possible for an ordinary head with the whole person in the photo."""
-    placement = place(head(scale), Reach(), size)
-    broken = {rule.rule: (rule.value_mm, rule.allowed_mm) for rule in placement.rules if rule.off > 0.015}
-    assert not broken
+def test_every_size_of_the_table_is_possible_for_an_ordinary_head() -> None:
+    """With the whole person in the photo all rules are met, nothing is stretched, the head is upright and centred, and
+    the millimetres that are told are those of the matrix."""
+    faults = [fault for size in load_sizes() for fault in placement_faults(size, head(2.0, roll_deg=11))]
+    assert not faults
 
 
-@pytest.mark.parametrize("size", load_sizes(), ids=lambda size: size.name)
-def test_never_stretched_and_the_head_is_upright_and_centred(size: PhotoSize) -> None:
-    placement = place(head(2.0, roll_deg=11), Reach(), size)
-    assert matrix_scale(placement) == pytest.approx((placement.scale, placement.scale))
-    assert placement.turned_deg == -11
-    cos, sin = math.cos(math.radians(11)), math.sin(math.radians(11))
-    eyes = placement.at(500, 400)
-    chin = placement.at(500 - sin * 200, 400 + cos * 200)
-    assert chin[0] == pytest.approx(eyes[0])
-    assert chin[1] > eyes[1]
-    middle = placement.at(500 + cos * 4, 400 + sin * 4)
-    assert middle[0] == pytest.approx(size.px.width / 2)
+def placement_faults(size: PhotoSize, subject: Head) -> Iterator[str]:
+    placement = place(subject, Reach(), size)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        """A point of the upright frame in the finished photo, pixels."""
+        cos, sin = (f(math.radians(subject.roll_deg)) for f in (math.cos, math.sin))
+        return placement.at(subject.origin[0] + cos * x - sin * y, subject.origin[1] + sin * x + cos * y)
+
+    def row(y: float) -> float:
+        return at(0, y)[1] / size.px_per_mm
+
+    mm = placement.mm
+    gap_y = subject.crown_y if size.framing.gap_top == "crown" else subject.hair_y
+    told = {
+        "stretched": (*matrix_scale(placement), placement.scale, placement.scale),
+        "turned": (placement.turned_deg, at(0, 100)[0], -subject.roll_deg, at(0, 0)[0]),
+        "centred": (at(subject.center_x, 0)[0], size.px.width / 2),
+        "eyes": (size.height_mm - row(0), mm["eyes"]),
+        "top": (row(gap_y), mm["top"]),
+        "chin": (size.height_mm - row(subject.chin_y), mm["chin"]),
+        "head": (row(subject.chin_y) - row(subject.top_y(size.framing.head_top)), mm["head"]),
+    }
+    for what, values in told.items():
+        half = len(values) // 2
+        if values[:half] != pytest.approx(values[half:], abs=1e-6):
+            yield f"{size.name}: {what} {values}"
+    for rule in placement.rules:
+        if rule.off > 0.015:
+            yield f"{size.name}: {rule.rule} {rule.value_mm} is not in {rule.allowed_mm}"
 
 
 @given(
@@ -75,7 +91,7 @@ def test_never_stretched_and_the_head_is_upright_and_centred(size: PhotoSize) ->
     hair=st.floats(0.9, 1.8),
     index=st.integers(0, len(ANATOMICAL) - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_result_does_not_depend_on_how_large_or_turned_the_photo_is(
     scale: float, roll: float, hair: float, index: int
 ) -> None:
@@ -85,24 +101,6 @@ def test_the_result_does_not_depend_on_how_large_or_turned_the_photo_is(
     for rule, value in plain.mm.items():
         assert other.mm[rule] == pytest.approx(value, abs=0.02)
     assert other.scale * scale == pytest.approx(plain.scale, rel=1e-3)
-
-
-@pytest.mark.parametrize("size", ANATOMICAL, ids=lambda size: size.name)
-def test_the_reported_millimetres_are_those_of_the_matrix(size: PhotoSize) -> None:
-    subject = head(2.0, roll_deg=-7)
-    placement = place(subject, Reach(), size)
-
-    def row(y: float) -> float:
-        turn = math.radians(subject.roll_deg)
-        return placement.at(500 - math.sin(turn) * y, 400 + math.cos(turn) * y)[1] / size.px_per_mm
-
-    assert size.height_mm - row(0) == pytest.approx(placement.mm["eyes"], abs=1e-6)
-    gap_y = subject.crown_y if size.framing.gap_top == "crown" else subject.hair_y
-    assert row(gap_y) == pytest.approx(placement.mm["top"], abs=1e-6)
-    assert size.height_mm - row(subject.chin_y) == pytest.approx(placement.mm["chin"], abs=1e-6)
-    assert row(subject.chin_y) - row(subject.top_y(size.framing.head_top)) == pytest.approx(
-        placement.mm["head"], abs=1e-6
-    )
 
 
 def test_high_hair_does_not_make_the_face_small_where_the_crown_counts() -> None:
