@@ -189,7 +189,8 @@ class Segmenter:
             mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
             size = Size(rgb.shape[1], rgb.shape[0])
             person = landmarks.person(face, mesh, body, size, self.options.landmarks)
-            return replace(person, others=tuple(other.box for other in others))
+            as_found = person.face_box.height / face.box.height  # a detector's box ends at the brows
+            return replace(person, others=tuple(other.box.grown(as_found) for other in others))
 
     def _cut_out(self, rgb: Rgb, person: Person, options: CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""

@@ -80,6 +80,11 @@ class Box(NamedTuple):
         """The box in a picture that is ``factor`` times as large."""
         return Box(self.left * factor, self.top * factor, self.width * factor, self.height * factor)
 
+    def grown(self, factor: float) -> Box:
+        """The box about the same middle, ``factor`` times as large."""
+        x, y = self.center
+        return Box(x - self.width * factor / 2, y - self.height * factor / 2, self.width * factor, self.height * factor)
+
 
 class Window(NamedTuple):
     """An integer rectangle of pixels in a picture; it may leave the picture on any side."""
@@ -304,4 +309,5 @@ class Person:
     mesh: FaceMesh | None = field(default=None, repr=False, compare=False)
     """The face mesh the parts come from; None where they come from another model (profiles, hidden faces)."""
     others: tuple[Box, ...] = ()
-    """Boxes of other faces, large enough for a person's, that were passed over."""
+    """Boxes of other faces, large enough for a person's, that were passed over; they can be compared with
+    ``face_box``."""
