@@ -100,7 +100,7 @@ class Reach:
     right: float | None = None
     bottom: float | None = None
     head_cut: tuple[Side, ...] = ()
-    """The picture's sides that cut the head itself."""
+    """The photo's sides that cut the head itself; where only the window ends, the photo goes on."""
 
 
 def upright(points: Points, origin: tuple[float, float], roll_deg: float) -> Points:
@@ -190,11 +190,17 @@ def reach(alpha: Alpha, window: Window, photo: Size, head: Head) -> Reach:
     }
     ends: dict[Side, float | None] = {}
     cut: list[Side] = []
+    photo_ends = {
+        "left": window.left <= 0,
+        "top": window.top <= 0,
+        "right": window.right >= photo.width,
+        "bottom": window.bottom >= photo.height,
+    }
     for side, (band, at) in bands.items():
         touching = upright(at[_touches(band)], head.origin, head.roll_deg)
         axis, sign = _AXES[side]
         ends[side] = float(sign * (sign * touching[:, axis]).min()) if len(touching) else None
-        if len(touching) and _cuts_head(side, touching, head):
+        if photo_ends[side] and len(touching) and _cuts_head(side, touching, head):
             cut.append(side)
     return Reach(**ends, head_cut=tuple(cut))
 

@@ -254,6 +254,17 @@ def test_reach_looks_at_the_photos_edge_inside_a_window_that_leaves_it() -> None
     assert found.bottom == pytest.approx(99.5)
 
 
+def test_a_window_that_ends_at_the_head_is_no_photo_that_cuts_it() -> None:
+    alpha = np.ones((200, 100), np.float32)
+    within = reach(alpha, Window(50, 0, 100, 200), Size(220, 200), head(origin=(100, 100)))
+    assert within.right == pytest.approx(49.5)
+    assert set(within.head_cut) == {"top"}
+    assert set(reach(alpha, Window(0, 0, 100, 200), Size(100, 200), head(origin=(50, 100))).head_cut) >= {
+        "left",
+        "right",
+    }
+
+
 # ---------------------------------------------------------------- inside the photo, and conflicts
 
 
