@@ -220,9 +220,9 @@ def test_the_window_for_a_size_holds_the_finished_photo() -> None:
         )
         # The drawn face's hairline is not where an ordinary one is.
         spare = (0.12 if size.framing.head_top == "forehead" else 0.06) * window.width
-        inside = (corners[0, 0] - window.left, window.right - corners[0, 1])
-        inside += (corners[1, 0] - window.top, window.bottom - corners[1, 1])
-        if min(inside) < -spare:
+        across, down = corners[0], corners[1]
+        inside = min(across[0] - window.left, window.right - across[1], down[0] - window.top, window.bottom - down[1])
+        if inside < -spare:
             faults.append((size.name, inside))
     assert not faults
 
