@@ -31,7 +31,7 @@ from benchmarks.environment import Run
 from benchmarks.figures import Figure
 from idseg.batch import Work, products, storage
 from idseg.batch.journal import noted
-from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.local import LocalOptions, WorkerPool
 from idseg.batch.work import load
 from idseg.errors import InputError, PersonError
 from idseg.segmenter import Options
@@ -152,7 +152,7 @@ def _pool(folder: Path, sources: Sequence[Path], out: Path, refine: RefinerName,
     from idseg.batch.walk import item
 
     items = [item(str(source), source.relative_to(folder).as_posix()) for source in sources]
-    with Pool(Work(str(out), Options(refine=refine)), LocalOptions(workers=workers, threads=threads)) as pool:
+    with WorkerPool(Work(str(out), Options(refine=refine)), LocalOptions(workers=workers, threads=threads)) as pool:
         times = [time.perf_counter() for _ in pool.run(items)]
     assert len(times) == len(sources)
     return (len(times) - workers) / (times[-1] - times[workers - 1])  # from when each worker has its models

@@ -27,14 +27,14 @@ from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
 from benchmarks.peers import Files, Method
 from idseg.cloud import wire
-from idseg.cloud.compare import Summary, compare, own_responder, summarise, to_json
+from idseg.cloud.compare import ComparisonSummary, compare, own_responder, summarise, to_json
 from idseg.cloud.compare.report import html
 from idseg.cloud.compare.run import Comparison
 from idseg.cloud.errors import ERROR_TEXTS
 from idseg.errors import PersonError
 from idseg.imaging import cutting, encode
 from idseg.models.manifest import load_manifest
-from idseg.result import Result as Answer
+from idseg.result import Result as PhotoResult
 from idseg.segmenter import Options, Segmenter
 from idseg.stages.matte import load_matte
 from idseg.types import Alpha, Window
@@ -130,7 +130,7 @@ def measure(data: Path, files: Files, threads: int, report: Path | None = None) 
     return run.result()
 
 
-def _answers(segmenter: Segmenter, photos: Sequence[Path]) -> list[tuple[Path, Answer]]:
+def _answers(segmenter: Segmenter, photos: Sequence[Path]) -> list[tuple[Path, PhotoResult]]:
     answers = []
     for photo in photos:
         with suppress(PersonError):
@@ -139,7 +139,7 @@ def _answers(segmenter: Segmenter, photos: Sequence[Path]) -> list[tuple[Path, A
 
 
 def save_replies(
-    folder: Path, answers: Sequence[tuple[Path, Answer]], change: Callable[[int], Change], matte: Method | None
+    folder: Path, answers: Sequence[tuple[Path, PhotoResult]], change: Callable[[int], Change], matte: Method | None
 ) -> None:
     """Photos and changed replies in a folder, as ``idseg compare`` reads them."""
     folder.mkdir(parents=True)
@@ -149,7 +149,7 @@ def save_replies(
         (folder / f"{photo.stem}.json").write_text(_as_written_by_hand(reply, index))
 
 
-def changed_reply(answer: Answer, change: Change, matte: Method | None) -> dict[str, Any]:
+def changed_reply(answer: PhotoResult, change: Change, matte: Method | None) -> dict[str, Any]:
     """The reply that a service with this change would have sent."""
     if change.refused is not None:
         return {"log_id": 1, "error_code": change.refused, "error_msg": ERROR_TEXTS[change.refused]}
@@ -190,7 +190,7 @@ def _shifted(alpha: Alpha, dx: int, dy: int) -> Alpha:
     )
 
 
-def _move_places(reply: dict[str, Any], answer: Answer, change: Change) -> None:
+def _move_places(reply: dict[str, Any], answer: PhotoResult, change: Change) -> None:
     """Box and points from our window's frame into the changed one's."""
     dx, dy = (change.points[at] - change.window[at] for at in (0, 1))
     face = reply["face_location"]
@@ -262,7 +262,7 @@ def mixed_figures(comparison: Comparison, names: Sequence[str]) -> Iterator[Figu
         yield Figure("idseg compare", on, "scale error", "most", float(np.max(scales)), "of 1", len(scales))
 
 
-def _mutation_figure(name: str, summary: Summary) -> Figure:
+def _mutation_figure(name: str, summary: ComparisonSummary) -> Figure:
     """1 where just the expected kinds of findings were made."""
     kinds = {finding.kind for finding in summary.findings}
     return Figure(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from idseg import system
 from idseg._version import __version__
 from idseg.imaging import colours, compose, encode, overlay
 from idseg.types import Alpha, BodyParts, Box, Person, Pose, Rgb, Size, Window
+
+if TYPE_CHECKING:
+    from idseg.stages.crop import CropOptions
+    from idseg.stages.decode import DecodeLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +120,11 @@ class Result:
         for name, content in files.items():
             system.write(folder / name, content)
         return [folder / name for name in files]
+
+
+class SegmentPhoto(Protocol):
+    """What answers photos: an :class:`idseg.segmenter.Segmenter`, or what stands in for it."""
+
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result: ...

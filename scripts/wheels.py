@@ -32,7 +32,7 @@ MACOS = "14.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Resolved:
     """What one resolution gave."""
 
     extra: str
@@ -44,7 +44,7 @@ class Outcome:
     """uv's message where none fits."""
 
 
-def resolve(extra: str, python: str, platform: str) -> Outcome:
+def resolve(extra: str, python: str, platform: str) -> Resolved:
     """Resolve ``idseg[extra]`` for one Python and one of ``PLATFORMS``."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
     command += ["--only-binary", ":all:", "--python-version", python, "--python-platform", PLATFORMS[platform]]
@@ -57,11 +57,11 @@ def resolve(extra: str, python: str, platform: str) -> Outcome:
         check=False,
     )
     if done.returncode == 0:
-        return Outcome(extra, python, platform, tuple(done.stdout.split()), "")
+        return Resolved(extra, python, platform, tuple(done.stdout.split()), "")
     reason = " ".join(done.stderr.split())
     if "No module named uv" in reason:
         raise SystemExit("scripts.wheels needs uv: pip install uv")
-    return Outcome(extra, python, platform, (), reason)
+    return Resolved(extra, python, platform, (), reason)
 
 
 def _environment() -> dict[str, str]:
@@ -70,7 +70,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "MACOSX_DEPLOYMENT_TARGET": MACOS}
 
 
-def table(outcomes: tuple[Outcome, ...]) -> Iterator[str]:
+def table(outcomes: tuple[Resolved, ...]) -> Iterator[str]:
     """Markdown: a row for each Python, a column for each platform; the number of packages, or "none"."""
     for extra in dict.fromkeys(outcome.extra for outcome in outcomes):
         yield f"**{f'idseg[{extra}]' if extra else 'idseg'}**"

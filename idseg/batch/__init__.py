@@ -18,7 +18,7 @@ Nothing else.
 from __future__ import annotations
 
 from idseg.batch.items import BatchError, Item, Outcome, Trouble
-from idseg.batch.run import BatchOptions, Summary, run
+from idseg.batch.run import BatchOptions, BatchSummary, run
 from idseg.batch.work import Work
 
-__all__ = ["BatchError", "BatchOptions", "Item", "Outcome", "Summary", "Trouble", "Work", "run"]
+__all__ = ["BatchError", "BatchOptions", "BatchSummary", "Item", "Outcome", "Trouble", "Work", "run"]

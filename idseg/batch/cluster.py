@@ -28,7 +28,7 @@ import numpy as np
 
 from idseg.batch import parquet
 from idseg.batch.items import BatchError, Item, Outcome
-from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.local import LocalOptions, WorkerPool
 from idseg.batch.run import Engine
 from idseg.batch.work import Work
 from idseg.errors import DependencyError, IdsegError, ProviderError
@@ -90,7 +90,7 @@ class _Segmenting:
     def __init__(self, work: Work, options: LocalOptions) -> None:
         self._shards_to = work.out if work.shards else None
         self._here = tempfile.mkdtemp(prefix="idseg-") if work.shards else work.out
-        self._pool = Pool(replace(work, out=self._here), replace(options, workers=1))
+        self._pool = WorkerPool(replace(work, out=self._here), replace(options, workers=1))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         items = [Item(*json.loads(text)) for text in batch["item"]]

@@ -8,23 +8,18 @@ that it never waits for us), and is replaced when it dies. The photo that it had
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, get_context, parent_process, resource_tracker
-from pathlib import Path
+from multiprocessing import connection
 from typing import Any
 
 from idseg.batch.items import BatchError, Item, Outcome
 from idseg.batch.work import Work, do
 from idseg.errors import IdsegError, OptionError
-from idseg.models.process import ending
+from idseg.models.process import Pipe, ending, start
 from idseg.system import usable_cores
 
 _HAND = 2
@@ -59,7 +54,7 @@ class LocalOptions:
 @dataclass(slots=True)
 class _Worker:
     process: Any
-    pipe: connection.Connection[Any, Any]
+    pipe: Pipe
     hand: deque[tuple[Item, int]] = field(default_factory=deque)
     """Photos that it has, the first one in work; with the number of workers that they took with them."""
     begun: float = 0.0
@@ -67,7 +62,7 @@ class _Worker:
     ready: bool = False
 
 
-class Pool:
+class WorkerPool:
     """Workers that keep their models over any number of ``run`` calls. Use it in ``with``, from one thread."""
 
     def __init__(self, work: Work, options: LocalOptions) -> None:
@@ -80,7 +75,7 @@ class Pool:
         self.deaths = 0
         """Workers that died or were killed for hanging."""
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -137,13 +132,8 @@ class Pool:
             worker.pipe.send(taken[0])
 
     def _start(self) -> _Worker:
-        context = get_context("spawn")  # fork copies locks that ONNX Runtime's and MediaPipe's threads hold
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self._work), name="idseg-batch", daemon=True)
-        with _sigint_held_back():
-            process.start()
-        theirs.close()
-        return _Worker(process, ours)
+        process, pipe = start(_work, self._work, name="idseg-batch")
+        return _Worker(process, pipe)
 
     def _collect(self) -> Iterator[Outcome]:
         """What has arrived; waits a moment for it."""
@@ -154,14 +144,16 @@ class Pool:
             elif worker.hand:
                 limit_s = self._options.timeout_s if worker.ready else max(self._options.timeout_s, _LOADING_S)
                 if time.monotonic() - worker.begun > limit_s:
-                    yield from self._bury(worker, "timeout", f"not done after {limit_s:g} s")
+                    yield from self._replace_dead_worker(worker, "timeout", f"not done after {limit_s:g} s")
 
     def _receive(self, worker: _Worker) -> Iterator[Outcome]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(_LEAVE_S)
-            yield from self._bury(worker, "worker_died", f"the process ended with {ending(worker.process.exitcode)}")
+            yield from self._replace_dead_worker(
+                worker, "worker_died", f"the process ended with {ending(worker.process.exitcode)}"
+            )
             return
         if isinstance(message, Outcome):
             _, deaths = worker.hand.popleft()
@@ -174,7 +166,7 @@ class Pool:
             worker.begun = time.monotonic()
             self._start_deaths = 0
 
-    def _bury(self, worker: _Worker, reason: str, what: str) -> Iterator[Outcome]:
+    def _replace_dead_worker(self, worker: _Worker, reason: str, what: str) -> Iterator[Outcome]:
         """Put another worker in the place of one that died or hangs, and see to the photos that it held."""
         self.deaths += 1
         worker.process.kill()
@@ -198,48 +190,12 @@ class Pool:
         self._workers.remove(worker)
 
 
-def _work(pipe: connection.Connection[Any, Any], work: Work) -> None:
+def _work(pipe: Pipe, work: Work) -> None:
     """A worker's life: load the models, then one photo after the other until the pipe closes."""
-    _leave_signals_to_the_parent()
     try:
         answer = work.loader(work.options)
         pipe.send("ready")
         while True:
             pipe.send(do(pipe.recv(), answer, work))
     except IdsegError as error:
-        with suppress(OSError):
-            pipe.send(error)
-    except (EOFError, OSError):
-        pass  # the parent has no more photos for us, or is gone
-    os._exit(0)  # MediaPipe's close can hang after a graph that failed
-
-
-@contextmanager
-def _sigint_held_back() -> Iterator[None]:
-    """What is started meanwhile never gets Ctrl-C, not even before it can say that it does not want it."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # when the first process starts it, it lets the signals through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal: the parent decides. A parent that was killed takes us with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        with suppress(OSError):  # if memory runs out: rather a worker than the parent
-            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
-    parent = parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-
-        def follow() -> None:
-            connection.wait([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=follow, name="idseg-follow", daemon=True).start()
+        pipe.send(error)

@@ -15,7 +15,7 @@ from typing import Protocol
 from idseg.batch import contact, inputs, products, report, storage
 from idseg.batch.items import LISTED, BatchError, Item, Outcome, Status, Trouble
 from idseg.batch.journal import Journal, sweep, sweep_shards
-from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.local import LocalOptions, WorkerPool
 from idseg.batch.walk import STATE_FOLDER, Found, Skip
 from idseg.batch.work import Work, thumbnail_name
 from idseg.errors import OptionError
@@ -45,7 +45,7 @@ class BatchOptions:
 
 
 @dataclass(slots=True)
-class Summary:
+class BatchSummary:
     """Counts, while a batch runs and at its end. ``sum(counts) + left`` is ``total``."""
 
     total: int = 0
@@ -86,7 +86,7 @@ def local_engine(options: LocalOptions) -> Engine:
     def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
         if work.shards:
             raise OptionError("answers in Parquet files need the Ray engine: --engine ray")
-        with Pool(work, options) as pool:
+        with WorkerPool(work, options) as pool:
             yield from pool.run(items, stop)
 
     return engine
@@ -99,8 +99,8 @@ def run(
     options: BatchOptions | None = None,
     *,
     stop: Callable[[], bool] = lambda: False,
-    watch: Callable[[Summary], None] = lambda summary: None,
-) -> Summary:
+    watch: Callable[[BatchSummary], None] = lambda summary: None,
+) -> BatchSummary:
     """Do all photos of ``sources`` that have no answer yet, then write ``report.csv`` and ``refusals.html``.
 
     Args:
@@ -129,7 +129,7 @@ def run(
     work = replace(work, thumbnails=thumbnails if options.thumbnails else "")
     with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
         changed = journal.earlier_signature not in ("", work.signature())
-        summary = Summary(total=total, skipped=skipped, changed_options=changed)
+        summary = BatchSummary(total=total, skipped=skipped, changed_options=changed)
         if not journal.clean and not storage.is_url(work.out):
             summary.swept = sweep(work.out)
         if not journal.clean and work.shards:
@@ -150,9 +150,9 @@ def _do(
     work: Work,
     engine: Engine,
     journal: Journal,
-    summary: Summary,
+    summary: BatchSummary,
     stop: Callable[[], bool],
-    watch: Callable[[Summary], None],
+    watch: Callable[[BatchSummary], None],
 ) -> None:
     """Hand what is not done to the engine, and write down what comes back."""
 

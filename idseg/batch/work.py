@@ -30,8 +30,8 @@ from idseg.stages.decode import decode
 from idseg.stages.matte import resolved
 from idseg.types import Size
 
-Answer: TypeAlias = Callable[[bytes], Result]
-Loader: TypeAlias = Callable[[Options], Answer]
+SegmentBytes: TypeAlias = Callable[[bytes], Result]
+Loader: TypeAlias = Callable[[Options], SegmentBytes]
 """Loads the models in a worker; a function of a module, so that it can be sent there by name."""
 Reader: TypeAlias = Callable[[str, int], bytes]
 Writer: TypeAlias = Callable[[str, bytes], None]
@@ -44,7 +44,7 @@ _WHERE_AND_HOW_FAST = ("threads", "parallel", "provider", "models")
 """Options that do not choose what the answer is. (Another provider rounds otherwise: less than one grey level.)"""
 
 
-def load(options: Options) -> Answer:
+def load(options: Options) -> SegmentBytes:
     """The real models, warm."""
     cv2.setNumThreads(options.threads or 0)
     segmenter = Segmenter(options)
@@ -80,7 +80,9 @@ class Work:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def do(item: Item, answer: Answer, work: Work, read: Reader = inputs.read, write: Writer = storage.write) -> Outcome:
+def do(
+    item: Item, segment: SegmentBytes, work: Work, read: Reader = inputs.read, write: Writer = storage.write
+) -> Outcome:
     """One photo's outcome; whatever is wrong with the photo ends in it.
 
     Raises:
@@ -93,7 +95,7 @@ def do(item: Item, answer: Answer, work: Work, read: Reader = inputs.read, write
         item = replace(item, version=storage.version(item.source) or LISTED)
     try:
         content = read(item.source, work.options.limits.max_bytes)
-        result = answer(content)
+        result = segment(content)
         files = products.render(result, item.key, work.products, work.background)
         _write_all(work.out, files, write)
         lengths = {name: len(file) for name, file in files.items()}

@@ -20,7 +20,7 @@ from idseg.cli.runner import clear_errors
 from idseg.cli.segment import segment, segment_options
 
 if TYPE_CHECKING:
-    from idseg.batch import Summary, Work
+    from idseg.batch import BatchSummary, Work
     from idseg.batch.run import Engine
 
 EXIT_STOPPED = 8
@@ -195,7 +195,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Summary], None]]:
+def _progress() -> Iterator[Callable[[BatchSummary], None]]:
     """A bar on a terminal; else a line now and then."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -204,7 +204,7 @@ def _progress() -> Iterator[Callable[[Summary], None]]:
 
     with tqdm(unit="photo", smoothing=0, dynamic_ncols=True) as bar:  # smoothing 0: the mean rate of this run
 
-        def watch(summary: Summary) -> None:
+        def watch(summary: BatchSummary) -> None:
             if not summary.seconds:  # the rate counts from the first outcome of this run, as the summary's does
                 bar.start_t, bar.initial = time.time(), summary.done
             bar.total = summary.total
@@ -221,7 +221,7 @@ class _Lines:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def __call__(self, summary: Summary) -> None:
+    def __call__(self, summary: BatchSummary) -> None:
         now = time.monotonic()
         if now < self._next:
             return
@@ -231,11 +231,11 @@ class _Lines:
         click.echo(f"{summary.done}/{summary.total} ({_counts(summary)}), {rate:.1f} photos/s{left}", err=True)
 
 
-def _counts(summary: Summary) -> str:
+def _counts(summary: BatchSummary) -> str:
     return ", ".join(f"{summary.counts[status]} {status}" for status in ("ok", "refused", "failed"))
 
 
-def _tell(summary: Summary, out: str) -> None:
+def _tell(summary: BatchSummary, out: str) -> None:
     new = summary.done - summary.before
     click.echo(
         f"{summary.done} of {summary.total} photos: {_counts(summary)}; "

@@ -13,7 +13,7 @@ import click
 from idseg.cli.runner import clear_errors, given, progress_bar, write_text
 
 if TYPE_CHECKING:
-    from idseg.cloud.compare import Summary
+    from idseg.cloud.compare import ComparisonSummary
 
 _SHOWN = (
     "matte MAD",
@@ -111,7 +111,7 @@ def _responder(ours: Path | None, chosen: dict[str, Any]) -> Iterator[Callable[[
         yield own_responder(segmenter)
 
 
-def _lines(summary: Summary) -> Iterator[str]:
+def _lines(summary: ComparisonSummary) -> Iterator[str]:
     yield f"{summary.photos} photos, {summary.answered_by_both} answered by both"
     for matrix in summary.matrices:
         if matrix.total:

@@ -36,7 +36,7 @@ class OutputError(IdsegError, OSError):
     reason = "output"
 
 
-class FaultError(IdsegError):
+class UnexpectedError(IdsegError):
     """A fault of ours, which must not stop the other photos."""
 
     reason = "fault"
@@ -130,8 +130,8 @@ def _as_ours(error: Exception) -> IdsegError:
             raise ours from error
         return ours
     if isinstance(error, MemoryError):
-        return FaultError("not enough memory for it")
-    return FaultError(f"a fault in idseg, please report it: {type(error).__name__}: {error}")
+        return UnexpectedError("not enough memory for it")
+    return UnexpectedError(f"a fault in idseg, please report it: {type(error).__name__}: {error}")
 
 
 def _summary(total: int, failures: Sequence[IdsegError], done: str) -> str:

@@ -150,13 +150,13 @@ class _Job:
         return {"photo": str(path), "files": files, "sheets": sheets}
 
     def _sheet(self, name: str, finished: Sequence[Finished], stem: str) -> dict[str, Any]:
-        from idseg.photo.sheet import Item, encode_sheet, lay_out
+        from idseg.photo.sheet import SheetPhoto, encode_sheet, lay_out
         from idseg.system import write
 
         if any(done.pixels.shape[2] == 4 for done in finished):
             raise OptionError("a print sheet needs a background; transparent photos cannot be printed")
         items = [
-            Item(done.size.width_mm, done.size.height_mm, copies)
+            SheetPhoto(done.size.width_mm, done.size.height_mm, copies)
             for done, copies in zip(finished, self.copies, strict=True)
         ]
         layout = lay_out(items, self.papers[name], self.sheet_options)

@@ -140,7 +140,7 @@ def _final(photo: Path, target: Path) -> bool:
         outcome = read.read_file(target)
     except InputError:
         return False
-    return isinstance(outcome, read.Answer) or outcome.code in _FINAL_CODES
+    return isinstance(outcome, read.SavedResult) or outcome.code in _FINAL_CODES
 
 
 def _one(photo: Path, target: Path, service: Service, pace: _Pace, tries: int) -> Recorded:

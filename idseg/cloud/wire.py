@@ -24,17 +24,17 @@ import secrets
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from idseg.cloud.errors import DataHeaderError, MissingImageError, Reply, render_error
 from idseg.errors import Base64Error, EmptyPhotoError, IdsegError, PhotoSizeError
 from idseg.imaging import encode
-from idseg.stages.decode import API_LIMITS, DecodeLimits
+from idseg.stages.decode import API_LIMITS
 
 if TYPE_CHECKING:
-    from idseg.result import Result
+    from idseg.result import Result, SegmentPhoto
     from idseg.types import Box, Point
 
 PATH: Final = "/rest/2.0/image-classify/v1/body_seg_photo"
@@ -266,13 +266,7 @@ def new_log_id() -> int:
     return _ids()
 
 
-class Segment(Protocol):
-    """An :class:`idseg.segmenter.Segmenter`, or what stands in for it."""
-
-    def __call__(self, photo: bytes, /, *, limits: DecodeLimits | None = None) -> Result: ...
-
-
-def body_seg_photo(image_base64: str | bytes, segmenter: Segment | None = None) -> Reply:
+def body_seg_photo(image_base64: str | bytes, segmenter: SegmentPhoto | None = None) -> Reply:
     """The API as a function: takes the ``image`` field's text, gives the reply, errors included.
 
     Args:
@@ -290,7 +284,7 @@ def body_seg_photo(image_base64: str | bytes, segmenter: Segment | None = None) 
 
 
 @lru_cache(maxsize=1)
-def _default_segmenter() -> Segment:
+def _default_segmenter() -> SegmentPhoto:
     from idseg.segmenter import Segmenter
 
     return Segmenter()

@@ -54,7 +54,7 @@ def start(
         context.set_forkserver_preload(["idseg.models.template", *preload])
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(life, theirs, argument), name=name, daemon=True)
-    with _sigint_held_back():
+    with _signals_held_back():
         process.start()
     theirs.close()
     return process, ours
@@ -86,8 +86,8 @@ def ending(code: int | None) -> str:
 
 
 @contextmanager
-def _sigint_held_back() -> Iterator[None]:
-    """What is started meanwhile never gets Ctrl-C, not even before it can say that it does not want it."""
+def _signals_held_back() -> Iterator[None]:
+    """Block Ctrl-C and SIGTERM meanwhile: a process started here cannot get them before it ignores them."""
     if sys.platform == "win32":
         yield
         return

@@ -30,7 +30,7 @@ _MIRRORED_LANDMARK = np.array([0, 4, 5, 6, 1, 2, 3, *(i + 1 if i % 2 else i - 1 
 points of the left eye, three of the right eye, then pairs)."""
 
 
-class View(NamedTuple):
+class RegionView(NamedTuple):
     """The copy of a region that a model gets, and how to bring its answer back."""
 
     rgb: Rgb
@@ -45,11 +45,11 @@ class View(NamedTuple):
         return moved
 
 
-def view(rgb: Rgb, area: Box) -> View:
+def view(rgb: Rgb, area: Box) -> RegionView:
     """The part of ``area`` that lies in the photo, reduced for a model."""
     window = cutting.clamped(area, Size(rgb.shape[1], rgb.shape[0]))
     small, scale = reduced(cutting.take(rgb, window), _MODEL_SIDE_PX)
-    return View(small, window, scale)
+    return RegionView(small, window, scale)
 
 
 def face_area(face: FaceDetection, margin: float = MESH_MARGIN) -> Box:
@@ -103,7 +103,7 @@ def _mirrored(pose: PosePoints, width: int) -> PosePoints:
     return PosePoints(points, pose.visibility[_MIRRORED_LANDMARK], pose.presence[_MIRRORED_LANDMARK])
 
 
-def _of_face(poses: tuple[PosePoints, ...], face: FaceDetection, seen: View) -> PosePoints | None:
+def _of_face(poses: tuple[PosePoints, ...], face: FaceDetection, seen: RegionView) -> PosePoints | None:
     """The pose whose nose is nearest to the face's nose and at most a face width away, in the photo's pixels."""
     nearest, least = None, face.box.width
     for pose in poses:

@@ -70,7 +70,7 @@ class SheetOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SheetPhoto:
     """A photo to be put on a sheet."""
 
     width_mm: float
@@ -80,7 +80,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class SheetSpot:
     """Where one photo lies on the paper, millimetres from its upper left corner."""
 
     item: int
@@ -95,7 +95,7 @@ class Spot:
 @dataclass(frozen=True, slots=True)
 class Layout:
     paper_mm: tuple[float, float]
-    spots: tuple[Spot, ...]
+    spots: tuple[SheetSpot, ...]
 
 
 def paper(name: str) -> tuple[float, float]:
@@ -117,7 +117,7 @@ def paper(name: str) -> tuple[float, float]:
     return sides
 
 
-def lay_out(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions | None = None) -> Layout:
+def lay_out(items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions | None = None) -> Layout:
     """A layout that holds every item's copies, and as many as fit of those without a number.
 
     Several items without a number take turns. The block is put in the middle of the paper.
@@ -221,7 +221,9 @@ _PDF_DPI = 300
 """Named by the photos' files inside a PDF, which nothing reads: their place is in millimetres."""
 
 
-def _candidates(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions) -> Iterator[Layout | None]:
+def _candidates(
+    items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions
+) -> Iterator[Layout | None]:
     """Upright and turned paper, with upright and turned photos; the plainest first, so that it wins a tie."""
     papers = [paper_mm, (paper_mm[1], paper_mm[0])] if options.turn else [paper_mm]
     for sides in papers:
@@ -229,11 +231,13 @@ def _candidates(items: Sequence[Item], paper_mm: tuple[float, float], options: S
             yield _pack(items, sides, options, turned)
 
 
-def _pack(items: Sequence[Item], paper_mm: tuple[float, float], options: SheetOptions, turned: bool) -> Layout | None:
+def _pack(
+    items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions, turned: bool
+) -> Layout | None:
     """Rows of photos; None where the copies asked for do not fit."""
     room = _Room(paper_mm[0] - 2 * options.margin_mm, paper_mm[1] - 2 * options.margin_mm, options.gap_mm)
     boxes = [(item.height_mm, item.width_mm) if turned else (item.width_mm, item.height_mm) for item in items]
-    spots: list[Spot] = []
+    spots: list[SheetSpot] = []
     order = sorted(range(len(items)), key=lambda index: -boxes[index][1])
     for index in order:
         for _ in range(items[index].copies or 1):
@@ -261,22 +265,22 @@ class _Room:
         self._width, self._height, self._gap = width, height, gap
         self._rows: list[list[float]] = []  # top, height, next free x
 
-    def put(self, item: int, width: float, height: float, turned: bool) -> Spot | None:
+    def put(self, item: int, width: float, height: float, turned: bool) -> SheetSpot | None:
         """The next free place; None where there is none."""
         slack = 1e-6  # 6 x 25.4 mm must fit into 152.4 mm
         for row in self._rows:
             if height <= row[1] + slack and row[2] + width <= self._width + slack:
-                spot = Spot(item, row[2], row[0], width, height, turned)
+                spot = SheetSpot(item, row[2], row[0], width, height, turned)
                 row[2] += width + self._gap
                 return spot
         top = self._rows[-1][0] + self._rows[-1][1] + self._gap if self._rows else 0.0
         if top + height > self._height + slack or width > self._width + slack:
             return None
         self._rows.append([top, height, width + self._gap])
-        return Spot(item, 0.0, top, width, height, turned)
+        return SheetSpot(item, 0.0, top, width, height, turned)
 
 
-def _frame(spot: Spot) -> Iterator[Line]:
+def _frame(spot: SheetSpot) -> Iterator[Line]:
     right, bottom = spot.left + spot.width, spot.top + spot.height
     yield spot.left, spot.top, right, spot.top
     yield spot.left, bottom, right, bottom
@@ -284,7 +288,7 @@ def _frame(spot: Spot) -> Iterator[Line]:
     yield right, spot.top, right, bottom
 
 
-def _corners(spot: Spot, layout: Layout) -> Iterator[Line]:
+def _corners(spot: SheetSpot, layout: Layout) -> Iterator[Line]:
     """Ticks that prolong the photo's edges outwards."""
     right, bottom = spot.left + spot.width, spot.top + spot.height
     for y in (spot.top, bottom):

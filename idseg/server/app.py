@@ -22,18 +22,18 @@ from starlette.responses import JSONResponse, Response
 from idseg._version import __version__
 from idseg.cloud import wire
 from idseg.cloud.errors import MethodError, render_error
+from idseg.result import SegmentPhoto
 from idseg.server.auth import tokens
 from idseg.server.auth.access import Access
 from idseg.server.auth.keys import Keyring, environment_keys
 from idseg.server.crew import Crew
 from idseg.server.http.gate import Gate
 from idseg.server.http.guard import Guard, connection_of
-from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
 from idseg.server.remember import Remembering
 from idseg.server.routes import cloud, page, v1
-from idseg.server.routes.photo_api import Segment
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 _JSON: Final = "application/json"
@@ -45,7 +45,7 @@ def create_worker_app() -> FastAPI:
     return create_app(Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}")), load_segmenter)
 
 
-def load_segmenter() -> Segment:
+def load_segmenter() -> SegmentPhoto:
     """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
 
@@ -54,7 +54,7 @@ def load_segmenter() -> Segment:
     return Remembering(segmenter)
 
 
-def create_app(settings: Settings, load: Callable[[], Segment], clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(settings: Settings, load: Callable[[], SegmentPhoto], clock: Callable[[], float] = time.time) -> FastAPI:
     """The ASGI application.
 
     Args:
@@ -69,7 +69,7 @@ def create_app(settings: Settings, load: Callable[[], Segment], clock: Callable[
     gate = Gate(
         access=Access(keyring, secret, settings.token_seconds, clock),
         crew=crew,
-        pool=Pool(settings.worker_count, settings.queue, metrics.accepted.set),
+        pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20),
         anonymous=Budget(settings.body_memory_mb * 2**18),
         rate=RateLimit(settings.rate_per_s),

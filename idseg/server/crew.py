@@ -203,7 +203,7 @@ class Crew:
         with self._changed:
             self._all.discard(worker)
             self.replaced += 1
-        self._bury(worker)
+        self._kill(worker)
         log(
             logging.ERROR,
             "a worker is replaced",
@@ -225,7 +225,7 @@ class Crew:
                 self._replace(worker)
 
     @staticmethod
-    def _bury(worker: _Worker) -> None:
+    def _kill(worker: _Worker) -> None:
         worker.process.kill()
         worker.process.join()
         with suppress(OSError):
@@ -260,7 +260,7 @@ class Crew:
         except WorkerDiedError as error:
             trouble = error
         if trouble is not None:
-            self._bury(worker)
+            self._kill(worker)
             self._failed(trouble)
             return
         with self._changed:
@@ -270,7 +270,7 @@ class Crew:
                 self._idle.append(worker)
                 self._changed.notify_all()
                 return
-        self._bury(worker)
+        self._kill(worker)
 
     def _failed(self, trouble: BaseException) -> None:
         """A worker did not start: the first time that ends the server's start, later the next try comes after a

@@ -12,9 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from idseg.result import Result
+from idseg.result import Result, SegmentPhoto
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits
 
@@ -24,14 +24,6 @@ MOST_BYTES: Final = 96 * 1024 * 1024
 """Bytes of the arrays of all results of one worker."""
 
 _Key = tuple[bytes, CropOptions | None, DecodeLimits | None]
-
-
-class Segment(Protocol):
-    """What answers photos; :class:`idseg.segmenter.Segmenter` is one."""
-
-    def __call__(
-        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
-    ) -> Result: ...
 
 
 @dataclass(slots=True)
@@ -45,7 +37,7 @@ class Remembering:
     """Called as the Segmenter is; :meth:`kept` remembers. Thread-safe."""
 
     def __init__(
-        self, segment: Segment, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
+        self, segment: SegmentPhoto, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
     ) -> None:
         self._segment = segment
         self._clock = clock

@@ -105,7 +105,7 @@ def averaged_net(checkpoint: Path) -> CoarseNet:
     return net
 
 
-def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | None) -> data.Pool:
+def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | None) -> data.Material:
     """What a stage's pictures are composed of."""
     people = data.load_people(root, sorted(config.shares), exclude, config.long_side, limit)
     backgrounds = data.load_backgrounds(root, config.long_side, limit)
@@ -113,7 +113,7 @@ def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | 
     return data.make_pool(people, backgrounds, config.shares)
 
 
-def batches(config: CoarseConfig, pool: data.Pool, step: int) -> data.CoarseBatches:
+def batches(config: CoarseConfig, pool: data.Material, step: int) -> data.CoarseBatches:
     """A stage's pictures, from the step at which the training stands."""
     return data.CoarseBatches(
         pool,

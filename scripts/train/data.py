@@ -314,7 +314,7 @@ def spoil(rgb: U8, rng: np.random.Generator) -> U8:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Material:
     """Everything samples are drawn from."""
 
     people: list[Person]
@@ -322,13 +322,13 @@ class Pool:
     shares: NDArray[np.float64]  # probability of each person
 
 
-def make_pool(people: list[Person], backgrounds: list[U8], shares: dict[str, float]) -> Pool:
+def make_pool(people: list[Person], backgrounds: list[U8], shares: dict[str, float]) -> Material:
     """``shares``: how often each set is drawn; within a set all persons are equal."""
     counts: dict[str, int] = {}
     for person in people:
         counts[person.kind] = counts.get(person.kind, 0) + 1
     weights = np.array([shares[person.kind] / counts[person.kind] for person in people])
-    return Pool(people, backgrounds, weights / weights.sum())
+    return Material(people, backgrounds, weights / weights.sum())
 
 
 def clothes_colour(foreground: U8, alpha: U8) -> NDArray[np.float64]:
@@ -340,7 +340,7 @@ def clothes_colour(foreground: U8, alpha: U8) -> NDArray[np.float64]:
     return np.asarray(foreground[quarter:][inside].mean(axis=0), np.float64)
 
 
-def backdrop(pool: Pool, foreground: U8, alpha: U8, rng: np.random.Generator, strength: float = 1.0) -> U8:
+def backdrop(pool: Material, foreground: U8, alpha: U8, rng: np.random.Generator, strength: float = 1.0) -> U8:
     """A backdrop for a person who already stands in the frame."""
     height, width = alpha.shape
     if rng.random() < 0.38:
@@ -391,7 +391,7 @@ def like_the_edge(scene: U8, foreground: U8, alpha: U8, rng: np.random.Generator
     return np.asarray(cv2.LUT(scene, np.clip(levels, 0, 255).astype(np.uint8)[:, None, :]), np.uint8)
 
 
-def add_bystander(scene: U8, pool: Pool, rng: np.random.Generator) -> U8:
+def add_bystander(scene: U8, pool: Material, rng: np.random.Generator) -> U8:
     """Someone else, cut off by the edge of the frame or small behind: counts as background."""
     height, width = scene.shape[:2]
     other = pool.people[int(rng.choice(len(pool.people), p=pool.shares))]
@@ -409,12 +409,12 @@ def add_bystander(scene: U8, pool: Pool, rng: np.random.Generator) -> U8:
     return mixed
 
 
-def draw_person(pool: Pool, rng: np.random.Generator) -> Person:
+def draw_person(pool: Material, rng: np.random.Generator) -> Person:
     return pool.people[int(rng.choice(len(pool.people), p=pool.shares))]
 
 
 def compose(
-    pool: Pool,
+    pool: Material,
     person: Person,
     size: tuple[int, int],
     rng: np.random.Generator,
@@ -488,7 +488,7 @@ class CoarseBatches(IterableDataset[Batch]):
 
     def __init__(
         self,
-        pool: Pool,
+        pool: Material,
         shapes: list[tuple[int, int]],
         batch: int,
         seed: int,

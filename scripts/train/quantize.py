@@ -42,7 +42,7 @@ class _Pictures(CalibrationDataReader):
         return None if picture is None else {self._name: picture}
 
 
-def pictures(pool: data.Pool, config: CoarseConfig, count: int) -> Iterator[NDArray[np.float32]]:
+def pictures(pool: data.Material, config: CoarseConfig, count: int) -> Iterator[NDArray[np.float32]]:
     """Training pictures as the stage of ``config`` sees them, (1, 3, H, W) normalised, of its first shape."""
     rng = np.random.default_rng(config.seed)
     stream = batches(config, pool, 0)

@@ -90,7 +90,7 @@ class Prepared:
 class RefineBatches(IterableDataset[data.Batch]):
     """Endless batches (rgb and coarse alpha as 4 channels, alpha, weight), all uint8."""
 
-    def __init__(self, pool: data.Pool, coarse: Path, config: RefineConfig, seed: int) -> None:
+    def __init__(self, pool: data.Material, coarse: Path, config: RefineConfig, seed: int) -> None:
         self.pool, self.coarse, self.config, self.seed = pool, coarse, config, seed
 
     def __iter__(self) -> Iterator[data.Batch]:

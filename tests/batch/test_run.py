@@ -19,9 +19,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg.batch import BatchError, BatchOptions, Item, Outcome, Summary, Work, contact, products, report, run, storage
+from idseg.batch import (
+    BatchError,
+    BatchOptions,
+    BatchSummary,
+    Item,
+    Outcome,
+    Work,
+    contact,
+    products,
+    report,
+    run,
+    storage,
+)
 from idseg.batch.journal import noted
-from idseg.batch.local import LocalOptions, Pool
+from idseg.batch.local import LocalOptions, WorkerPool
 from idseg.batch.run import Engine, local_engine
 from idseg.batch.walk import Skip
 from idseg.batch.work import do
@@ -51,7 +63,7 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
         return {row["photo"]: row for row in csv.DictReader(file)}
 
 
-def small_run(folder: Path, out: Path, engine: Engine = in_this_process, **options: Any) -> Summary:
+def small_run(folder: Path, out: Path, engine: Engine = in_this_process, **options: Any) -> BatchSummary:
     work = Work(str(out), loader=fakes.load)
     return run([str(folder)], work, engine, BatchOptions(**options))
 
@@ -315,7 +327,7 @@ def test_processes_give_what_one_process_gives_and_take_no_more_photos_than_they
                 taken += 1
                 yield item
 
-        with Pool(work, LocalOptions(workers=2)) as pool:
+        with WorkerPool(work, LocalOptions(workers=2)) as pool:
             for given, outcome in enumerate(pool.run(counted())):
                 most = max(most, taken - given)
                 yield outcome

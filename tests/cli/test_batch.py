@@ -129,10 +129,10 @@ def test_ctrl_c_never_reaches_a_process_that_is_starting() -> None:
 import time
 from multiprocessing import get_context
 from pathlib import Path
-from idseg.batch.local import _sigint_held_back
+from idseg.models.process import _signals_held_back
 for _ in range(2):
     process = get_context("spawn").Process(target=time.sleep, args=(60,))
-    with _sigint_held_back():
+    with _signals_held_back():
         process.start()
     status = Path(f"/proc/{process.pid}/status").read_text()
     process.kill()

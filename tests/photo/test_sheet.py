@@ -15,10 +15,10 @@ from PIL import Image
 from idseg.errors import OptionError
 from idseg.photo.sheet import (
     PAPERS,
-    Item,
     Layout,
     SheetOptions,
-    Spot,
+    SheetPhoto,
+    SheetSpot,
     encode_sheet,
     lay_out,
     marks,
@@ -30,7 +30,7 @@ from idseg.photo.sheet import (
 PLAIN = SheetOptions()
 
 
-def assert_sound(layout: Layout, items: list[Item], options: SheetOptions) -> None:
+def assert_sound(layout: Layout, items: list[SheetPhoto], options: SheetOptions) -> None:
     width, height = layout.paper_mm
     for spot in layout.spots:
         item = items[spot.item]
@@ -49,7 +49,7 @@ def assert_sound(layout: Layout, items: list[Item], options: SheetOptions) -> No
 @pytest.mark.parametrize("name", PAPERS)
 @pytest.mark.parametrize("size", [(25, 35), (35, 49), (50.8, 50.8)])
 def test_every_paper_is_filled_soundly(name: str, size: tuple[float, float]) -> None:
-    items = [Item(*size)]
+    items = [SheetPhoto(*size)]
     layout = lay_out(items, PAPERS[name], PLAIN)
     assert_sound(layout, items, PLAIN)
     assert len(layout.spots) >= 1
@@ -67,7 +67,7 @@ def test_every_paper_is_filled_soundly(name: str, size: tuple[float, float]) -> 
 def test_any_mixture_is_sound_or_refused(
     sizes: list[tuple[float, float, int | None]], name: str, gap: float, margin: float
 ) -> None:
-    items = [Item(*size) for size in sizes]
+    items = [SheetPhoto(*size) for size in sizes]
     options = SheetOptions(margin_mm=margin, gap_mm=gap)
     try:
         layout = lay_out(items, PAPERS[name], options)
@@ -92,11 +92,11 @@ def test_any_mixture_is_sound_or_refused(
     ],
 )
 def test_as_many_as_a_photo_shop_gets(name: str, size: tuple[float, float], least: int) -> None:
-    assert len(lay_out([Item(*size)], PAPERS[name], SheetOptions(margin_mm=3, gap_mm=1)).spots) >= least
+    assert len(lay_out([SheetPhoto(*size)], PAPERS[name], SheetOptions(margin_mm=3, gap_mm=1)).spots) >= least
 
 
 def test_the_block_lies_in_the_middle() -> None:
-    layout = lay_out([Item(25, 35, 3)], (152.4, 101.6), PLAIN)
+    layout = lay_out([SheetPhoto(25, 35, 3)], (152.4, 101.6), PLAIN)
     left, right = min(s.left for s in layout.spots), max(s.left + s.width for s in layout.spots)
     top, bottom = min(s.top for s in layout.spots), max(s.top + s.height for s in layout.spots)
     assert left == pytest.approx(layout.paper_mm[0] - right)
@@ -105,9 +105,9 @@ def test_the_block_lies_in_the_middle() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(OptionError, match="do not fit"):
-        lay_out([Item(200, 200)], PAPERS["5inch"], PLAIN)
+        lay_out([SheetPhoto(200, 200)], PAPERS["5inch"], PLAIN)
     with pytest.raises(OptionError, match="do not fit"):
-        lay_out([Item(35, 45, 50)], PAPERS["5inch"], PLAIN)
+        lay_out([SheetPhoto(35, 45, 50)], PAPERS["5inch"], PLAIN)
     with pytest.raises(OptionError):
         lay_out([], PAPERS["5inch"], PLAIN)
 
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize("gap", [0.0, 1.0, 3.0])
 def test_marks_stay_on_the_paper_and_off_the_photos(kind: str, gap: float) -> None:
     options = SheetOptions(gap_mm=gap, marks=kind)  # type: ignore[arg-type]
-    items = [Item(25, 35), Item(35, 49)]
+    items = [SheetPhoto(25, 35), SheetPhoto(35, 49)]
     layout = lay_out(items, PAPERS["a4"], options)
     lines = marks(layout, options)
     assert lines
@@ -133,12 +133,12 @@ def test_marks_stay_on_the_paper_and_off_the_photos(kind: str, gap: float) -> No
 
 def test_no_marks() -> None:
     options = SheetOptions(marks="none")
-    assert marks(lay_out([Item(25, 35)], PAPERS["a4"], options), options) == ()
+    assert marks(lay_out([SheetPhoto(25, 35)], PAPERS["a4"], options), options) == ()
 
 
 def test_a_photo_of_the_sheets_resolution_is_pasted_untouched() -> None:
     photo = np.random.default_rng(3).integers(0, 256, (413, 295, 3)).astype(np.uint8)
-    layout = Layout((50.0, 60.0), (Spot(0, 10.0, 12.0, 25.0, 35.0),))
+    layout = Layout((50.0, 60.0), (SheetSpot(0, 10.0, 12.0, 25.0, 35.0),))
     sheet = render(layout, [photo], SheetOptions(marks="none"))
     assert sheet.shape == (709, 591, 3)
     np.testing.assert_array_equal(sheet[142 : 142 + 413, 118 : 118 + 295], photo)
@@ -149,7 +149,7 @@ def test_a_photo_of_the_sheets_resolution_is_pasted_untouched() -> None:
 def test_a_turned_photo_is_turned_clockwise() -> None:
     photo = np.zeros((413, 295, 3), np.uint8)
     photo[:100] = 200  # the upper edge goes to the right
-    layout = Layout((60.0, 50.0), (Spot(0, 5.0, 5.0, 35.0, 25.0, turned=True),))
+    layout = Layout((60.0, 50.0), (SheetSpot(0, 5.0, 5.0, 35.0, 25.0, turned=True),))
     sheet = render(layout, [photo], SheetOptions(marks="none"))
     assert sheet[200, 59 + 413 - 20, 0] == 200
     assert sheet[200, 59 + 20, 0] == 0
@@ -157,7 +157,7 @@ def test_a_turned_photo_is_turned_clockwise() -> None:
 
 def test_sheet_pdf_has_the_papers_size_and_vector_marks() -> None:
     photo = np.full((413, 295, 3), 128, np.uint8)
-    layout = lay_out([Item(25, 35)], PAPERS["6inch"], PLAIN)
+    layout = lay_out([SheetPhoto(25, 35)], PAPERS["6inch"], PLAIN)
     content = encode_sheet(layout, [photo], "PDF", PLAIN).content
     box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)
     assert box is not None
@@ -195,7 +195,7 @@ def test_cut_lines_lie_over_the_photos_where_nothing_is_between() -> None:
     """At gap 0 two photos share an edge: the line is seen in the picture, as in a PDF."""
     options = SheetOptions(gap_mm=0, marks="lines", dpi=300)
     photo = np.zeros((413, 295, 3), np.uint8)
-    layout = lay_out([Item(25, 35)], PAPERS["6inch"], options)
+    layout = lay_out([SheetPhoto(25, 35)], PAPERS["6inch"], options)
     sheet = render(layout, [photo], options)
     per_mm = 300 / 25.4
     for spot in layout.spots:
@@ -210,7 +210,7 @@ def test_a_sheet_has_its_photos_own_dpi(dpi: int) -> None:
         np.random.default_rng(3).integers(0, 256, (round(45 / 25.4 * dpi), round(35 / 25.4 * dpi), 3)).astype(np.uint8)
     )
     options = SheetOptions(marks="none")
-    layout = lay_out([Item(35, 45, 1)], (60.0, 60.0), options)
+    layout = lay_out([SheetPhoto(35, 45, 1)], (60.0, 60.0), options)
     assert sheet_dpi(layout, [photo], options) == pytest.approx(dpi, abs=1)
     made = encode_sheet(layout, [photo], "JPEG", options)
     with Image.open(io.BytesIO(made.content)) as image:
@@ -225,6 +225,6 @@ def test_a_sheet_has_its_photos_own_dpi(dpi: int) -> None:
 
 
 def test_a_sheet_that_is_too_large_is_refused() -> None:
-    layout = Layout((1200.0, 1200.0), (Spot(0, 10.0, 12.0, 25.0, 35.0),))
+    layout = Layout((1200.0, 1200.0), (SheetSpot(0, 10.0, 12.0, 25.0, 35.0),))
     with pytest.raises(OptionError, match="PDF"):
         sheet_dpi(layout, [np.zeros((413, 295, 3), np.uint8)], SheetOptions(dpi=1200))

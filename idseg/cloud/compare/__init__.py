@@ -3,15 +3,15 @@
 read → align → measure → summary → report; ``run`` goes through a folder.
 """
 
-from idseg.cloud.compare.read import Answer, Refusal, parse, read_file
+from idseg.cloud.compare.read import Refusal, SavedResult, parse, read_file
 from idseg.cloud.compare.run import Comparison, compare, own_responder, saved_responder
-from idseg.cloud.compare.summary import Summary, summarise, to_json
+from idseg.cloud.compare.summary import ComparisonSummary, summarise, to_json
 
 __all__ = [
-    "Answer",
     "Comparison",
+    "ComparisonSummary",
     "Refusal",
-    "Summary",
+    "SavedResult",
     "compare",
     "own_responder",
     "parse",

@@ -44,7 +44,7 @@ _SAME_SCALE_PX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Alignment:
     """Pixel (x, y) of the cut lies at (left + x * scale, top + y * scale) of the photo."""
 
     left: float
@@ -65,12 +65,12 @@ class Placement:
         return self.scale == 1.0 and self.left == round(self.left) and self.top == round(self.top)
 
 
-def told(window: Window, cut: Size) -> Placement:
+def told(window: Window, cut: Size) -> Alignment:
     """The placement that ``cut_location`` tells."""
-    return Placement(float(window.left), float(window.top), window.width / cut.width, 1.0, "cut_location")
+    return Alignment(float(window.left), float(window.top), window.width / cut.width, 1.0, "cut_location")
 
 
-def register(photo: Rgb, cut: Rgb) -> Placement:
+def register(photo: Rgb, cut: Rgb) -> Alignment:
     """Find the cut (h, w, 3) in the photo (H, W, 3).
 
     The answer is always the best place there is; a ``score`` below about 0.9 means that the cut is not from this photo,
@@ -79,12 +79,12 @@ def register(photo: Rgb, cut: Rgb) -> Placement:
     grey, whole = _grey(photo), _grey(cut)
     left, top, template = _unfilled(whole)
     found = _registered(grey, template)
-    return Placement(
+    return Alignment(
         found.left - left * found.scale, found.top - top * found.scale, found.scale, found.score, "registered"
     )
 
 
-def _registered(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> Placement:
+def _registered(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> Alignment:
     placement = _exact(grey, template, _at_scale(grey, template, 1.0))
     if placement is not None:
         return placement
@@ -92,11 +92,11 @@ def _registered(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32]
     fitted = _fitted(grey, template, guess)
     if abs(fitted.scale - 1.0) * max(template.shape) > _SAME_SCALE_PX:
         return fitted
-    snapped = Placement(float(round(fitted.left)), float(round(fitted.top)), 1.0, 0.0, "registered")
+    snapped = Alignment(float(round(fitted.left)), float(round(fitted.top)), 1.0, 0.0, "registered")
     return _scored(grey, template, snapped)
 
 
-def bring(alpha: Alpha, placement: Placement, cut_size: Size, window: Window) -> Alpha:
+def bring(alpha: Alpha, placement: Alignment, cut_size: Size, window: Window) -> Alpha:
     """A matte given for a cut, resampled to the photo's pixels under ``window``; 0 outside the cut.
 
     Args:
@@ -157,25 +157,25 @@ def _middle(template: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32],
     return template[y : height - y, x : width - x], x, y
 
 
-def _at_scale(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], scale: float) -> Placement:
+def _at_scale(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], scale: float) -> Alignment:
     """Best place of the cut at one scale, found in the reduced photo: good to some pixels."""
     reduce = min(1.0, _COARSE_PX / max(grey.shape))
     inner, x, y = _middle(template)
     small = _resized(inner, scale * reduce)
     photo = _resized(grey, reduce)
     if min(small.shape) < 8 or small.shape[0] > photo.shape[0] * 1.5 or small.shape[1] > photo.shape[1] * 1.5:
-        return Placement(0.0, 0.0, scale, -1.0, "registered")
+        return Alignment(0.0, 0.0, scale, -1.0, "registered")
     pad_x = max(0, small.shape[1] - photo.shape[1]) + 8
     pad_y = max(0, small.shape[0] - photo.shape[0]) + 8
     padded = cv2.copyMakeBorder(photo, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_REPLICATE)
     found = _match(np.asarray(padded, np.float32), small)
     _, score, _, (left, top) = cv2.minMaxLoc(found)
-    return Placement(
+    return Alignment(
         (left - pad_x) / reduce - x * scale, (top - pad_y) / reduce - y * scale, scale, score, "registered"
     )
 
 
-def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Placement) -> Placement | None:
+def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Alignment) -> Alignment | None:
     """The whole-pixel place of an unresampled cut; None where the cut's patches say that the scale is not 1."""
     if guess.score < 0.5:
         return None
@@ -186,7 +186,7 @@ def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], gue
     _, score, _, (dx, dy) = cv2.minMaxLoc(_match(area, inner))
     if score < 0.9:
         return None
-    placement = Placement(float(left - reach + dx - x), float(top - reach + dy - y), 1.0, float(score), "registered")
+    placement = Alignment(float(left - reach + dx - x), float(top - reach + dy - y), 1.0, float(score), "registered")
     rows = _offsets(grey, template, placement)
     if len(rows) >= 4:
         grown = _fit(rows)[0]
@@ -195,22 +195,22 @@ def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], gue
     return placement
 
 
-def _fitted(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Placement) -> Placement:
+def _fitted(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Alignment) -> Alignment:
     """Offset and scale by least squares over the patches, twice: the second time from the first one's answer."""
     reduce = min(1.0, _FINE_PX / max(grey.shape))
     photo = _resized(grey, reduce)
-    at = Placement(guess.left * reduce, guess.top * reduce, guess.scale * reduce, guess.score, "registered")
+    at = Alignment(guess.left * reduce, guess.top * reduce, guess.scale * reduce, guess.score, "registered")
     for search in (3 * _SEARCH_PX, _SEARCH_PX, _SEARCH_PX):
         rows = _offsets(photo, template, at, search)
         if len(rows) < 4:
             break
         scale, left, top = _fit(rows)
-        at = Placement(left, top, scale, at.score, "registered")
-    return _scored(grey, template, Placement(at.left / reduce, at.top / reduce, at.scale / reduce, 0.0, "registered"))
+        at = Alignment(left, top, scale, at.score, "registered")
+    return _scored(grey, template, Alignment(at.left / reduce, at.top / reduce, at.scale / reduce, 0.0, "registered"))
 
 
 def _offsets(
-    grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Placement, search: int = _SEARCH_PX
+    grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Alignment, search: int = _SEARCH_PX
 ) -> list[tuple[float, float, float, float]]:
     """For each patch with contrast: its middle in the cut (x, y), and where that lies in the photo (x, y)."""
     scaled = _resized(template, at.scale)
@@ -267,13 +267,13 @@ def _fit(rows: list[tuple[float, float, float, float]]) -> tuple[float, float, f
     return float(solution[0]), float(solution[1]), float(solution[2])
 
 
-def _scored(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Placement) -> Placement:
+def _scored(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Alignment) -> Alignment:
     """The same placement with the correlation of the cut's middle with the photo there."""
     inner, x, y = _middle(template)
     scaled = _resized(inner, at.scale)
     area = _padded(grey, round(at.left + x * at.scale), round(at.top + y * at.scale), scaled.shape[1], scaled.shape[0])
     score = float(_match(area, scaled)[0, 0])
-    return Placement(at.left, at.top, at.scale, score, at.source)
+    return Alignment(at.left, at.top, at.scale, score, at.source)
 
 
 def _match(area: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

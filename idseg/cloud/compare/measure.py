@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from idseg.cloud.compare import align
 from idseg.cloud.compare.mattes import mask_iou, matte_blur, matte_shift, moved
-from idseg.cloud.compare.read import Answer, Outcome, Refusal
+from idseg.cloud.compare.read import Refusal, SavedReply, SavedResult
 from idseg.imaging.geometry import iou, midpoint
 from idseg.imaging.metrics import MatteErrors, matte_errors
 from idseg.types import Alpha, Box, PartName, Point, Rgb, Size, Window
@@ -59,7 +59,7 @@ class MatteDifference:
 class Difference:
     """Everything measured on one photo that both sides answered; None where a side lacks it."""
 
-    placement: align.Placement | None
+    placement: align.Alignment | None
     """Where their cut lies; with a score below ``LEAST_SCORE`` it was not found, and nothing is measured by it."""
     window_ours: Box | None
     window_theirs: Box | None
@@ -94,12 +94,12 @@ class Pair:
     notes: tuple[str, ...] = ()
 
 
-def outcome_name(outcome: Outcome) -> str:
+def outcome_name(outcome: SavedReply) -> str:
     """``"answer"`` or the error code."""
     return str(outcome.code) if isinstance(outcome, Refusal) else "answer"
 
 
-def difference(photo: Rgb, ours: Answer, theirs: Answer, frame: Frame = "cut") -> Difference:
+def difference(photo: Rgb, ours: SavedResult, theirs: SavedResult, frame: Frame = "cut") -> Difference:
     """Compare two answers to one upright photo (H, W, 3); ``frame`` is that of their box and points."""
     place_ours, found = place(photo, ours), place(photo, theirs)
     place_theirs = found if found is not None and found.score >= LEAST_SCORE else None
@@ -126,7 +126,7 @@ def difference(photo: Rgb, ours: Answer, theirs: Answer, frame: Frame = "cut") -
     )
 
 
-def place(photo: Rgb, answer: Answer) -> align.Placement | None:
+def place(photo: Rgb, answer: SavedResult) -> align.Alignment | None:
     """Where an answer's cut lies: told by ``cut_location``, else registered; None without a cut."""
     if answer.cut is None:
         return None
@@ -135,13 +135,13 @@ def place(photo: Rgb, answer: Answer) -> align.Placement | None:
     return align.register(photo, answer.cut)
 
 
-def face_in(answer: Answer, placement: align.Placement | None, frame: Frame) -> Box | None:
+def face_in(answer: SavedResult, placement: align.Alignment | None, frame: Frame) -> Box | None:
     """The face box in photo pixels if the reply's frame is ``frame``."""
     return _face(answer, placement, frame)
 
 
 def aligned_mattes(
-    photo: Rgb, ours: Answer, place_ours: align.Placement, theirs: Answer, place_theirs: align.Placement
+    photo: Rgb, ours: SavedResult, place_ours: align.Alignment, theirs: SavedResult, place_theirs: align.Alignment
 ) -> tuple[Window, Alpha, Alpha] | None:
     """The window both see, and both mattes in it, in photo pixels; None where they have nothing in common."""
     if ours.cut is None or theirs.cut is None or ours.scoremap is None or theirs.scoremap is None:
@@ -160,10 +160,10 @@ def aligned_mattes(
 
 def _matte(
     photo: Rgb,
-    ours: Answer,
-    place_ours: align.Placement | None,
-    theirs: Answer,
-    place_theirs: align.Placement | None,
+    ours: SavedResult,
+    place_ours: align.Alignment | None,
+    theirs: SavedResult,
+    place_theirs: align.Alignment | None,
 ) -> MatteDifference | None:
     if place_ours is None or place_theirs is None:
         return None
@@ -191,7 +191,7 @@ def _size(picture: npt.NDArray[np.uint8]) -> Size:
     return Size(picture.shape[1], picture.shape[0])
 
 
-def _window(answer: Answer, placement: align.Placement | None) -> Box | None:
+def _window(answer: SavedResult, placement: align.Alignment | None) -> Box | None:
     return None if placement is None or answer.cut is None else placement.window(_size(answer.cut))
 
 
@@ -203,14 +203,14 @@ def _common(a: Box, b: Box, photo: Size) -> Window | None:
     return Window(left, top, right - left, bottom - top) if right - left >= 16 and bottom - top >= 16 else None
 
 
-def _face(answer: Answer, placement: align.Placement | None, frame: Frame) -> Box | None:
+def _face(answer: SavedResult, placement: align.Alignment | None, frame: Frame) -> Box | None:
     box = answer.face_box
     if box is None or frame == "photo":
         return box
     return None if placement is None else box.scaled(placement.scale).moved(placement.left, placement.top)
 
 
-def _points(answer: Answer, placement: align.Placement | None, frame: Frame) -> dict[PartName, Point]:
+def _points(answer: SavedResult, placement: align.Alignment | None, frame: Frame) -> dict[PartName, Point]:
     """The parts in photo pixels; a whole number names a pixel, whose middle is half a pixel further."""
     if frame == "photo":
         return {name: point.moved(0.5, 0.5) for name, point in answer.parts.items()}

@@ -29,7 +29,7 @@ _LARGEST_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SavedResult:
     """A reply with a result. What the file lacks is None; ``notes`` say what was mended or is missing."""
 
     cut: Rgb | None = field(default=None, repr=False)
@@ -54,10 +54,10 @@ class Refusal:
     """``error_detail.reason`` of an idseg server."""
 
 
-Outcome: TypeAlias = "Answer | Refusal"
+SavedReply: TypeAlias = "SavedResult | Refusal"
 
 
-def read_file(path: Path) -> Outcome:
+def read_file(path: Path) -> SavedReply:
     """The reply in a file.
 
     Raises InputError where it is not one: not text, no object, neither a result nor an error in it.
@@ -74,7 +74,7 @@ def read_file(path: Path) -> Outcome:
         raise InputError(f"{path} is no saved reply: {error}", path=str(path)) from None
 
 
-def parse(reply: Any) -> Outcome:
+def parse(reply: Any) -> SavedReply:
     """A reply as a value: a dictionary, a string that holds JSON, or either one level down in an envelope.
 
     Raises InputError where it is neither a result nor an error of the API.
@@ -92,7 +92,7 @@ def parse(reply: Any) -> Outcome:
     face = _mapping(found.get("face_location"))
     cut = _picture(pictures, "cut", "RGB", notes)
     scoremap = _picture(pictures, "scoremap", "L", notes)
-    return Answer(
+    return SavedResult(
         cut=cut,
         scoremap=scoremap,
         face_box=_box(face),

@@ -10,7 +10,7 @@ import numpy as np
 
 from idseg._version import __version__
 from idseg.cloud.compare.run import Comparison
-from idseg.cloud.compare.summary import Matrix, Spread, Summary
+from idseg.cloud.compare.summary import ComparisonSummary, Matrix, Spread
 from idseg.cloud.compare.views import OURS, THEIRS, View
 
 _BINS = 24
@@ -49,7 +49,7 @@ figure { margin: 0 0 1.5rem; } figcaption { font-size: .85rem; color: var(--soft
 """.replace("OURS", f"rgb{OURS}").replace("THEIRS", f"rgb{THEIRS}")
 
 
-def html(comparison: Comparison, summary: Summary, title: str) -> str:
+def html(comparison: Comparison, summary: ComparisonSummary, title: str) -> str:
     """The whole page."""
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
@@ -74,7 +74,7 @@ def html(comparison: Comparison, summary: Summary, title: str) -> str:
     return "\n".join(parts)
 
 
-def _head(comparison: Comparison, summary: Summary) -> str:
+def _head(comparison: Comparison, summary: ComparisonSummary) -> str:
     frame = "in the cut" if comparison.frame == "cut" else "in the photo"
     how = "as measured" if comparison.frame_source == "measured" else "as told"
     lost = f" In {summary.not_found} photos their cut was not found." if summary.not_found else ""
@@ -86,7 +86,7 @@ def _head(comparison: Comparison, summary: Summary) -> str:
     )
 
 
-def _findings(summary: Summary) -> str:
+def _findings(summary: ComparisonSummary) -> str:
     if not summary.findings:
         return "<h2>Findings</h2><p class=soft>No difference is the same on most photos.</p>"
     rows = "".join(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from idseg.cloud.compare import read
 from idseg.cloud.compare.measure import Frame, Pair, difference, face_in, outcome_name, place
-from idseg.cloud.compare.read import Answer, Outcome, Refusal
+from idseg.cloud.compare.read import Refusal, SavedReply, SavedResult
 from idseg.cloud.compare.views import View, view
 from idseg.errors import IdsegError, InputError, OptionError, PersonError
 from idseg.imaging.geometry import iou
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from idseg.segmenter import Segmenter
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-Responder: TypeAlias = Callable[[Path], Outcome]
+Responder: TypeAlias = Callable[[Path], SavedReply]
 """Our answer to a photo."""
 FrameChoice: TypeAlias = Literal["auto", "cut", "photo"]
 
@@ -71,7 +71,7 @@ def photos_with_replies(folder: Path) -> tuple[list[tuple[Path, Path]], int]:
 def saved_responder(folder: Path) -> Responder:
     """Answers from another folder of saved replies: ``NAME.json`` for every photo called NAME."""
 
-    def respond(photo: Path) -> Outcome:
+    def respond(photo: Path) -> SavedReply:
         return read.read_file(folder / f"{photo.stem}.json")
 
     return respond
@@ -82,7 +82,7 @@ def own_responder(segmenter: Segmenter) -> Responder:
     from idseg.cloud import wire
     from idseg.cloud.errors import error_code
 
-    def respond(photo: Path) -> Outcome:
+    def respond(photo: Path) -> SavedReply:
         try:
             result = segmenter(photo, limits=API_LIMITS)
         except (InputError, PersonError) as error:
@@ -135,9 +135,9 @@ def compare(
     )
 
 
-def _one(photo: Path, ours: Outcome, theirs: Outcome, frame: Frame) -> tuple[Pair, View | None]:
+def _one(photo: Path, ours: SavedReply, theirs: SavedReply, frame: Frame) -> tuple[Pair, View | None]:
     pair = Pair(photo.name, outcome_name(ours), outcome_name(theirs), None)
-    if not isinstance(ours, Answer) or not isinstance(theirs, Answer):
+    if not isinstance(ours, SavedResult) or not isinstance(theirs, SavedResult):
         return pair, None
     rgb = decode(photo).rgb
     measured = difference(rgb, ours, theirs, frame)
@@ -159,12 +159,12 @@ def _frame(found: list[tuple[Path, Path]], respond: Responder) -> Frame:
     return "photo" if overlap["photo"] > overlap["cut"] else "cut"
 
 
-def _sample(found: list[tuple[Path, Path]], respond: Responder) -> Iterator[tuple[Rgb, Answer, Answer]]:
+def _sample(found: list[tuple[Path, Path]], respond: Responder) -> Iterator[tuple[Rgb, SavedResult, SavedResult]]:
     for photo, reply in found[:: max(1, len(found) // _FRAME_SAMPLE)][:_FRAME_SAMPLE]:
         try:
             theirs = read.read_file(reply)
             ours = respond(photo)
-            if isinstance(ours, Answer) and isinstance(theirs, Answer):
+            if isinstance(ours, SavedResult) and isinstance(theirs, SavedResult):
                 yield decode(photo).rgb, ours, theirs
         except IdsegError:
             continue  # told by the real run

@@ -73,7 +73,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ComparisonSummary:
     """What the report shows and the JSON holds."""
 
     photos: int
@@ -85,10 +85,10 @@ class Summary:
     """Photos in which their cut was not found."""
 
 
-def summarise(comparison: Comparison) -> Summary:
+def summarise(comparison: Comparison) -> ComparisonSummary:
     """The figures of a comparison."""
     both = [pair.difference for pair in comparison.pairs if pair.difference is not None]
-    return Summary(
+    return ComparisonSummary(
         photos=len(comparison.pairs),
         answered_by_both=len(both),
         spreads=tuple(_spreads(both)),
@@ -98,7 +98,7 @@ def summarise(comparison: Comparison) -> Summary:
     )
 
 
-def to_json(comparison: Comparison, summary: Summary) -> dict[str, Any]:
+def to_json(comparison: Comparison, summary: ComparisonSummary) -> dict[str, Any]:
     """Everything for machines: the summary and one row for each photo, without pictures."""
     return {
         "idseg": __version__,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from idseg.cloud.compare import align
 from idseg.cloud.compare.measure import Difference, aligned_mattes, place
-from idseg.cloud.compare.read import Answer
+from idseg.cloud.compare.read import SavedResult
 from idseg.imaging import encode
 from idseg.imaging.resize import resize
 from idseg.types import Alpha, Box, PartName, Point, Rgb, Size
@@ -39,7 +39,7 @@ class View:
     """Orange: theirs has more person. Green: ours has more."""
 
 
-def view(name: str, photo: Rgb, ours: Answer, theirs: Answer, measured: Difference) -> View:
+def view(name: str, photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Difference) -> View:
     """The pictures of one photo (H, W, 3)."""
     drawn = _drawn(photo, ours, theirs, measured)
     both = _mattes(photo, ours, theirs, measured)
@@ -56,7 +56,7 @@ def view(name: str, photo: Rgb, ours: Answer, theirs: Answer, measured: Differen
     )
 
 
-def _mattes(photo: Rgb, ours: Answer, theirs: Answer, measured: Difference) -> tuple[Alpha, Alpha] | None:
+def _mattes(photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Difference) -> tuple[Alpha, Alpha] | None:
     place_ours, place_theirs = place(photo, ours), measured.placement
     if place_ours is None or place_theirs is None or measured.matte is None:
         return None
@@ -81,7 +81,7 @@ def _caption(measured: Difference) -> str:
     return " · ".join(words)
 
 
-def _drawn(photo: Rgb, ours: Answer, theirs: Answer, measured: Difference) -> Rgb:
+def _drawn(photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Difference) -> Rgb:
     """The photo at report size with everything that has a place in it."""
     small = _sized(photo)
     factor = small.shape[0] / photo.shape[0]
@@ -95,7 +95,7 @@ def _drawn(photo: Rgb, ours: Answer, theirs: Answer, measured: Difference) -> Rg
             _rectangle(small, window.scaled(factor), color)
         if placement is None and frame == "cut":
             continue
-        origin = align.Placement(0, 0, 1, 1, "registered") if frame == "photo" or placement is None else placement
+        origin = align.Alignment(0, 0, 1, 1, "registered") if frame == "photo" or placement is None else placement
         if answer.face_box is not None:
             box = answer.face_box.scaled(origin.scale).moved(origin.left, origin.top)
             _rectangle(small, box.scaled(factor), color)
@@ -106,7 +106,7 @@ def _drawn(photo: Rgb, ours: Answer, theirs: Answer, measured: Difference) -> Rg
 def _dots(
     picture: Rgb,
     parts: Mapping[PartName, Point],
-    origin: align.Placement,
+    origin: align.Alignment,
     factor: float,
     color: tuple[int, int, int],
 ) -> None:

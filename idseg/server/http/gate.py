@@ -21,7 +21,7 @@ from idseg.server.auth.access import Access
 from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.crew import Crew, Work
 from idseg.server.http.body import Body, Disconnected
-from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
 
@@ -48,7 +48,7 @@ class Gate:
 
     access: Access
     crew: Crew
-    pool: Pool
+    pool: PhotoThreads
     """Threads that wait for the workers, and the queue before them."""
     budget: Budget
     anonymous: Budget

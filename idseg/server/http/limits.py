@@ -19,7 +19,7 @@ from idseg.cloud.errors import BusyError, DailyQuotaError, RateError, Unavailabl
 _T = TypeVar("_T")
 
 
-class Pool:
+class PhotoThreads:
     """Threads, and the queue before them. Used from one event loop."""
 
     def __init__(self, threads: int, queue: int, watch: Callable[[int], None] = lambda _: None) -> None:

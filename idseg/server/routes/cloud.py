@@ -16,13 +16,13 @@ from starlette.responses import Response
 from idseg.cloud import wire
 from idseg.cloud.errors import ForeignSiteError, NoCredentialError, Reply
 from idseg.errors import IdsegError
+from idseg.result import SegmentPhoto
 from idseg.server.auth import tokens
 from idseg.server.auth.access import query_string
 from idseg.server.http.body import Body, Disconnected
 from idseg.server.http.gate import JSON, Answer, Gate, check_announced, respond
 from idseg.server.http.guard import connection_of
 from idseg.server.logs import log
-from idseg.server.routes.photo_api import Segment
 from idseg.stages.decode import API_LIMITS
 
 TOKEN_BODY: Final = 64 * 1024
@@ -76,7 +76,7 @@ async def _caller_in_form(gate: Gate, request: Request, body: Body, take: Callab
     return caller
 
 
-def answer_photo(segment: Segment, *, content: bytes, content_type: str, log_id: int) -> Answer:
+def answer_photo(segment: SegmentPhoto, *, content: bytes, content_type: str, log_id: int) -> Answer:
     """In a worker: from the body to the JSON."""
     started = time.perf_counter()
     photo = wire.parse(content, content_type).image

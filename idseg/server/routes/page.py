@@ -23,11 +23,11 @@ from idseg.cloud import wire
 from idseg.cloud.errors import ForeignSiteError, Reply, RequestError
 from idseg.cloud.errors import render_error as render_api_error
 from idseg.errors import EmptyPhotoError
+from idseg.result import SegmentPhoto
 from idseg.server.auth.access import query_string
 from idseg.server.auth.site import refuse_foreign_site
 from idseg.server.http.body import Body
 from idseg.server.http.gate import Answer, Gate, refuse, respond
-from idseg.server.routes.photo_api import Segment
 
 STATIC: Final = Path(__file__).parent.parent / "page"
 MAX_FILE: Final = wire.MAX_BASE64 // 4 * 3
@@ -93,7 +93,7 @@ def render_error(error: BaseException, log_id: int) -> Reply:
     return {**reply, "log_id": str(reply["log_id"])}
 
 
-def answer_photo(segment: Segment, *, file: bytes, log_id: int) -> Answer:
+def answer_photo(segment: SegmentPhoto, *, file: bytes, log_id: int) -> Answer:
     """In a worker: the API's reply, and the photo's size, the angles and times. ``log_id`` is text:
     JavaScript's numbers end at 2^53."""
     result = segment(file)

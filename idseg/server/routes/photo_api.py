@@ -41,13 +41,12 @@ from idseg.photo import head as heads
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
 from idseg.photo.search import search_sizes
-from idseg.photo.sheet import PAPERS, Item, Layout, encode_sheet, lay_out
+from idseg.photo.sheet import PAPERS, Layout, SheetPhoto, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import MET, NOT_APPLICABLE, NOT_MET
-from idseg.result import Result
+from idseg.result import Result, SegmentPhoto
 from idseg.server.handles import UnknownHandleError
 from idseg.server.layers import layers
-from idseg.server.remember import Segment as Segment
 from idseg.server.routes.wanted import (
     CHECK_FIELDS,
     MOVE_FIELDS,
@@ -119,7 +118,7 @@ class File:
 # --- photos -----------------------------------------------------------------------------------------------------------
 
 
-def photo(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
+def photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """All of it in one answer: the finished photo's file, its sheet where one was asked for, and the report.
 
     Returns:
@@ -179,14 +178,14 @@ def _on_new_wall(rule: RuleReport, finished: Finished) -> RuleReport:
     return replace(rule, status=NOT_MET, value=None, allowed=(None, None), advice="Choose a colour of the document.")
 
 
-def only_photo(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+def only_photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The finished photo's file."""
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
     result = segment(_usable(content), crop=crop_options(wanted.size))
     return photo_file(finish(result, wanted.size, wanted.background, wanted.by_hand), wanted), result.timings_ms
 
 
-def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+def only_sheet(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The print sheet's file, by default for 6 inch paper as a PDF."""
     fields = ("size", "background", "px", "dpi", *MOVE_FIELDS, *SHEET_FIELDS)
     wanted = read_wanted(read_query(query, fields), default_paper="6inch")
@@ -196,7 +195,7 @@ def only_sheet(segment: Segment, content: bytes, query: str) -> tuple[File, Mapp
     return sheet_file(finished, wanted.sheet), result.timings_ms
 
 
-def checked(segment: Segment, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
+def checked(segment: SegmentPhoto, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """The report of a photo; a photo that does not show exactly one upright person has a report too."""
     values = read_query(query, CHECK_FIELDS)
     size, as_it_is = read_size(values), read_flag("finished", values.get("finished", ""))
@@ -239,7 +238,7 @@ def sheet_file(finished: Finished, wanted: WantedSheet) -> File:
 
 
 def _layout(size: PhotoSize, wanted: WantedSheet) -> Layout:
-    return lay_out([Item(size.width_mm, size.height_mm, wanted.copies)], wanted.paper_mm, wanted.options)
+    return lay_out([SheetPhoto(size.width_mm, size.height_mm, wanted.copies)], wanted.paper_mm, wanted.options)
 
 
 def _file(stem: str, encoded: Encoded, facts: Mapping[str, Any]) -> File:

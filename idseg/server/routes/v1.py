@@ -16,21 +16,22 @@ from starlette.responses import Response
 from idseg.cloud import wire
 from idseg.cloud.errors import Reply, error_code
 from idseg.errors import EmptyPhotoError, IdsegError
+from idseg.result import SegmentPhoto
 from idseg.server.auth.access import query_string, query_value
 from idseg.server.handles import Handles
 from idseg.server.http.body import Body
 from idseg.server.http.gate import Answer, Gate, check_announced, reason_of, respond
 from idseg.server.remember import Remembering
 from idseg.server.routes import photo_api
-from idseg.server.routes.photo_api import File, Segment
+from idseg.server.routes.photo_api import File
 from idseg.server.routes.wanted import CHECK_FIELDS, MOVE_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
 
 PREFIX: Final = "/v1/"
 MOST_PHOTO: Final = 24 * 2**20
 """Bytes of a photo: a phone's 48 MP as HEIC or JPEG. The cloud's own limit holds for the API only."""
 
-_Json: TypeAlias = Callable[[Segment, bytes, str], tuple[Reply, Mapping[str, float]]]
-_Making: TypeAlias = Callable[[Segment, bytes, str], tuple[File, Mapping[str, float]]]
+_Json: TypeAlias = Callable[[SegmentPhoto, bytes, str], tuple[Reply, Mapping[str, float]]]
+_Making: TypeAlias = Callable[[SegmentPhoto, bytes, str], tuple[File, Mapping[str, float]]]
 _Work: TypeAlias = Callable[..., Answer]
 """Called in a worker with its segmenter, and ``content``, ``query``, ``log_id``."""
 
@@ -164,14 +165,14 @@ def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
         )
 
 
-def _answer_preview(segment: Segment, *, content: bytes) -> Answer:
+def _answer_preview(segment: SegmentPhoto, *, content: bytes) -> Answer:
     """In a worker."""
     file = photo_api.preview(content)
     facts = photo_api.dumps(file.facts, ascii_only=True).decode("ascii")
     return Answer(file.content, headers={"content-type": file.media_type, "x-idseg-facts": facts})
 
 
-def _answer_json(make: _Json, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
+def _answer_json(make: _Json, segment: SegmentPhoto, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker."""
     started = time.perf_counter()
     reply, timings_ms = make(_looking(segment, query), content, query)
@@ -179,7 +180,7 @@ def _answer_json(make: _Json, segment: Segment, *, content: bytes, query: str, l
     return Answer(made.body, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)})
 
 
-def _answer_file(make: _Making, segment: Segment, *, content: bytes, query: str, log_id: int) -> Answer:
+def _answer_file(make: _Making, segment: SegmentPhoto, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker. The facts travel in a header, as ASCII."""
     started = time.perf_counter()
     file, timings_ms = make(_looking(segment, query), content, query)
@@ -191,7 +192,7 @@ def _answer_file(make: _Making, segment: Segment, *, content: bytes, query: str,
     return Answer(file.content, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)}, headers=headers)
 
 
-def _looking(segment: Segment, query: str) -> Segment:
+def _looking(segment: SegmentPhoto, query: str) -> SegmentPhoto:
     """What looks at the photo: with a memory only where its sender has asked to keep it."""
     return segment.kept if isinstance(segment, Remembering) and query_value(query, "handle") else segment
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from scripts.train.hair.grow import Way, curls, cut, frames, grow, plaits, spline, stray
-from scripts.train.hair.head import F32, Head, jaw, scalp, unit
+from scripts.train.hair.head import F32, HeadShape, jaw, scalp, unit
 
 ALONG_SKIN = 28
 """Points of a gathered strand between its root and the tie."""
 
 
-def to_tie(rng: np.random.Generator, head: Head, roots: F32, tie: F32, loose: float) -> F32:
+def to_tie(rng: np.random.Generator, head: HeadShape, roots: F32, tie: F32, loose: float) -> F32:
     """Paths (n, ALONG_SKIN, 3) along the skin from ``roots`` to ``tie`` (3,), both on the unit sphere."""
     n = len(roots)
     u = np.linspace(0.0, 1.0, ALONG_SKIN, dtype=np.float32)[None, :, None]
@@ -42,7 +42,7 @@ def draw_tie(rng: np.random.Generator, kind: str) -> list[F32]:
     return [unit(np.array((x, np.cos(angle), np.sin(angle)), np.float32))]
 
 
-def centre_line(rng: np.random.Generator, head: Head, tie: F32, length: float, way: Way) -> F32:
+def centre_line(rng: np.random.Generator, head: HeadShape, tie: F32, length: float, way: Way) -> F32:
     """The path (48, 3) of a tail from its tie: outwards, then down, often over a shoulder."""
     outwards = rng.uniform(0.3, 1.0)
     over = rng.random() < 0.5 or abs(tie[0]) > 0.5
@@ -76,7 +76,7 @@ def braid(rng: np.random.Generator, line: F32, n: int, radius: float) -> F32:
     return path + plaits(rng, path, radius, 3) + stray(rng, n, 192, 0.015)
 
 
-def bun(rng: np.random.Generator, head: Head, tie: F32, n: int) -> F32:
+def bun(rng: np.random.Generator, head: HeadShape, tie: F32, n: int) -> F32:
     """Strands (n, 40, 3) wound into a bun on the tie."""
     radius = rng.uniform(0.16, 0.34)
     out = head.normals(head.outside(tie[None]))[0]
@@ -104,7 +104,7 @@ def ring_of_cloth(rng: np.random.Generator, line: F32, radius: float) -> F32:
     return np.asarray(line[2] + ring + rng.normal(0.0, 0.03, (n, 1, 1)) * tangent, np.float32)
 
 
-def band_of_cloth(rng: np.random.Generator, head: Head, over: float) -> F32:
+def band_of_cloth(rng: np.random.Generator, head: HeadShape, over: float) -> F32:
     """A headband over the head at the angle ``over`` (radians; 0 is the crown, more is nearer to the brow)."""
     n = 500
     angle = np.linspace(-1.75, 1.75, 60)[None]
@@ -115,7 +115,7 @@ def band_of_cloth(rng: np.random.Generator, head: Head, over: float) -> F32:
     return np.asarray(head.outside(arc.reshape(-1, 3)).reshape(arc.shape), np.float32)
 
 
-def fringe(rng: np.random.Generator, head: Head, line: float, n: int, way: Way) -> F32:
+def fringe(rng: np.random.Generator, head: HeadShape, line: float, n: int, way: Way) -> F32:
     """Bangs (n, 40, 3): locks from the front of the scalp down to the brow."""
     guides = int(rng.integers(25, 90))
     roots = scalp(rng, 12 * (n + guides), line, 0.05)
@@ -133,7 +133,7 @@ def fringe(rng: np.random.Generator, head: Head, line: float, n: int, way: Way) 
     return cut(strands.astype(np.float32), rng.uniform(0.85, 1.0, len(front)).astype(np.float32))
 
 
-def beard(rng: np.random.Generator, head: Head, way: Way) -> F32:
+def beard(rng: np.random.Generator, head: HeadShape, way: Way) -> F32:
     """A beard (n, 24, 3), from stubble to a hand's length."""
     length = float(10 ** rng.uniform(-1.7, 0.0))
     n = int(rng.uniform(2500, 7000))
@@ -146,7 +146,7 @@ def beard(rng: np.random.Generator, head: Head, way: Way) -> F32:
     return paths + curls(rng, paths, size, turns, False) + stray(rng, n, 24, 0.1 * length)
 
 
-def flyaways(rng: np.random.Generator, head: Head, n: int, longest: float, line: float, way: Way) -> F32:
+def flyaways(rng: np.random.Generator, head: HeadShape, n: int, longest: float, line: float, way: Way) -> F32:
     """Loose hairs (n, 48, 3) that leave the shape, of all lengths up to ``longest``."""
     roots = scalp(rng, n, line, 0.05)
     loose = replace(

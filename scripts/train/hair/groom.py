@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scripts.train.hair import gather
 from scripts.train.hair.grow import STEPS, Fill, Way, curls, fill, grow, spline
-from scripts.train.hair.head import F32, Head, body_depth, draw_head, scalp
+from scripts.train.hair.head import F32, HeadShape, body_depth, draw_head, scalp
 from scripts.train.hair.light import Light, Shade, colours, draw_light, draw_pigment
 from scripts.train.hair.raster import Ribbons, paint
 from scripts.train.hair.styles import STYLES, Style
@@ -108,7 +108,7 @@ def draw_way(rng: np.random.Generator, style: Style) -> Way:
     )
 
 
-def grow_all(rng: np.random.Generator, head: Head, style: Style) -> list[Strands]:
+def grow_all(rng: np.random.Generator, head: HeadShape, style: Style) -> list[Strands]:
     """All strands of one head, and what holds them."""
     way = draw_way(rng, style)
     line, recession = rng.uniform(0.42, 0.68), rng.uniform(0.0, 0.2)
@@ -153,7 +153,7 @@ def in_view(points: F32) -> NDArray[np.bool_]:
 
 
 def free_hair(
-    rng: np.random.Generator, head: Head, style: Style, way: Way, total: int, line: tuple[float, float]
+    rng: np.random.Generator, head: HeadShape, style: Style, way: Way, total: int, line: tuple[float, float]
 ) -> tuple[F32, NDArray[np.int64]]:
     """Strands that fall freely, and the lock that each belongs to."""
     guides = scalp(rng, int(rng.choice(style.guides)), *line)
@@ -186,7 +186,9 @@ def free_hair(
     return fill(rng, head, roots, guides, (plain, wound), way.part, how)
 
 
-def gather_hair(rng: np.random.Generator, head: Head, style: Style, way: Way, total: int, line: float) -> list[F32]:
+def gather_hair(
+    rng: np.random.Generator, head: HeadShape, style: Style, way: Way, total: int, line: float
+) -> list[F32]:
     """Strands along the skin to a tie and on from it: a tail, a bun or braids."""
     ties = gather.draw_tie(rng, style.gather)
     loose = float(rng.choice((0.0, 0.02, 0.06)) * rng.uniform(0, 1.5))
@@ -239,7 +241,7 @@ class Tints:
 # ------------------------------------------------------------------------------------ drawing
 
 
-def render(groups: list[Strands], head: Head, light: Light, size: tuple[int, int]) -> tuple[F32, F32, F32]:
+def render(groups: list[Strands], head: HeadShape, light: Light, size: tuple[int, int]) -> tuple[F32, F32, F32]:
     """Front and back layer, RGBA float32 premultiplied (0..255 and 0..1), and where the body hides the back."""
     width, height = size
     unit_px = width / VIEW

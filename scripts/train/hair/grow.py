@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.train.hair.head import F32, Head, push_out, unit
+from scripts.train.hair.head import F32, HeadShape, push_out, unit
 
 STEPS = 32
 """Points of a grown path, before it is made smooth."""
@@ -34,7 +34,7 @@ class Way:
     opening: float
 
 
-def grow(rng: np.random.Generator, head: Head, roots: F32, length: F32, way: Way) -> F32:
+def grow(rng: np.random.Generator, head: HeadShape, roots: F32, length: F32, way: Way) -> F32:
     """Paths (n, STEPS, 3) from ``roots`` (n, 3) on the unit sphere; ``length`` (n,) in units."""
     n = len(roots)
     skin = head.outside(roots)
@@ -152,7 +152,7 @@ class Fill:
 
 
 def fill(
-    rng: np.random.Generator, head: Head, roots: F32, guides: F32, paths: tuple[F32, F32], part: float, how: Fill
+    rng: np.random.Generator, head: HeadShape, roots: F32, guides: F32, paths: tuple[F32, F32], part: float, how: Fill
 ) -> tuple[F32, NDArray[np.int64]]:
     """Strands (n, k, 3) at ``roots`` (n, 3) on the unit sphere, and the guide (n,) that each belongs to.
 

@@ -23,7 +23,7 @@ SHOULDERS = (np.array((0.0, 0.2, -2.75)), np.array((1.95, 0.7, 1.02)))
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadShape:
     """One head: half axes in units, and the rotation (3, 3) from the head's own frame to the world's."""
 
     half: F32
@@ -42,11 +42,11 @@ class Head:
         return unit((points @ self.turn / self.half**2) @ self.turn.T)
 
 
-def draw_head(rng: np.random.Generator) -> Head:
+def draw_head(rng: np.random.Generator) -> HeadShape:
     """A head of random shape (standard deviation 5 % an axis), turned and tilted by a few degrees."""
     half = HALF_AXES * np.exp(rng.normal(0.0, 0.05, 3))
     yaw, pitch, roll = rng.normal(0.0, (0.22, 0.09, 0.06))
-    return Head(half.astype(np.float32), rotation(yaw, pitch, roll))
+    return HeadShape(half.astype(np.float32), rotation(yaw, pitch, roll))
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> F32:
@@ -95,7 +95,7 @@ def jaw(rng: np.random.Generator, count: int, full: float) -> F32:
     return np.concatenate(found)[:count]
 
 
-def push_out(points: Real, head: Head, swell: float, opening: float) -> F32:
+def push_out(points: Real, head: HeadShape, swell: float, opening: float) -> F32:
     """Points (n, 3) moved out of the head (enlarged by ``swell``), the neck, the shoulders and the face.
 
     ``opening``: half width of the face that stays free, 0..1 of the head's; 0 lets hair hang before it.
@@ -119,7 +119,7 @@ def push_out(points: Real, head: Head, swell: float, opening: float) -> F32:
     return np.where(r < 1, middle + (points - middle) / np.maximum(r, 1e-6), points).astype(np.float32)
 
 
-def body_depth(head: Head, x: F32, z: F32) -> F32:
+def body_depth(head: HeadShape, x: F32, z: F32) -> F32:
     """Depth y of the body's front at places (x, z) of the picture, units; infinite beside the body."""
     depth = np.full(np.broadcast_shapes(x.shape, z.shape), np.inf, np.float32)
     quadric = (head.turn / head.half**2) @ head.turn.T  # p^T quadric p = 1 is the skin

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.train.hair.head import F32, Head, unit
+from scripts.train.hair.head import F32, HeadShape, unit
 
 CELL, REACH = 0.07, 3.2
 """Edge of a cell of the grid, and how far the grid reaches from the middle of the head, units."""
@@ -75,7 +75,7 @@ def draw_pigment(rng: np.random.Generator) -> F32:
 class Shade:
     """Optical depth of all strands of a head in cells, and how much light arrives anywhere in it."""
 
-    def __init__(self, head: Head, samples: list[tuple[F32, float]]) -> None:
+    def __init__(self, head: HeadShape, samples: list[tuple[F32, float]]) -> None:
         """``samples``: points (n, 3) and the area (units squared) that each stands for."""
         self.size = int(2 * REACH / CELL)
         flat = np.zeros(self.size**3, np.float32)

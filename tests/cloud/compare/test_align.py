@@ -67,14 +67,14 @@ def test_a_foreign_or_mirrored_cut_scores_low(astronaut: Rgb) -> None:
 
 def test_a_whole_placement_brings_pixels_as_they_are() -> None:
     alpha = matte(90, 120)
-    placement = align.Placement(10, 20, 1.0, 1.0, "registered")
+    placement = align.Alignment(10, 20, 1.0, 1.0, "registered")
     brought = align.bring(alpha, placement, Size(90, 120), Window(15, 30, 40, 50))
     assert np.array_equal(brought, alpha[10:60, 5:45])
 
 
 def test_outside_the_cut_there_is_nothing() -> None:
     alpha = np.ones((20, 10), np.float32)
-    placement = align.Placement(0, 0, 2.0, 1.0, "registered")
+    placement = align.Alignment(0, 0, 2.0, 1.0, "registered")
     brought = align.bring(alpha, placement, Size(10, 20), Window(30, 0, 10, 10))
     assert float(brought.max()) == 0.0
 
@@ -84,7 +84,7 @@ def test_a_scaled_matte_comes_back_in_its_place(scale: float) -> None:
     alpha = matte(240, 320)
     size = Size(round(240 / scale), round(320 / scale))
     small: Alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC))
-    placement = align.Placement(7, 9, 240 / size.width, 1.0, "registered")
+    placement = align.Alignment(7, 9, 240 / size.width, 1.0, "registered")
     brought = align.bring(small, placement, size, Window(7, 9, 240, 320))
     assert float(np.abs(brought - alpha).mean()) < 0.004
 
@@ -92,7 +92,7 @@ def test_a_scaled_matte_comes_back_in_its_place(scale: float) -> None:
 def test_a_scoremap_smaller_than_its_cut_is_stretched_over_it() -> None:
     alpha = matte(240, 320)
     half = np.asarray(cv2.resize(alpha, (120, 160), interpolation=cv2.INTER_AREA), np.float32)
-    placement = align.Placement(0, 0, 1.0, 1.0, "registered")
+    placement = align.Alignment(0, 0, 1.0, 1.0, "registered")
     brought = align.bring(half, placement, Size(240, 320), Window(0, 0, 240, 320))
     assert float(np.abs(brought - alpha).mean()) < 0.004
 

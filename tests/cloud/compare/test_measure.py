@@ -15,9 +15,9 @@ from benchmarks import known
 from benchmarks.known import Change, changed_reply
 from idseg.cloud import wire
 from idseg.cloud.compare import (
-    Answer,
     Comparison,
     Refusal,
+    SavedResult,
     compare,
     measure,
     parse,
@@ -27,7 +27,7 @@ from idseg.cloud.compare import (
 )
 from idseg.cloud.compare.mattes import mask_iou, matte_blur, matte_shift
 from idseg.cloud.compare.measure import difference
-from idseg.cloud.compare.read import Outcome
+from idseg.cloud.compare.read import SavedReply
 from idseg.cloud.compare.report import html
 from idseg.errors import OptionError
 from idseg.result import Result
@@ -37,15 +37,15 @@ from tests.cloud.compare.scene import WINDOW, matte, photos, result
 UNCHANGED = Change()
 
 
-def answered(reply: object) -> Answer:
+def answered(reply: object) -> SavedResult:
     """A reply that must be an answer."""
     outcome = parse(reply)
-    if not isinstance(outcome, Answer):
+    if not isinstance(outcome, SavedResult):
         raise AssertionError(outcome)
     return outcome
 
 
-def answers(made: Result, change: Change) -> tuple[Answer, Answer]:
+def answers(made: Result, change: Change) -> tuple[SavedResult, SavedResult]:
     """(ours, theirs) as replies."""
     return answered(wire.render(made, 1)), answered(changed_reply(made, change, None))
 
@@ -159,7 +159,7 @@ def compared(astronaut: Rgb, folder: Path, change: object, count: int = 5) -> tu
     by_name = {path.name: answer for path, answer in made}
     known.save_replies(folder / "replies", made, change, None)  # type: ignore[arg-type]
 
-    def respond(photo: Path) -> Outcome:
+    def respond(photo: Path) -> SavedReply:
         return parse(wire.render(by_name[photo.name], 0))
 
     comparison = compare(folder / "replies", respond)

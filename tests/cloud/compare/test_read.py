@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idseg.cloud import wire
-from idseg.cloud.compare import Answer, Refusal, parse, read_file
+from idseg.cloud.compare import Refusal, SavedResult, parse, read_file
 from idseg.cloud.compare.relaxed import loads
 from idseg.cloud.errors import render_error
 from idseg.errors import InputError, NoPersonError
@@ -66,7 +66,7 @@ def base64_of(content: bytes) -> str:
 
 def test_the_pages_own_example_is_read() -> None:
     answer = parse(PAGE)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.face_box == Box(80, 116, 173, 226)
     assert answer.face_score == 0.9999945
     assert answer.parts["left_ear"] == Point(80, 202, 0.8760631)
@@ -81,7 +81,7 @@ def test_the_pages_own_example_is_read() -> None:
 def test_our_own_reply_is_read_whole(astronaut: Rgb) -> None:
     made = result(astronaut)
     answer = parse(json.loads(wire.dumps(wire.render(made, 7))))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.notes == ()
     assert answer.window == made.window
     assert answer.scoremap is not None
@@ -105,7 +105,7 @@ def test_our_own_reply_is_read_whole(astronaut: Rgb) -> None:
 def test_base64_as_clients_write_it(written, astronaut: Rgb) -> None:  # type: ignore[no-untyped-def]
     grey = np.ascontiguousarray(astronaut[:50, :61, 0])
     answer = parse({"seg_info": {"scoremap": written(base64_of(encode.png(grey)))}})
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.scoremap is not None
     assert np.array_equal(answer.scoremap, grey)
 
@@ -123,7 +123,7 @@ def test_numbers_as_strings_and_extra_keys() -> None:
             "elapsed": "0.2s",
         }
     )
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.face_box == Box(80, 116, 173, 226)
     assert (answer.facepose, answer.bodypose) == (1, -1)
     assert answer.parts == {"nose_tip": Point(1, 2, 0)}
@@ -168,7 +168,7 @@ def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_picture_that_is_none_is_a_note() -> None:
     answer = parse({"seg_info": {"cut": base64_of(b"no picture"), "scoremap": "§§§"}})
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.cut is None
     assert answer.scoremap is None
     assert len(answer.notes) == 3  # cut, scoremap, points
@@ -177,7 +177,7 @@ def test_a_picture_that_is_none_is_a_note() -> None:
 def test_a_scoremap_in_the_alpha_channel(astronaut: Rgb) -> None:
     rgba = np.dstack([astronaut[:40, :40], astronaut[:40, :40, :1]])
     answer = parse({"seg_info": {"scoremap": base64_of(encode.png(rgba))}})
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SavedResult)
     assert answer.scoremap is not None
     assert np.array_equal(answer.scoremap, astronaut[:40, :40, 0])
 

@@ -14,14 +14,14 @@ from idseg.cloud.errors import (
     RateError,
     UnavailableError,
 )
-from idseg.server.http.limits import Budget, DailyQuota, Pool, RateLimit
+from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
 
 NOW = 1_790_000_000
 
 
 def test_the_pool_takes_what_fits_and_refuses_the_next() -> None:
     async def scenario() -> None:
-        pool = Pool(threads=2, queue=1)
+        pool = PhotoThreads(threads=2, queue=1)
         go = threading.Event()
         running = [pool.submit(lambda: go.wait(10)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -40,7 +40,7 @@ def test_the_pool_takes_what_fits_and_refuses_the_next() -> None:
 
 def test_a_cancelled_photo_leaves_the_queue_unworked() -> None:
     async def scenario() -> None:
-        pool = Pool(threads=1, queue=5)
+        pool = PhotoThreads(threads=1, queue=5)
         go, worked = threading.Event(), []
         first = pool.submit(lambda: go.wait(10))
         await asyncio.sleep(0.01)
@@ -59,7 +59,7 @@ def test_a_cancelled_photo_leaves_the_queue_unworked() -> None:
 
 def test_closing_finishes_what_was_accepted() -> None:
     async def scenario() -> None:
-        pool = Pool(threads=1, queue=5)
+        pool = PhotoThreads(threads=1, queue=5)
         results: list[int] = []
 
         def work(number: int) -> None:
@@ -77,7 +77,7 @@ def test_closing_finishes_what_was_accepted() -> None:
 
 def test_work_that_raises_gives_its_place_back() -> None:
     async def scenario() -> None:
-        pool = Pool(threads=1, queue=0)
+        pool = PhotoThreads(threads=1, queue=0)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await pool.submit(lambda: 1 // 0)
