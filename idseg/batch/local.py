@@ -132,7 +132,7 @@ class WorkerPool:
             worker.pipe.send(taken[0])
 
     def _start(self) -> _Worker:
-        process, pipe = start(_work, self._work, name="idseg-batch")
+        process, pipe = start(_work, self._work, name="idseg-batch", preload=("idseg.segmenter",))
         return _Worker(process, pipe)
 
     def _collect(self) -> Iterator[Outcome]:
