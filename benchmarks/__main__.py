@@ -78,7 +78,7 @@ def main() -> None:
     """Measure idseg: quality, pose, speed, memory, and whether `idseg compare` finds known differences."""
 
 
-def _measure(
+def _measure(  # noqa: PLR0913 - an option each
     name: str, data: Path, files: Files, threads: int, limit: int | None, quick: bool, earlier: Result | None
 ) -> Result:
     """One benchmark; its libraries load here, after the threads are pinned."""

@@ -56,7 +56,7 @@ _ON = "photos"
 )
 @click.option("--only", type=click.Choice(["speed", "killed"]), help="A part of it; Ray belongs to the second.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=figures.RESULTS, show_default=True)
-def main(
+def main(  # noqa: PLR0913 - an option each
     photos: Path,
     scratch: Path,
     count: int,

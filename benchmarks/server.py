@@ -501,7 +501,9 @@ def into_readme(result: Result, soaked: Result | None = None, readme: Path = REA
 @click.option("--soak", "requests", default=5000, show_default=True, help="Requests in a row, memory watched; 0: none.")
 @click.option("--only", type=click.Choice(["load", "soak"]), help="One of the two; the other's saved result stays.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
-def main(clients: str, seconds: float, workers: int, side: int, requests: int, only: str | None, results: Path) -> None:
+def main(  # noqa: PLR0913 - an option each
+    clients: str, seconds: float, workers: int, side: int, requests: int, only: str | None, results: Path
+) -> None:
     if only != "soak":
         loaded = measure([int(count) for count in clients.split(",")], seconds, workers, side)
         click.echo(f"written: {write(loaded, results)}")

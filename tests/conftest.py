@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # numba compiles for 44 s where its cache cannot be kept; nothing on the default path may need it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
 
+# Threads of PyTorch and OpenBLAS that spin while they wait make a shared machine ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

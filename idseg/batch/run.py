@@ -136,7 +136,10 @@ def run(
             summary.swept += sweep_shards(work.out, journal)
         watch(summary)
         try:
-            _do(inputs.find(sources, work.out, options.exclude), work, engine, journal, summary, stop, watch)
+            founds = _with_versions(inputs.find(sources, work.out, options.exclude), journal)
+            outcomes = engine(_to_do(founds, journal, summary, stop, watch), work, stop)
+            _note(outcomes, work.out, journal, summary, watch)
+            summary.stopped = stop() and summary.done < summary.total
         finally:
             _write_reports(journal, state, work.out, thumbnails)
         if not storage.is_url(work.out):
@@ -145,45 +148,49 @@ def run(
     return summary
 
 
-def _do(
+def _to_do(
     founds: Iterator[Found],
-    work: Work,
-    engine: Engine,
     journal: Journal,
     summary: BatchSummary,
     stop: Callable[[], bool],
     watch: Callable[[BatchSummary], None],
+) -> Iterator[Item]:
+    """The photos without an answer; what has one, or is no photo, is counted on the way."""
+    for found in founds:
+        if stop():
+            return
+        if isinstance(found, Skip):
+            continue
+        if isinstance(found, Trouble):
+            trouble = Outcome(found.key, "", "failed", found.reason, found.message)
+            journal.add(trouble)
+            summary.add(trouble)
+        elif (earlier := journal.done(found)) is not None:
+            summary.add(earlier)
+            summary.before += 1
+        else:
+            yield found
+            continue
+        watch(summary)
+
+
+def _note(
+    outcomes: Iterator[Outcome],
+    out: str,
+    journal: Journal,
+    summary: BatchSummary,
+    watch: Callable[[BatchSummary], None],
 ) -> None:
-    """Hand what is not done to the engine, and write down what comes back."""
-
-    def to_do() -> Iterator[Item]:
-        for found in _with_versions(founds, journal):
-            if stop():
-                return
-            if isinstance(found, Skip):
-                continue
-            if isinstance(found, Trouble):
-                trouble = Outcome(found.key, "", "failed", found.reason, found.message)
-                journal.add(trouble)
-                summary.add(trouble)
-            elif (earlier := journal.done(found)) is not None:
-                summary.add(earlier)
-                summary.before += 1
-            else:
-                yield found
-                continue
-            watch(summary)
-
+    """Write down what became of each photo as it comes."""
     first: float | None = None
-    for outcome in engine(to_do(), work, stop):
+    for outcome in outcomes:
         earlier = journal.add(outcome)
         if earlier is not None:
-            _forget(earlier, outcome, work.out)
+            _forget(earlier, outcome, out)
         summary.add(outcome)
         first = time.monotonic() if first is None else first
         summary.seconds = time.monotonic() - first
         watch(summary)
-    summary.stopped = stop() and summary.done < summary.total
 
 
 def _with_versions(founds: Iterator[Found], journal: Journal) -> Iterator[Found]:

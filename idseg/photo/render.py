@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from idseg.imaging.resize import resize
 from idseg.photo.place import Placement
 from idseg.types import Alpha, Rgb, Size, Window
 
@@ -46,7 +47,7 @@ def draw(
         # warpAffine counts from the centres of the first pixels, we from their corners.
         offset = matrix[:, :2] @ np.array([part.left + 0.5, part.top + 0.5]) + matrix[:, 2] - 0.5
         to_size = np.column_stack((matrix[:, :2], offset))
-        result[top : top + count] = _strip(premultiplied, to_size, top, count, size.width, samples, method)
+        result[top : top + count] = _strip(premultiplied, to_size, Window(0, top, size.width, count), samples, method)
     cover = np.clip(result[..., 3] / 255, 0.0, 1.0)
     colors = np.clip(result[..., :3], 0.0, 255.0 * cover[..., None])
     return np.ascontiguousarray(colors), np.ascontiguousarray(cover)
@@ -91,25 +92,22 @@ def _premultiplied(foreground: Rgb, alpha: Alpha | None, window: Window, part: W
 def _strip(
     pixels: npt.NDArray[np.float32],
     matrix: npt.NDArray[np.float64],
-    top: int,
-    rows: int,
-    width: int,
+    shown: Window,
     samples: int,
     method: int,
 ) -> npt.NDArray[np.float32]:
-    """Rows ``top`` to ``top + rows`` of the finished photo: ``samples`` x ``samples`` looks a pixel, then their
-    mean."""
+    """The part ``shown`` of the finished photo: ``samples`` x ``samples`` looks a pixel, then their mean."""
     fine = matrix * samples
     fine[:, 2] = samples * (matrix[:, 2] + 0.5) - 0.5
-    fine[1, 2] -= samples * top
+    fine[1, 2] -= samples * shown.top
     looked = cv2.warpAffine(
         pixels,
         fine,
-        (width * samples, rows * samples),
+        (shown.width * samples, shown.height * samples),
         flags=method,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(0, 0, 0, 0),
     )
     if samples == 1:
         return np.asarray(looked, dtype=np.float32)
-    return np.asarray(cv2.resize(looked, (width, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(resize(looked, Size(shown.width, shown.height)), dtype=np.float32)

@@ -14,6 +14,7 @@ import tomllib
 import torch
 
 from scripts.train import coarse, export, publish, quantize, refine
+from scripts.train.loop import Job
 from scripts.train.nets import PublishedRefine
 
 COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep")
@@ -39,18 +40,18 @@ def main(arguments: list[str] | None = None) -> None:
 def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit: int | None) -> None:
     """The stages in the order given; each reads what the one before left in ``runs``."""
     runs.mkdir(parents=True, exist_ok=True)
-    exclude = set(config["exclude"])
+    exclude = frozenset(config["exclude"])
     coarse_file, refine_file = runs / "portrait-coarse.onnx", runs / "portrait-refine.onnx"
     int8_file = runs / "portrait-coarse-int8.onnx"
     for stage in stages:
         if stage in COARSE_STAGES and stage in config:
             start = before(config, COARSE_STAGES, stage, runs)
             table = coarse.CoarseConfig(**config[stage])
-            coarse.train(table, root, runs, exclude, limit, name=stage, start=start)
+            coarse.train(table, Job(root, runs, stage, exclude, limit, start))
         elif stage in REFINE_STAGES and stage in config:
             start = before(config, REFINE_STAGES, stage, runs)
             finer = refine.RefineConfig(**config[stage])
-            refine.train(finer, root, runs, coarse_file, exclude, limit, name=stage, start=start)
+            refine.train(finer, coarse_file, Job(root, runs, stage, exclude, limit, start))
         elif stage == "export-coarse":
             last = present(config, COARSE_STAGES)[-1]
             coarse_net = coarse.averaged_net(runs / f"{last}.pt")
@@ -58,7 +59,7 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             export.report(coarse_file, export.export_coarse(coarse_net, (width, height), coarse_file, config["name"]))
         elif stage == "quantize":
             table = coarse.CoarseConfig(**config[present(config, COARSE_STAGES)[-1]])
-            pool = coarse.load_pool(table, root, exclude, limit)
+            pool = coarse.load_pool(table, Job(root, runs, stage, exclude, limit))
             quantize.quantize(coarse_file, int8_file, quantize.pictures(pool, table, config["quantize"]["pictures"]))
             export.report(int8_file)
         elif stage == "export-refine":

@@ -105,10 +105,10 @@ def averaged_net(checkpoint: Path) -> CoarseNet:
     return net
 
 
-def load_pool(config: CoarseConfig, root: Path, exclude: set[str], limit: int | None) -> data.Material:
+def load_pool(config: CoarseConfig, job: loop.Job) -> data.Material:
     """What a stage's pictures are composed of."""
-    people = data.load_people(root, sorted(config.shares), exclude, config.long_side, limit)
-    backgrounds = data.load_backgrounds(root, config.long_side, limit)
+    people = data.load_people(job.root, sorted(config.shares), set(job.exclude), config.long_side, job.limit)
+    backgrounds = data.load_backgrounds(job.root, config.long_side, job.limit)
     print(f"{len(people)} people, {len(backgrounds)} backgrounds", flush=True)
     return data.make_pool(people, backgrounds, config.shares)
 
@@ -120,34 +120,18 @@ def batches(config: CoarseConfig, pool: data.Material, step: int) -> data.Coarse
         [(width, height) for width, height in config.shapes],
         config.batch,
         config.seed + step,
-        photo_share=config.photo_share,
-        strand_share=config.strand_share,
-        strength=config.strength,
-        as_it_is=config.as_it_is,
-        hard_share=config.hard_share,
+        data.Mix(config.photo_share, config.strand_share, config.strength, config.as_it_is, config.hard_share),
     )
 
 
-def train(
-    config: CoarseConfig,
-    root: Path,
-    runs: Path,
-    exclude: set[str],
-    limit: int | None,
-    *,
-    name: str = "coarse",
-    start: Path | None = None,
-) -> list[dict[str, float]]:
-    """Train, or go on from ``runs/NAME.pt``; returns the log.
-
-    ``start``: a checkpoint whose averaged weights are the start, in place of ImageNet's.
-    """
+def train(config: CoarseConfig, job: loop.Job) -> list[dict[str, float]]:
+    """Train from ImageNet's weights or the job's start, or go on from its checkpoint; returns the log."""
     torch.manual_seed(config.seed)
-    if start is None:
+    if job.start is None:
         net = CoarseNet()
         net.encoder.load_imagenet(imagenet_weights())
     else:
-        net = averaged_net(start)
+        net = averaged_net(job.start)
     if config.fold:
         fold_batchnorm(net)
     if config.grow:
@@ -161,7 +145,7 @@ def train(
         for module in (net.encoder._conv_stem, *net.encoder._blocks[: config.frozen]):
             module.requires_grad_(False)
     net.train()
-    pool = load_pool(config, root, exclude, limit)
+    pool = load_pool(config, job)
     mean = torch.from_numpy(data.MEAN).view(1, 3, 1, 1)
     std = torch.from_numpy(data.STD).view(1, 3, 1, 1)
 
@@ -188,10 +172,11 @@ def train(
             {"params": [p for n, p in net.named_parameters() if n.startswith(new)], "peak": config.new_rate},
         ],
         config,
-        runs / f"{name}.pt",
-        weight_decay=config.weight_decay,
-        batches=lambda step: batches(config, pool, step),
-        loss_of=loss_of,
-        check=lambda: check(net, root, area, config.check_pictures, exclude, config.long_side),
-        log_every=50 if limit is None else 2,
+        job.checkpoint,
+        loop.Lesson(
+            lambda step: batches(config, pool, step),
+            loss_of,
+            lambda: check(net, job.root, area, config.check_pictures, set(job.exclude), config.long_side),
+            log_every=50 if job.limit is None else 2,
+        ),
     )

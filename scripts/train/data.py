@@ -413,37 +413,39 @@ def draw_person(pool: Material, rng: np.random.Generator) -> Person:
     return pool.people[int(rng.choice(len(pool.people), p=pool.shares))]
 
 
-def compose(
-    pool: Material,
-    person: Person,
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    *,
-    photo_share: float,
-    strand_share: float,
-    strength: float = 1.0,
-    as_it_is: float = 0.0,
-    hard_share: float = 0.0,
-) -> tuple[U8, U8, U8]:
-    """One training picture of ``size`` (width, height): RGB, alpha and weight, all uint8.
+@dataclass(frozen=True)
+class Mix:
+    """How often what is drawn into training pictures."""
 
-    ``photo_share``: how often a labelled photo keeps its own backdrop. ``strand_share``: how often hair is drawn.
-    ``strength``: of the changes of light and colour. ``as_it_is``: how often a person without a photo of their own is
-    not turned, and not scaled unless shrunk as a photo is, so that no resampling softens the truth. ``hard_share``: how
-    often another backdrop has the person's colour somewhere on the edge.
-    """
+    photo_share: float
+    """How often a labelled photo keeps its own backdrop."""
+    strand_share: float
+    """How often hair is drawn."""
+    strength: float = 1.0
+    """Of the changes of light and colour."""
+    as_it_is: float = 0.0
+    """How often a person without a photo of their own is not turned, and not scaled unless shrunk as a photo is, so
+    that no resampling softens the truth."""
+    hard_share: float = 0.0
+    """How often another backdrop has the person's colour somewhere on the edge."""
+
+
+def compose(
+    pool: Material, person: Person, size: tuple[int, int], rng: np.random.Generator, mix: Mix
+) -> tuple[U8, U8, U8]:
+    """One training picture of ``size`` (width, height): RGB, alpha and weight, all uint8."""
     width, height = size
     full = np.full((height, width), 255, np.uint8)
-    if person.photo is not None and rng.random() < photo_share:
+    if person.photo is not None and rng.random() < mix.photo_share:
         matrix = place_crop((person.alpha.shape[0], person.alpha.shape[1]), width, height, rng)
         rgb = warp(person.photo, matrix, size, cv2.BORDER_REFLECT_101)
         alpha = warp(person.alpha, matrix, size, cv2.BORDER_REFLECT_101)
         weight = full
         if person.weight is not None:
             weight = warp(person.weight, matrix, size, cv2.BORDER_REFLECT_101)
-        return spoil(tone(rgb, rng, 0.8 * strength), rng), alpha, weight
+        return spoil(tone(rgb, rng, 0.8 * mix.strength), rng), alpha, weight
     wide = rng.random() < (0.35 if person.photo is not None else 0.12)
-    if person.photo is None and rng.random() < as_it_is:
+    if person.photo is None and rng.random() < mix.as_it_is:
         person = shrunk(person, width, rng)
         matrix = place_as_it_is(person.alpha.shape, width, height, rng)
     else:
@@ -455,16 +457,16 @@ def compose(
         if bright and rng.random() < 0.6:
             colour = np.full(3, colour[0])
         colours = recolour_clothes(colours, person.shoulders, colour, rng)
-    foreground = tone(warp(colours, matrix, size, cv2.BORDER_REPLICATE), rng, strength)
+    foreground = tone(warp(colours, matrix, size, cv2.BORDER_REPLICATE), rng, mix.strength)
     alpha = warp(person.alpha, matrix, size, cv2.BORDER_CONSTANT)
-    if rng.random() < strand_share:
+    if rng.random() < mix.strand_share:
         foreground, alpha = add_strands(foreground, alpha, rng)
     weight = full
     if person.weight is not None:
         unsure = warp(255 - person.weight, matrix, size, cv2.BORDER_CONSTANT)
         weight = np.asarray(255 - unsure, np.uint8)
-    scene = backdrop(pool, foreground, alpha, rng, strength)
-    if rng.random() < hard_share:
+    scene = backdrop(pool, foreground, alpha, rng, mix.strength)
+    if rng.random() < mix.hard_share:
         scene = like_the_edge(scene, foreground, alpha, rng)
     if rng.random() < 0.07:
         scene = add_bystander(scene, pool, rng)
@@ -472,7 +474,7 @@ def compose(
         tint = scene.reshape(-1, 3).mean(axis=0) / max(float(scene.mean()), 1.0)
         foreground = np.clip(foreground * (0.6 + 0.4 * tint), 0, 255).astype(np.uint8)
     rgb = blend(foreground, alpha, scene)
-    return spoil(tone(rgb, rng, 0.4 * strength), rng), alpha, weight
+    return spoil(tone(rgb, rng, 0.4 * mix.strength), rng), alpha, weight
 
 
 def normalise(rgb: U8) -> F32:
@@ -492,30 +494,13 @@ class CoarseBatches(IterableDataset[Batch]):
         shapes: list[tuple[int, int]],
         batch: int,
         seed: int,
-        *,
-        photo_share: float,
-        strand_share: float,
-        strength: float,
-        as_it_is: float,
-        hard_share: float,
+        mix: Mix,
     ) -> None:
-        self.pool, self.shapes, self.batch, self.seed = pool, shapes, batch, seed
-        self.photo_share, self.strand_share, self.strength = photo_share, strand_share, strength
-        self.as_it_is, self.hard_share = as_it_is, hard_share
+        self.pool, self.shapes, self.batch, self.seed, self.mix = pool, shapes, batch, seed, mix
 
     def sample(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[U8, U8, U8]:
         """One picture of ``size`` (width, height): RGB, alpha and weight."""
-        return compose(
-            self.pool,
-            draw_person(self.pool, rng),
-            size,
-            rng,
-            photo_share=self.photo_share,
-            strand_share=self.strand_share,
-            strength=self.strength,
-            as_it_is=self.as_it_is,
-            hard_share=self.hard_share,
-        )
+        return compose(self.pool, draw_person(self.pool, rng), size, rng, self.mix)
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)

@@ -247,8 +247,5 @@ def train(
         groups(pair, config),
         config,
         checkpoint,
-        weight_decay=config.weight_decay,
-        batches=batches,
-        loss_of=loss_of,
-        log_every=log_every,
+        loop.Lesson(batches, loss_of, log_every=log_every),
     )

@@ -136,7 +136,45 @@ class Schedule(Protocol):
     @property
     def average(self) -> float: ...
     @property
+    def weight_decay(self) -> float: ...
+    @property
     def workers(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what it reads, where it writes."""
+
+    root: Path
+    """The data folder."""
+    runs: Path
+    """Folder of checkpoints and logs."""
+    name: str
+    """Of the checkpoint and the log."""
+    exclude: frozenset[str] = frozenset()
+    """Labelled photos left out, by name."""
+    limit: int | None = None
+    """People and backgrounds of each set, for a try."""
+    start: Path | None = None
+    """A checkpoint whose averaged weights are the start."""
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.runs / f"{self.name}.pt"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a net learns from, and how it is told."""
+
+    batches: Callable[[int], IterableDataset[Any]]
+    """Endless batches, from the step at which the training stands."""
+    loss_of: Callable[[Any], Tensor]
+    """Of one batch."""
+    check: Callable[[], dict[str, float]] | None = None
+    """Figures to log every five minutes; called while the net holds the averaged weights."""
+    log_every: int = 50
+    """Steps of one row of the log."""
 
 
 CHECK_S = 300.0
@@ -148,12 +186,7 @@ def fit(
     groups: list[dict[str, Any]],
     schedule: Schedule,
     checkpoint: Path,
-    *,
-    weight_decay: float,
-    batches: Callable[[int], IterableDataset[Any]],
-    loss_of: Callable[[Any], Tensor],
-    check: Callable[[], dict[str, float]] | None = None,
-    log_every: int,
+    lesson: Lesson,
 ) -> list[dict[str, float]]:
     """Train ``net`` in place, or go on from the checkpoint; returns the log, also written beside it as CSV.
 
@@ -162,20 +195,16 @@ def fit(
         groups: parameter groups with their ``peak`` learning rates.
         schedule: the stage's table.
         checkpoint: written every two minutes and at the end.
-        weight_decay: of AdamW.
-        batches: endless batches, from the step at which the training stands.
-        loss_of: of one batch.
-        check: figures to log every five minutes; called while ``net`` holds the averaged weights.
-        log_every: steps of one row of the log.
+        lesson: batches, loss and check.
     """
-    optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], weight_decay=schedule.weight_decay)
     average = Average(net, schedule.average)
     progress = Progress()
     if checkpoint.exists():
         progress = load_checkpoint(checkpoint, net, average, optimizer)
         print(f"going on from step {progress.step}", flush=True)
     loader = DataLoader(
-        batches(progress.step),
+        lesson.batches(progress.step),
         batch_size=None,
         num_workers=schedule.workers,
         prefetch_factor=4 if schedule.workers else None,
@@ -188,7 +217,7 @@ def fit(
             break
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate(fraction)
-        loss = loss_of(batch)
+        loss = lesson.loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -198,18 +227,18 @@ def fit(
         progress.elapsed_s += clock.lap()
         running += float(loss.detach())
         counted += 1
-        if counted == log_every:
+        if counted == lesson.log_every:
             row = {
                 "step": float(progress.step),
                 "minutes": progress.elapsed_s / 60.0,
                 "loss": running / counted,
                 "rate": learning_rate(fraction),
             }
-            if check is not None and progress.elapsed_s - last_check > CHECK_S:
+            if lesson.check is not None and progress.elapsed_s - last_check > CHECK_S:
                 state = {name: value.clone() for name, value in net.state_dict().items()}
                 net.load_state_dict(average.state)
                 net.eval()
-                row |= check()
+                row |= lesson.check()
                 net.train()
                 net.load_state_dict(state)
                 last_check = progress.elapsed_s

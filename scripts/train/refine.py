@@ -153,16 +153,8 @@ class RefineBatches(IterableDataset[data.Batch]):
         as_it_is = person.photo is None and rng.random() < self.config.as_it_is
         if as_it_is:
             size = (person.alpha.shape[1], person.alpha.shape[0])
-        return data.compose(
-            self.pool,
-            person,
-            size,
-            rng,
-            photo_share=self.config.photo_share,
-            strand_share=self.config.strand_share,
-            strength=self.config.strength,
-            as_it_is=float(as_it_is),
-        )
+        mix = data.Mix(self.config.photo_share, self.config.strand_share, self.config.strength, float(as_it_is))
+        return data.compose(self.pool, person, size, rng, mix)
 
 
 def corners(alpha: data.U8, coarse: data.U8, side: int, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -233,27 +225,15 @@ def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> di
     }
 
 
-def train(
-    config: RefineConfig,
-    root: Path,
-    runs: Path,
-    coarse: Path,
-    exclude: set[str],
-    limit: int | None,
-    *,
-    name: str = "refine",
-    start: Path | None = None,
-) -> list[dict[str, float]]:
-    """Train on the outputs of the coarse ONNX file, or go on from ``runs/NAME.pt``; returns the log.
-
-    ``start``: a checkpoint whose averaged weights are the start.
-    """
+def train(config: RefineConfig, coarse: Path, job: loop.Job) -> list[dict[str, float]]:
+    """Train on the outputs of the coarse ONNX file, from nothing or the job's start, or go on from its checkpoint;
+    returns the log."""
     torch.manual_seed(config.seed)
-    net = RefineNet() if start is None else averaged_net(start)
+    net = RefineNet() if job.start is None else averaged_net(job.start)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.train()
-    people = data.load_people(root, sorted(config.shares), exclude, None, limit)
-    pool = data.make_pool(people, data.load_backgrounds(root, None, limit), config.shares)
+    people = data.load_people(job.root, sorted(config.shares), set(job.exclude), None, job.limit)
+    pool = data.make_pool(people, data.load_backgrounds(job.root, None, job.limit), config.shares)
     print(f"{len(pool.people)} people, {len(pool.backgrounds)} backgrounds", flush=True)
 
     def loss_of(batch: data.Batch) -> torch.Tensor:
@@ -266,10 +246,11 @@ def train(
         net,
         [{"params": list(net.parameters()), "peak": config.rate}],
         config,
-        runs / f"{name}.pt",
-        weight_decay=config.weight_decay,
-        batches=lambda step: RefineBatches(pool, coarse, config, config.seed + step),
-        loss_of=loss_of,
-        check=lambda: check(net, coarse, root, config.coarse_area, 30),
-        log_every=50 if limit is None else 2,
+        job.checkpoint,
+        loop.Lesson(
+            lambda step: RefineBatches(pool, coarse, config, config.seed + step),
+            loss_of,
+            lambda: check(net, coarse, job.root, config.coarse_area, 30),
+            log_every=50 if job.limit is None else 2,
+        ),
     )

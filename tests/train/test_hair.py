@@ -29,7 +29,7 @@ def ribbons(points: NDArray[np.float64], width: float, samples: int) -> Ribbons:
     return Ribbons(scaled, np.full((n, 2, 3), 255, np.float32), np.full((n, k), width * samples, np.float32))
 
 
-def supersampled(points: NDArray[np.float64], width: float, fine: int = 16) -> NDArray[np.float64]:
+def supersampled(points: NDArray[np.float64], width: float, fine: int = 8) -> NDArray[np.float64]:
     """Share of ``fine`` x ``fine`` places of each pixel that lie within half a width of a strand."""
     y, x = (np.mgrid[0 : 40 * fine, 0 : 48 * fine] + 0.5) / fine
     covered = np.zeros(x.shape, bool)
@@ -86,32 +86,26 @@ def test_the_nearer_strand_covers_and_the_split_parts_the_layers() -> None:
 
 
 def test_a_seed_gives_the_same_hair_again_and_another_seed_other_hair() -> None:
-    assert np.array_equal(layer(5, SMALL), layer(5, SMALL))
-    assert not np.array_equal(layer(5, SMALL), layer(6, SMALL))
+    assert np.array_equal(layer(5, SMALL, "fine"), layer(5, SMALL, "fine"))
+    assert not np.array_equal(layer(5, SMALL, "fine"), layer(6, SMALL, "fine"))
 
 
-@pytest.mark.parametrize("style", sorted(STYLES))
-def test_each_style_has_hair_and_leaves_the_face_and_the_frame_free(style: str) -> None:
-    hair = groom(11, SMALL, style)
-    rgba = flatten(hair.front, hair.back, hair.hidden)
-    alpha = rgba[..., 3] / 255.0
-    assert alpha.mean() > 0.01
-    assert rgba[..., :3][alpha > 0.9].std() > 2
+def test_each_style_has_hair_and_leaves_the_face_and_the_frame_free() -> None:
     unit = SMALL[0] / VIEW
     y, x = np.mgrid[0 : SMALL[1], 0 : SMALL[0]]
     up = MIDDLE - (y - SMALL[1] / 2) / unit
     face = np.hypot((x - SMALL[0] / 2) / unit / (0.22 * FACE_WIDTH), (up - FACE_MIDDLE - 0.1) / 0.3) < 1
-    assert alpha[face].mean() < 0.25  # a fringe may hang into it
-    assert max(alpha[0].max(), alpha[:150, 0].max(), alpha[:150, -1].max()) < 0.3
-
-
-def test_most_faces_are_free() -> None:
-    y, x = np.mgrid[0 : SMALL[1], 0 : SMALL[0]]
-    unit = SMALL[0] / VIEW
-    up = MIDDLE - (y - SMALL[1] / 2) / unit
-    face = np.hypot((x - SMALL[0] / 2) / unit / 0.3, (up - FACE_MIDDLE) / 0.25) < 1
-    covers = [float((layer(seed, SMALL)[..., 3][face] / 255.0).mean()) for seed in range(40, 49)]
-    assert np.median(covers) < 0.03
+    covers = []
+    for style in sorted(STYLES):
+        hair = groom(11, SMALL, style, strands=0.25)
+        rgba = flatten(hair.front, hair.back, hair.hidden)
+        alpha = rgba[..., 3] / 255.0
+        assert alpha.mean() > 0.003, style
+        assert rgba[..., :3][alpha > 0.6].std() > 2, style
+        assert alpha[face].mean() < 0.25, style  # a fringe may hang into it
+        assert max(alpha[0].max(), alpha[:150, 0].max(), alpha[:150, -1].max()) < 0.3, style
+        covers.append(float(alpha[face].mean()))
+    assert np.median(covers) < 0.03, "most faces are free"
 
 
 def test_flattened_hair_hides_what_is_behind_the_body() -> None:

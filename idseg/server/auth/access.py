@@ -71,9 +71,7 @@ class Access:
         bce.verify(
             credential,
             key.secret,
-            request.method,
-            request.scope["path"],
-            query_string(request),
+            bce.RequestLine(request.method, request.scope["path"], query_string(request)),
             request.headers.items(),
             self.clock(),
         )

@@ -39,6 +39,16 @@ class Credential(NamedTuple):
         return f"bce-auth-v1/{self.api_key}/{self.timestamp}/{self.seconds}"
 
 
+class RequestLine(NamedTuple):
+    """What a signature covers besides headers."""
+
+    method: str
+    path: str
+    """Decoded."""
+    query: str
+    """As it was sent, without the ``?``."""
+
+
 def read_credential(header: str) -> Credential:
     """Raises SignatureError where the header has another shape."""
     parts = header.strip().split("/")
@@ -48,13 +58,7 @@ def read_credential(header: str) -> Credential:
 
 
 def verify(
-    credential: Credential,
-    secret_key: str,
-    method: str,
-    path: str,
-    query: str,
-    headers: Iterable[tuple[str, str]],
-    now: float,
+    credential: Credential, secret_key: str, line: RequestLine, headers: Iterable[tuple[str, str]], now: float
 ) -> None:
     """Raises SignatureError where the signature is not the key's, does not cover the host, or is out of its time.
 
@@ -68,7 +72,7 @@ def verify(
     canonical_headers = _canonical_headers(credential.headers, headers)
     good = False
     for encode_query in (_python_query, _node_query):
-        text = "\n".join((method.upper(), quote(path), encode_query(query), canonical_headers))
+        text = "\n".join((line.method.upper(), quote(line.path), encode_query(line.query), canonical_headers))
         expected = hmac.new(signing_key, text.encode(), hashlib.sha256).hexdigest()
         good |= hmac.compare_digest(expected.encode(), credential.signature.encode("utf-8", "replace"))
     if not good:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.train.hair import gather
-from scripts.train.hair.grow import STEPS, Fill, Way, curls, fill, grow, spline
+from scripts.train.hair.grow import STEPS, Fill, Guides, Way, curls, fill, grow, spline
 from scripts.train.hair.head import F32, HeadShape, body_depth, draw_head, scalp
 from scripts.train.hair.light import Light, Shade, colours, draw_light, draw_pigment
 from scripts.train.hair.raster import Ribbons, paint
@@ -44,8 +44,10 @@ class Groom:
     hidden: F32
 
 
-def groom(seed: int, size: tuple[int, int], style: str | None = None) -> Groom:
+def groom(seed: int, size: tuple[int, int], style: str | None = None, strands: float = 1.0) -> Groom:
     """The hair of ``seed`` as a picture of ``size`` (width, height), 4:5; a seed gives the same hair at any size.
+
+    ``strands``: times as many as the style has; fewer are drawn faster.
 
     Raises:
         KeyError: ``style`` is no key of `STYLES`.
@@ -55,7 +57,7 @@ def groom(seed: int, size: tuple[int, int], style: str | None = None) -> Groom:
     name = style or drawn
     head = draw_head(rng)
     light = draw_light(rng)
-    groups = grow_all(rng, head, STYLES[name])
+    groups = grow_all(rng, head, STYLES[name], strands)
     front, back, hidden = render(groups, head, light, size)
     return Groom(name, straight(front), straight(back), hidden)
 
@@ -108,11 +110,11 @@ def draw_way(rng: np.random.Generator, style: Style) -> Way:
     )
 
 
-def grow_all(rng: np.random.Generator, head: HeadShape, style: Style) -> list[Strands]:
+def grow_all(rng: np.random.Generator, head: HeadShape, style: Style, strands: float = 1.0) -> list[Strands]:
     """All strands of one head, and what holds them."""
     way = draw_way(rng, style)
     line, recession = rng.uniform(0.42, 0.68), rng.uniform(0.0, 0.2)
-    total = int(rng.uniform(*style.strands))
+    total = int(strands * rng.uniform(*style.strands))
     thick = float(10 ** rng.uniform(-2.95, -2.62))
     tints = Tints(rng)
     groups: list[Strands] = []
@@ -183,7 +185,7 @@ def free_hair(
     roots = scalp(rng, total, *line)
     if style.gather == "half":
         roots = roots[roots[:, 2] < 0.35]
-    return fill(rng, head, roots, guides, (plain, wound), way.part, how)
+    return fill(rng, head, roots, Guides(guides, plain, wound, way.part), how)
 
 
 def gather_hair(

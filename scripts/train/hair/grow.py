@@ -6,6 +6,7 @@ Points are float32 (strands, points, 3) in head units; a strand begins just unde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,16 +152,26 @@ class Fill:
     """0, or strands of each plait."""
 
 
-def fill(
-    rng: np.random.Generator, head: HeadShape, roots: F32, guides: F32, paths: tuple[F32, F32], part: float, how: Fill
-) -> tuple[F32, NDArray[np.int64]]:
-    """Strands (n, k, 3) at ``roots`` (n, 3) on the unit sphere, and the guide (n,) that each belongs to.
+class Guides(NamedTuple):
+    """Strands that others follow."""
 
-    ``paths``: the guides' paths and their curls' displacement, both (guides, k, 3).
-    """
-    plain, wound = paths
+    roots: F32
+    """(guides, 3) on the unit sphere."""
+    plain: F32
+    """(guides, k, 3): their paths."""
+    wound: F32
+    """(guides, k, 3): their curls' displacement."""
+    part: float
+    """x of the parting."""
+
+
+def fill(
+    rng: np.random.Generator, head: HeadShape, roots: F32, guides: Guides, how: Fill
+) -> tuple[F32, NDArray[np.int64]]:
+    """Strands (n, k, 3) at ``roots`` (n, 3) on the unit sphere, and the guide (n,) that each belongs to."""
+    plain, wound = guides.plain, guides.wound
     n, k = len(roots), plain.shape[1]
-    index, weight = nearest(roots, guides, part, how.blend)
+    index, weight = nearest(roots, guides.roots, guides.part, how.blend)
     owner = index[:, 0]
     relative = plain - plain[:, :1]
     strands = weight[:, :1, None] * relative[owner]

@@ -33,7 +33,9 @@ class Ribbons:
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def _put(canvas: F32, row: int, column: int, cover: float, r: float, g: float, b: float) -> None:
+def _put(  # noqa: PLR0913 - numba takes plain numbers
+    canvas: F32, row: int, column: int, cover: float, r: float, g: float, b: float
+) -> None:
     pixel = canvas[row, column]
     rest = 1.0 - cover
     pixel[0] = pixel[0] * rest + r * cover
@@ -43,7 +45,7 @@ def _put(canvas: F32, row: int, column: int, cover: float, r: float, g: float, b
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def _segment(
+def _segment(  # noqa: PLR0913 - numba takes plain numbers
     front: F32, back: F32, split: F32, step: int, p: F32, q: F32, width: float, r: float, g: float, b: float
 ) -> None:
     """Paint from p to q (x, y, depth): along the longer axis, sample by sample, half open at the end."""
@@ -79,7 +81,7 @@ def _segment(
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def _paint(
+def _paint(  # noqa: PLR0913 - numba takes plain arrays
     front: F32, back: F32, split: F32, step: int, points: F32, colours: F32, widths: F32, pieces: NDArray[np.int32]
 ) -> None:
     """Paint pieces in the order given. A piece (first point, last point, first colour) ends at the next colour."""

@@ -41,7 +41,7 @@ def signed(
 def verify(
     header: str, *, method: str = "POST", path: str = PATH, query: str = "aipSdk=python", now: float = NOW
 ) -> None:
-    bce.verify(bce.read_credential(header), "secret-of-one", method, path, query, HEADERS, now)
+    bce.verify(bce.read_credential(header), "secret-of-one", bce.RequestLine(method, path, query), HEADERS, now)
 
 
 def test_a_good_signature_passes_for_half_an_hour() -> None:
