@@ -70,3 +70,13 @@ def live() -> Iterator[Live]:
 
     with running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def open_live() -> Iterator[Live]:
+    """The same without keys."""
+    from idseg.server.settings import Settings
+    from tests.server.live import FAKE_APP, running
+
+    with running(Settings(app=FAKE_APP, auth=False)) as server:
+        yield server

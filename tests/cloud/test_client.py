@@ -101,9 +101,8 @@ def test_limits() -> None:
         assert caught.value.code == 17
 
 
-def test_a_server_without_keys() -> None:
-    with running(Settings(app=FAKE_APP, auth=False)) as live:
-        assert "seg_info" in Client(live.url, "", "").body_seg_photo(picture())
+def test_a_server_without_keys(open_live: Live) -> None:
+    assert "seg_info" in Client(open_live.url, "", "").body_seg_photo(picture())
 
 
 def test_bad_photos_are_told_before_anything_is_sent(tmp_path: Path) -> None:

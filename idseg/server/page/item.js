@@ -53,12 +53,17 @@ export function want(item, pause = 0) {
   item.problem = null;
   if (busy === item) item.abort.abort();
   clearTimeout(timer);
-  timer = setTimeout(next, pause);
+  timer = setTimeout(() => {
+    timer = 0;
+    next();
+  }, pause);
+  document.documentElement.dataset.state = "busy"; // now, not with the next drawing: whoever waits for the end must not see the last one
   changed();
 }
 
 export const wantAll = (pause) => state.items.forEach((item) => want(item, pause));
 export const isWaiting = (item) => waiting.has(item);
+export const isWorking = (item) => busy === item || waiting.has(item);
 
 export function cancel(item) {
   waiting.delete(item);
@@ -68,7 +73,7 @@ export function cancel(item) {
 }
 
 async function next() {
-  if (busy || !waiting.size) return;
+  if (busy || timer || !waiting.size || !server.session.settings) return;
   const item = waiting.has(state.current) ? state.current : waiting.values().next().value;
   waiting.delete(item);
   busy = item;

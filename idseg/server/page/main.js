@@ -3,7 +3,7 @@
 import * as server from "./server.js";
 import { $, language, made, measuresOf, speak, switchLanguage, titleOf, words } from "./words.js";
 import { changed, chooseSize, onChange, remembered, state } from "./state.js";
-import { Item, cancel, want, wantAll } from "./item.js";
+import { Item, cancel, isWorking, want, wantAll } from "./item.js";
 import { around } from "./prepare.js";
 import { loadSizes, openPicker, setUpDocuments, sizeNamed } from "./documents.js";
 import { rotate, setUpStage } from "./stage.js";
@@ -17,7 +17,7 @@ import { openCamera } from "./camera.js";
 const RESULT = "#photo";
 const SIGNED_OUT = ["no_credential", "unknown_token", "expired_token"];
 const beforeReload = remembered(); // read before the first drawing, which remembers anew
-let away = false, signedOut = false, shownSection = "";
+let away = false, connected = false, signedOut = false, shownSection = "";
 
 // --- photos come in ---
 
@@ -114,8 +114,15 @@ function draw() {
   $("result-title").textContent = titleOf(state.size);
   $("result-size").textContent = measuresOf(state.size);
   problem();
-  const { current } = state;
-  document.documentElement.dataset.state = current.problem ? "problem" : current.current && !current.step ? "done" : "busy";
+}
+
+/** For whoever waits for the page: that all of it is drawn, and what it shows of the photo. */
+function tell() {
+  const { current } = state, page = document.documentElement.dataset;
+  if (connected) page.ready = "yes";
+  if (!shownSection.startsWith("result")) page.state = "start";
+  else if (current.problem) page.state = "problem";
+  else page.state = isWorking(current) ? "busy" : current.current ? "done" : "stopped";
 }
 
 function startPhoto() {
@@ -262,6 +269,7 @@ $("back").onclick = () => (history.length > 1 ? history.back() : $("home").click
 $("login-form").onsubmit = signIn;
 $("away-retry").onclick = connect;
 window.addEventListener("popstate", changed);
+onChange(draw); // the sections first: the parts measure what is shown
 setUpPhotos();
 setUpDocuments(pick);
 setUpStage();
@@ -269,7 +277,8 @@ setUpVerdict();
 setUpSave();
 setUpSheet();
 setUpDetails();
-onChange(draw);
+onChange(tell);
 speak();
 await connect();
-document.documentElement.dataset.ready = "yes";
+connected = true;
+changed();

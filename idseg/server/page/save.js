@@ -2,7 +2,7 @@
 
 import { $, made, shape, words } from "./words.js";
 import { cropOnly, onChange, state } from "./state.js";
-import { want, wantAll } from "./item.js";
+import { isWorking, want, wantAll } from "./item.js";
 import { verdictOf } from "./verdict.js";
 import { zipped } from "./zip.js";
 
@@ -12,7 +12,7 @@ const GRADIENT = "vertical:#438edb,#ffffff";
 const FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "PDF"];
 const PAUSE_MS = 150;
 
-let own = "#7fa88b", saving = null, seen = "";
+let own = "#7fa88b", seen = "";
 
 export function setUpSave() {
   onChange(draw);
@@ -202,10 +202,10 @@ async function saveAll() {
 
 const stemOf = (name) => name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60) || "photo";
 
+/** Until nothing is done for the item: it is finished, refused, or cancelled. */
 function settled(item) {
-  clearTimeout(saving);
   return new Promise((resolve) => {
-    const look = () => (item.current || item.problem ? resolve() : (saving = setTimeout(look, 30)));
+    const look = () => (isWorking(item) ? setTimeout(look, 30) : resolve());
     look();
   });
 }

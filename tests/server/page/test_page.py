@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -13,19 +12,11 @@ import pytest
 from idseg import __version__
 from idseg.check.rules import RULES
 from idseg.server.routes import page
-from idseg.server.settings import Settings
 from tests.server.fakes import TWO_PEOPLE, picture
-from tests.server.live import FAKE_APP, Live, running
+from tests.server.live import Live
 
 STATIC = page.STATIC
 MINE = {"x-idseg-page": __version__}
-
-
-@pytest.fixture(scope="module")
-def open_live() -> Iterator[Live]:
-    """A server without keys."""
-    with running(Settings(app=FAKE_APP, auth=False)) as server:
-        yield server
 
 
 # --- what it is made of -----------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from idseg.check import check
@@ -21,22 +20,21 @@ from idseg.photo.sizes import find_size
 from idseg.segmenter import Segmenter
 from idseg.server.settings import Settings
 from tests.server.live import running
-from tests.server.page.browser import walk, workplace
+from tests.server.page.browser import Browser
 
 PORTRAITS = 10
 SIDE_12_MP = 3464
 
 
-def test_ten_portraits_of_one_inch_blue_and_20_to_50_kb(
-    shared_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = workplace(tmp_path_factory)
+def test_ten_portraits_of_one_inch_blue_and_20_to_50_kb(shared_data: Path, browser: Browser) -> None:
+    folder = browser.folder
     portraits = sorted((shared_data / "photos" / "faker").glob("*.jpg"))[:PORTRAITS]
     with Image.open(portraits[0]) as photo:
         photo.resize((SIDE_12_MP, SIDE_12_MP)).save(folder / "12mp.jpg", quality=92)
     (folder / "portraits.json").write_text(json.dumps([str(path) for path in portraits]))
     with running(Settings(auth=False)) as live:
-        seen = walk("real.mjs", folder, live.url, str(folder / "12mp.jpg"), str(folder / "portraits.json"))
+        large, photos = str(folder / "12mp.jpg"), str(folder / "portraits.json")
+        seen = browser.walk("real.mjs", "real", open=live.url, large=large, photos=photos)
     print({**seen, "library_ms": library_ms((folder / "12mp.jpg").read_bytes())})
     with zipfile.ZipFile(folder / "real.zip") as archive:
         assert len(archive.namelist()) == PORTRAITS

@@ -473,8 +473,8 @@ def test_no_cors_unless_asked(http: httpx.Client, token: str) -> None:
             assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
-def test_no_auth_answers_sdks_too() -> None:
-    with running(Settings(app=FAKE_APP, auth=False)) as live, httpx.Client(base_url=live.url, trust_env=False) as http:
+def test_no_auth_answers_sdks_too(open_live: Live) -> None:
+    with httpx.Client(base_url=open_live.url, trust_env=False) as http:
         assert "seg_info" in http.post(wire.PATH, data=encoded(picture())).json()
         anybody = login(http, "GET query", {**LOGIN, "client_id": "whoever"}).json()
         assert "seg_info" in post(http, anybody["access_token"], picture()).json()

@@ -12,19 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg.server.settings import Settings
 from tests.server.fakes import picture
-from tests.server.live import FAKE_APP, Live, running
+from tests.server.live import Live
 
 PHOTO = picture(size=(400, 500))
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    with (
-        running(Settings(app=FAKE_APP, auth=False)) as server,
-        httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client,
-    ):
+def client(open_live: Live) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=open_live.url, timeout=60, trust_env=False) as client:
         yield client
 
 

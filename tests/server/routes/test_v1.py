@@ -262,13 +262,6 @@ def test_an_empty_body_is_told_how_to_send() -> None:
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def own() -> Iterator[Live]:
-    """A server without keys."""
-    with running(Settings(app=FAKE_APP, auth=False)) as server:
-        yield server
-
-
 def error_of(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"].startswith("application/json")
     reply = answer.json()
@@ -301,25 +294,25 @@ def post(live: Live, path: str, content: bytes = PHOTO, headers: dict[str, str] 
         ("/v1/sizes", PHOTO, 405, "method"),
     ],
 )
-def test_every_refusal_has_its_status(own: Live, path: str, content: bytes, status: int, reason: str) -> None:
-    assert error_of(post(own, path, content)) == (status, reason)
+def test_every_refusal_has_its_status(open_live: Live, path: str, content: bytes, status: int, reason: str) -> None:
+    assert error_of(post(open_live, path, content)) == (status, reason)
 
 
-def test_files_come_as_they_are(own: Live) -> None:
-    answer = post(own, "/v1/photo/file?size=cn-2inch")
+def test_files_come_as_they_are(open_live: Live) -> None:
+    answer = post(open_live, "/v1/photo/file?size=cn-2inch")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert opened(answer.content).size == (413, 579)
     assert json.loads(answer.headers["x-idseg-facts"])["unretouched"] is True
     assert answer.headers["content-disposition"] == 'attachment; filename="cn-2inch.jpg"'
-    answer = post(own, "/v1/photo/sheet?size=cn-1inch")
+    answer = post(open_live, "/v1/photo/sheet?size=cn-1inch")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
     assert json.loads(answer.headers["x-idseg-facts"])["photos"] >= 8
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_form_over_http_is_415(own: Live) -> None:
-    answer = httpx.post(own.url + "/v1/check?size=cn-1inch", files={"image": PHOTO}, trust_env=False)
+def test_a_form_over_http_is_415(open_live: Live) -> None:
+    answer = httpx.post(open_live.url + "/v1/check?size=cn-1inch", files={"image": PHOTO}, trust_env=False)
     assert error_of(answer) == (415, "photo_format")
 
 
@@ -334,8 +327,8 @@ def test_a_form_over_http_is_415(own: Live) -> None:
         {"host": "127.0.0.1.evil.example"},
     ],
 )
-def test_without_keys_another_site_gets_nothing(own: Live, headers: dict[str, str]) -> None:
-    assert error_of(post(own, "/v1/check?size=cn-1inch", headers=headers)) == (403, "foreign_site")
+def test_without_keys_another_site_gets_nothing(open_live: Live, headers: dict[str, str]) -> None:
+    assert error_of(post(open_live, "/v1/check?size=cn-1inch", headers=headers)) == (403, "foreign_site")
 
 
 def test_with_keys_a_token_is_needed(live: Live, token: str) -> None:
@@ -427,8 +420,8 @@ def test_rate_and_quota_are_429() -> None:
 
 
 @pytest.fixture(scope="module")
-def client(own: Live) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=own.url, timeout=30, trust_env=False) as made:
+def client(open_live: Live) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=open_live.url, timeout=30, trust_env=False) as made:
         yield made
 
 

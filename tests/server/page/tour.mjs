@@ -1,0 +1,102 @@
+// What every walk uses. Whatever reads the page waits for it first: the page draws with the next frame, on a slow machine later.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, locale: "zh-CN" };
+export const DESKTOP = { viewport: { width: 1280, height: 900 }, locale: "en-US" };
+const PATIENCE_MS = 60_000;
+
+export class Tour {
+  constructor(browser, folder, settings) {
+    Object.assign(this, { browser, folder, ...settings, contexts: [], seen: { complaints: [], foreign: [], axe: {}, wide: {} } });
+    this.axeSource = readFileSync(createRequire(join(folder, "x.js")).resolve("axe-core/axe.min.js"), "utf8");
+  }
+
+  file = (name) => join(this.folder, name);
+
+  /** A new browser profile on a page, when all of it is drawn. */
+  async visit(url, options, prepare = async () => {}) {
+    const context = await this.browser.newContext({ acceptDownloads: true, permissions: ["camera", "clipboard-read", "clipboard-write"], ignoreHTTPSErrors: true, ...options });
+    this.contexts.push(context);
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !message.text().includes("willReadFrequently")) this.seen.complaints.push(message.text()); });
+    page.on("pageerror", (error) => this.seen.complaints.push(String(error.stack)));
+    page.on("request", (request) => { if (!/^(https?:\/\/127\.0\.0\.1:|blob:|data:)/.test(request.url())) this.seen.foreign.push(request.url()); });
+    await prepare(page);
+    await page.goto(url);
+    await page.waitForSelector("html[data-ready]");
+    return page;
+  }
+
+  async close() {
+    await Promise.all(this.contexts.map((context) => context.close()));
+  }
+
+  /** The texts on the screen of every open page, for whoever reads why a walk failed. */
+  async describe() {
+    const pages = this.contexts.flatMap((context) => context.pages());
+    if (process.env.SHOTS) await Promise.all(pages.map((page, index) => page.screenshot({ path: this.file(`failed-${index}.png`), timeout: 5000 }).catch(() => {})));
+    return Promise.all(pages.map((page) => page.evaluate(() => `${document.documentElement.dataset.state} ${location.href}\n${document.body.innerText.slice(0, 1500)}`).catch(String)));
+  }
+
+  /** No violation of axe, no sideways scroll; a screenshot where they are kept. */
+  async look(page, name) {
+    await drawn(page);
+    await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {}))));
+    this.seen.wide[name] = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (process.env.SHOTS) await page.screenshot({ path: this.file(`${name}.png`), fullPage: true });
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(this.axeSource);
+    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    this.seen.axe[name] = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).slice(0, 3).join("; ")}`);
+  }
+
+  async download(page, button, name) {
+    const [got] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
+    await got.saveAs(this.file(name));
+    return got.suggestedFilename();
+  }
+}
+
+/** Until the next frame is drawn. */
+export const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+/** Until nothing is asked of the server. A wish sets "busy" at once, so the end of the one before is never taken for its own. */
+export const settled = (page) => page.waitForFunction(() => ["done", "problem", "stopped"].includes(document.documentElement.dataset.state) && document.getElementById("busy").hidden);
+
+export const shows = (page, id, text) => page.waitForFunction(([id, text]) => document.getElementById(id).textContent.includes(text), [id, text]);
+
+/** Take photos for a document that has a tile. */
+export async function finish(page, photos, size) {
+  await page.setInputFiles("#file", photos);
+  if (await page.locator(`#start-picker .tile[data-size="${size}"]`).isVisible()) await page.click(`#start-picker .tile[data-size="${size}"]`);
+  await settled(page);
+}
+
+/** Every request from now on: path and bytes of its body. */
+export function calls(page) {
+  const found = [];
+  page.on("request", (request) => found.push([new URL(request.url()).pathname, request.postDataBuffer()?.length ?? 0]));
+  return found;
+}
+
+export const pixel = (page, x, y) => page.evaluate(([x, y]) => {
+  const canvas = document.getElementById("canvas");
+  return [...canvas.getContext("2d").getImageData(Math.round(x * canvas.width), Math.round(y * canvas.height), 1, 1).data];
+}, [x, y]);
+
+/** A call that waits until `open()`: what people see while the server works. */
+export async function gate(page, pattern) {
+  let open;
+  const opened = new Promise((resolve) => (open = resolve));
+  const held = async (route) => {
+    await opened;
+    await route.continue().catch(() => {}); // the page may have dropped it
+  };
+  await page.route(pattern, held);
+  return async () => {
+    open();
+    await page.unroute(pattern, held);
+  };
+}
