@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.check.face import LUMA, OVAL, Face, Floats, disc, disc_median, lab, luma, polygon, skin_colors, to_lab
-from idseg.types import Alpha, FaceMesh, Rgb
+from idseg.imaging.resize import reduced, resize
+from idseg.types import Alpha, FaceMesh, Rgb, Size
 
 # Face mesh indices (MediaPipe's canonical face model); "left" is the picture's.
 _EYES = (FaceMesh.LEFT_EYE, FaceMesh.RIGHT_EYE)
@@ -199,10 +200,8 @@ _PALE = (75.0, 20.0)
 
 def _wall(rgb: Rgb, alpha: Alpha) -> Floats | None:
     """CIELAB colours (N, 3) of the background in a reduced copy; None where it is less than 3 % of the picture."""
-    factor = min(1.0, 400 / max(rgb.shape[:2]))
-    size = max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    free = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) < 0.02
+    small, _ = reduced(rgb, 400)
+    free = resize(alpha, Size(small.shape[1], small.shape[0])) < 0.02
     free = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
     if free.mean() < 0.03:
         return None

@@ -6,10 +6,10 @@ from __future__ import annotations
 import base64
 from typing import Any, Final
 
-import cv2
 import numpy as np
 
 from idseg.imaging import encode
+from idseg.imaging.resize import scaled
 from idseg.photo.finish import Finished
 from idseg.result import Result
 
@@ -34,11 +34,10 @@ def layers(result: Result, finished: Finished) -> dict[str, Any]:
     placement = finished.placement
     scale = min(1.0, placement.scale * _FINER)
     height, width = result.alpha.shape
-    to = max(1, round(width * scale)), max(1, round(height * scale))
-    colours, alpha = result.foreground, encode.scoremap(result.alpha)
-    if to != (width, height):
-        colours = np.asarray(cv2.resize(colours, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        alpha = np.asarray(cv2.resize(alpha, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    colours, alpha = (
+        np.asarray(scaled(layer, scale), dtype=np.uint8) for layer in (result.foreground, encode.scoremap(result.alpha))
+    )
+    to = alpha.shape[1], alpha.shape[0]
     (a, b, c), (d, e, f) = placement.matrix
     across, down = width / to[0], height / to[1]
     left, top = result.window.left, result.window.top

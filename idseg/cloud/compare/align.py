@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.imaging import cutting
+from idseg.imaging.resize import resize
 from idseg.types import Alpha, Box, Rgb, Size, Window
 
 _COARSE_PX = 360
@@ -147,7 +148,7 @@ def _plain_lines(grey: npt.NDArray[np.float32]) -> int:
 
 def _resized(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
     size = Size(max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
+    return np.asarray(resize(grey, size), np.float32)
 
 
 def _middle(template: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], int, int]:

@@ -14,9 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import cv2
-import numpy as np
-
 from idseg import errors
 from idseg.check import Report, RuleReport, check, check_file, framing, refused
 from idseg.cloud.errors import (
@@ -37,6 +34,7 @@ from idseg.cloud.errors import (
 from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, PhotoFormatError, PhotoSizeError
 from idseg.imaging import encode
 from idseg.imaging.colours import parse_color
+from idseg.imaging.resize import reduced
 from idseg.photo import head as heads
 from idseg.photo.finish import Finished, crop_options, finish
 from idseg.photo.output import Encoded, Format
@@ -270,12 +268,10 @@ def preview(content: bytes) -> File:
     that was loaded anew."""
     rgb = decode(content).rgb
     height, width = rgb.shape[:2]
-    scale = min(1.0, _PREVIEW_PX / max(width, height))
-    if scale < 1:
-        to = round(width * scale), round(height * scale)
-        rgb = np.asarray(cv2.resize(rgb, to, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     facts = {"width": width, "height": height}
-    return File("preview.jpg", MEDIA_TYPES["JPEG"], encode.jpeg(rgb, quality=_PREVIEW_QUALITY), facts)
+    return File(
+        "preview.jpg", MEDIA_TYPES["JPEG"], encode.jpeg(reduced(rgb, _PREVIEW_PX)[0], quality=_PREVIEW_QUALITY), facts
+    )
 
 
 # --- sizes, errors, JSON ----------------------------------------------------------------------------------------------
