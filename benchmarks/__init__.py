@@ -1,1 +1,1 @@
-"""How good, how fast and how large idseg is, measured; see README.md beside this file."""
+"""Benchmarks of idseg: quality, speed and memory. README.md beside this file explains how to run them."""

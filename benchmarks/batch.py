@@ -1,10 +1,10 @@
-"""Batches: photos a second against a plain loop; two thousand photos, killed twice; a Ray cluster that loses a worker.
+"""Batch benchmark: speed compared with a plain loop, recovery after two kills, and a Ray cluster that loses a worker.
 
     python -m benchmarks.batch --photos ../shared/data/photos --scratch /tmp/idseg-batch [--ray 2000]
 
-The photos are linked under new names into the scratch folder, one of twenty replaced by a broken file. Rates are of the
-time from the first answer to the last, so that loading the models counts nowhere. Memory is the resident memory of
-each process, looked at every half second. Whatever does not add up ends the benchmark with an assertion.
+The scratch folder gets hard links to the photos under new names; every twentieth photo is a broken file. A rate counts
+the time from the first answer to the last, so it excludes loading the models. Memory is the resident memory of each
+process, sampled every half second. An inconsistent result stops the benchmark with an assertion.
 """
 
 from __future__ import annotations
@@ -39,22 +39,20 @@ from idseg.stages.refine import RefinerName
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BROKEN_EVERY = 20
-_LOOK_EVERY_S = 0.5
+_SAMPLE_EVERY_S = 0.5
 _SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2))
-"""Processes and threads of each that are compared."""
+"""(processes, threads per process) of each measured pool."""
 _ON = "photos"
 
 
 @click.command()
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--scratch", type=click.Path(file_okay=False, path_type=Path), required=True, help="Emptied first.")
-@click.option("--count", default=2000, show_default=True, help="Photos of the batch that is killed twice.")
-@click.option("--speed-count", default=200, show_default=True, help="Photos of the comparison of speeds.")
+@click.option("--count", default=2000, show_default=True, help="Number of photos in the batch that is killed twice.")
+@click.option("--speed-count", default=200, show_default=True, help="Number of photos for comparing speeds.")
 @click.option("--refine", type=click.Choice(["net", "closed-form", "none"]), default="net", show_default=True)
-@click.option(
-    "--ray", default=0, metavar="N", help="Also the first N of them on Ray, with two workers, one of them killed."
-)
-@click.option("--only", type=click.Choice(["speed", "killed"]), help="A part of it; Ray belongs to the second.")
+@click.option("--ray", default=0, metavar="N", help="Also run N photos on Ray with two workers and kill one.")
+@click.option("--only", type=click.Choice(["speed", "killed"]), help="Run one part only; 'killed' includes Ray.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=figures.RESULTS, show_default=True)
 def main(  # noqa: PLR0913 - an option each
     photos: Path,
@@ -66,7 +64,7 @@ def main(  # noqa: PLR0913 - an option each
     only: str | None,
     results: Path,
 ) -> None:
-    """Measure batches."""
+    """Measure batch processing."""
     shutil.rmtree(scratch, ignore_errors=True)
     settings = {
         "photos": count,
@@ -89,7 +87,7 @@ def main(  # noqa: PLR0913 - an option each
 
 
 def link(photos: Sequence[Path], count: int, folder: Path) -> None:
-    """``count`` names for ``photos``, over and over, in four folders; one of twenty is a broken file."""
+    """Create ``count`` links to ``photos``, reused in turn, in four folders. Every twentieth file is broken."""
     for number in range(count):
         source = photos[number % len(photos)]
         path = folder / f"part{number % 4}" / f"{number:05}-{source.stem}.jpg"
@@ -106,7 +104,7 @@ def link(photos: Sequence[Path], count: int, folder: Path) -> None:
 
 
 def _speed(photos: Sequence[Path], count: int, scratch: Path, refine: RefinerName) -> Iterator[Figure]:
-    """A plain loop and the pool's shapes, twice each, interleaved; the better of the two counts."""
+    """Time a plain loop and every pool shape twice, interleaved; report the faster run of each."""
     rates: dict[str, list[float]] = defaultdict(list)
     link([photos[place] for place in np.linspace(0, len(photos) - 1, count).astype(int)], count, scratch / "in")
     sources = sorted(scratch.rglob("*.jpg"))
@@ -120,8 +118,8 @@ def _speed(photos: Sequence[Path], count: int, scratch: Path, refine: RefinerNam
             rates[f"batch, {workers} processes x {threads} threads"].append(
                 _pool(scratch / "in", sources, out, refine, workers, threads)
             )
-        told = {name: [round(rate, 2) for rate in tried] for name, tried in rates.items()}
-        click.echo(json.dumps(told, indent=1), err=True)
+        so_far = {name: [round(rate, 2) for rate in tried] for name, tried in rates.items()}
+        click.echo(json.dumps(so_far, indent=1), err=True)
     for name, tried in rates.items():
         yield Figure(name, _ON, "rate", "most", round(max(tried), 2), "photos/s", count)
     mattes = {folder.name: _mattes(folder) for folder in scratch.iterdir() if folder.name.startswith("pool")}
@@ -134,7 +132,7 @@ def _speed(photos: Sequence[Path], count: int, scratch: Path, refine: RefinerNam
 
 
 def _plain_loop(sources: Sequence[Path], out: Path, refine: RefinerName, threads: int) -> float:
-    """What anyone would write: one photo after the other, the same files written."""
+    """Process one photo after the other without idseg.batch, and write the same files."""
     answer = load(Options(refine=refine, threads=threads))
     begun = 0.0
     for source in sources:
@@ -155,7 +153,7 @@ def _pool(folder: Path, sources: Sequence[Path], out: Path, refine: RefinerName,
     with WorkerPool(Work(str(out), Options(refine=refine)), LocalOptions(workers=workers, threads=threads)) as pool:
         times = [time.perf_counter() for _ in pool.run(items)]
     assert len(times) == len(sources)
-    return (len(times) - workers) / (times[-1] - times[workers - 1])  # from when each worker has its models
+    return (len(times) - workers) / (times[-1] - times[workers - 1])  # starts when each worker has loaded its models
 
 
 # --- two thousand, killed twice ---------------------------------------------------------------------------------------
@@ -166,16 +164,16 @@ def _command(folder: Path, out: Path, refine: str, *words: str) -> list[str]:
 
 
 def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure]:
-    """kill -9 at a third and at two thirds; then to the end."""
+    """Kill the batch with SIGKILL after one third and after two thirds of the photos, then let it finish."""
     memory: dict[str, list[tuple[float, float]]] = {}
     reached = []
     for share in (1 / 3, 2 / 3, 1.0):
         process = subprocess.Popen(_command(folder, out, refine), cwd=_ROOT)
         while process.poll() is None:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_SAMPLE_EVERY_S)
             done = _answered(out)
             if share == 1.0:
-                _look(process.pid, done / count, memory)
+                _sample_memory(process.pid, done / count, memory)
             elif done >= share * count:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -187,7 +185,7 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
     broken = [key for key in statuses if int(Path(key).name[:5]) % _BROKEN_EVERY == 0]
     assert process.returncode == 1
     assert len(statuses) == len(times) == count == sum(counts.values())
-    assert set(times.values()) == {1}, "a photo was done twice"
+    assert set(times.values()) == {1}, "a photo was processed twice"
     assert len(broken) == count // _BROKEN_EVERY
     assert {statuses[key] for key in broken} == {"refused"}
     mattes = _mattes(out)
@@ -199,18 +197,18 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
         yield Figure(status, _ON, "photos", "count", counts[status], "", count)
     yield Figure("done twice", _ON, "photos", "count", sum(each > 1 for each in times.values()), "", count)
     yield Figure(
-        "copies of a photo with another matte", _ON, "photos", "count", _unlike_copies(mattes), "", len(mattes)
+        "copies of a photo with another matte", _ON, "photos", "count", _differing_copies(mattes), "", len(mattes)
     )
     yield from _memory_figures(memory)
 
 
 def _journalled(out: Path) -> Counter[str]:
-    """How often each photo was done; to be asked for when the batch has ended or was killed."""
+    """How often the journal lists each photo. Call this only when the batch has ended or was killed."""
     return Counter({outcome.key: times for outcome, times in noted(out / ".idseg-batch")})
 
 
 def _answered(out: Path) -> int:
-    """Photos whose answer is in place; can be asked for while the batch runs."""
+    """Number of photos whose result is saved. This may be called while the batch runs."""
     return sum(1 for _ in out.rglob("*.result.json"))
 
 
@@ -220,23 +218,23 @@ def _statuses(out: Path) -> dict[str, str]:
 
 
 def _mattes(out: Path) -> dict[str, str]:
-    """sha256 of every matte by its path in ``out``."""
+    """SHA-256 of every matte, by its path in ``out``."""
     return {
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in out.rglob("*.scoremap.png")
     }
 
 
-def _unlike_copies(mattes: dict[str, str]) -> int:
-    """Photos that came several times, under several names, and got several mattes."""
+def _differing_copies(mattes: dict[str, str]) -> int:
+    """Number of photos whose copies (same photo, several names) did not all get the same matte."""
     by_photo: dict[str, set[str]] = defaultdict(set)
     for name, digest in mattes.items():
         by_photo[Path(name).name.partition("-")[2]].add(digest)
     return sum(len(digests) > 1 for digests in by_photo.values())
 
 
-def _look(parent: int, share: float, memory: dict[str, list[tuple[float, float]]]) -> None:
-    """Resident MiB of the parent and its workers now."""
+def _sample_memory(parent: int, share: float, memory: dict[str, list[tuple[float, float]]]) -> None:
+    """Sample the resident memory (MiB) of the parent and its workers."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
     for name, pid in [("parent", str(parent)), *((f"worker {pid}", pid) for pid in children)]:
         try:
@@ -244,12 +242,12 @@ def _look(parent: int, share: float, memory: dict[str, list[tuple[float, float]]
         except OSError:
             continue
         lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        if "VmRSS" in lines and int(lines["VmRSS"].split()[0]) > 50_000:  # not the resource tracker
+        if "VmRSS" in lines and int(lines["VmRSS"].split()[0]) > 50_000:  # skips Python's resource tracker
             memory.setdefault(name, []).append((share, int(lines["VmRSS"].split()[0]) / 1024))
 
 
 def _memory_figures(memory: dict[str, list[tuple[float, float]]]) -> Iterator[Figure]:
-    """Medians of the last run's second and last fifths, and the highest."""
+    """Median memory in the second and in the last fifth of the last run, and the maximum."""
     for place, (_, looks) in enumerate(memory.items()):
         name = "parent" if place == 0 else f"worker {place}"
         sizes = [size for _, size in looks]
@@ -265,14 +263,14 @@ def _memory_figures(memory: dict[str, list[tuple[float, float]]]) -> Iterator[Fi
 
 
 def _on_ray(folder: Path, local: Path, out: Path, count: int, refine: str) -> Iterator[Figure]:
-    """Two workers of a cluster of this machine, one killed at a third: the same statuses and mattes."""
+    """Run two Ray workers on this machine, kill one after a third, and compare with the local run."""
     start = time.perf_counter()
     process = subprocess.Popen(_command(folder, out, refine, "--engine", "ray"), cwd=_ROOT)
     killed = 0
     while process.poll() is None:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_SAMPLE_EVERY_S)
         if not killed and _answered(out) >= count / 3:
-            killed = _a_ray_worker()
+            killed = _ray_worker_pid()
             os.kill(killed, signal.SIGKILL)
             click.echo(f"killed the Ray worker {killed}", err=True)
     seconds = time.perf_counter() - start
@@ -297,7 +295,7 @@ def _on_ray(folder: Path, local: Path, out: Path, count: int, refine: str) -> It
     yield Figure("Ray, two workers, one killed", _ON, "rate", "mean", round(count / seconds, 2), "photos/s", count)
 
 
-def _a_ray_worker() -> int:
+def _ray_worker_pid() -> int:
     """Process id of one of our workers on this machine's cluster."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

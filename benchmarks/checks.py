@@ -1,11 +1,11 @@
-"""How right the checks and the placement are.
+"""Accuracy of the checks and of the placement.
 
     python -m benchmarks.checks --data ../shared/data
 
-Two tables. *Alarms*: 77 portraits of ``photos`` picked by eye as good ID photos (frontal, eyes open, mouth closed,
-no hat), put before a plain wall; each is judged as it is, and again after one thing was made wrong with it
-(``spoil.py``). *Placement*: 12 photos in 6 sizes go through the whole pipeline; the finished files are read back,
-found and measured again.
+Two tables. *Alarms*: 77 portraits from ``photos``, picked by eye as good ID photos (frontal, eyes open, mouth closed,
+no hat), are put on a plain background. The checks judge each portrait as it is, and again with one fault added
+(``spoil.py``). *Placement*: 12 photos in 6 sizes run through the whole pipeline; the finished files are then read back
+and measured.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FOUND = Path(__file__).parent / "labels" / "found.txt"
 _WALL = (222, 224, 226)
 _SIZES = ("cn-1inch", "cn-id-card", "cn-passport", "us-visa", "de-passport", "jp-passport")
 _LEAST_EYES_PX = 92
-"""Good photos have at least this between the eyes, or `resolution` would be broken already."""
+"""Minimum distance between the eyes in a good photo; with less, the photo would already break `resolution`."""
 _STATUSES = ("not met", "check yourself", "met", "refused")
 _Counts = dict[str, Counter[str]]
 
@@ -55,12 +55,14 @@ _Counts = dict[str, Counter[str]]
 @click.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=_DATA, show_default=True)
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=figures.RESULTS, show_default=True)
-@click.option("--limit", type=int, default=1000, help="Good photos, at most.")
-@click.option("--refine", default="net", show_default=True, help="How hair is refined in the placement table.")
-@click.option("--found", is_flag=True, help="Only the photos that break a rule by nature; writes checksfound.json.")
-@click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="Where to keep the finished photos.")
+@click.option("--limit", type=int, default=1000, help="Maximum number of good photos.")
+@click.option("--refine", default="net", show_default=True, help="Refiner of the hair for the placement table.")
+@click.option("--found", is_flag=True, help="Only real photos that break a rule; writes checksfound.json.")
+@click.option(
+    "--pictures", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep the finished photos in."
+)
 def main(data: Path, results: Path, limit: int, refine: str, found: bool, pictures: Path | None) -> None:
-    """Measure and write ``results/checks.json``."""
+    """Measure the checks and write ``results/checks.json``."""
     pin(2)
     run = Run("checksfound" if found else "checks", 2, {"limit": limit, "refine": refine, "sizes": list(_SIZES)})
     with Segmenter(Options(refine=refine)) as segmenter:  # type: ignore[arg-type]
@@ -85,13 +87,13 @@ def _measure(run: Run, segmenter: Segmenter, photos: Path, limit: int, pictures:
 
 
 def _judge_found(segmenter: Segmenter, photos: Path) -> _Counts:
-    """Photos that break a rule by nature."""
+    """Judge real photos that break a rule."""
     counts: _Counts = {}
     for line in _FOUND.read_text().splitlines():
         if not line.startswith("#"):
             rule, name = line.split()
             rgb = decode(photos / f"{name}.jpg").rgb
-            alpha = np.ones(rgb.shape[:2], dtype=np.float32)  # neither rule looks at it
+            alpha = np.ones(rgb.shape[:2], dtype=np.float32)  # these two rules do not use the matte
             _count(counts, check(_result(segmenter, rgb, alpha), find_size("35x45mm")), (rule,))
     return counts
 
@@ -101,7 +103,7 @@ def _names() -> list[str]:
 
 
 def _good_portraits(segmenter: Segmenter, photos: Path, limit: int) -> Iterator[Portrait]:
-    """The good photos before a plain wall, with their mattes."""
+    """The good photos on a plain background, with their mattes."""
     count = 0
     for name in _names():
         path = photos / name
@@ -118,7 +120,7 @@ def _good_portraits(segmenter: Segmenter, photos: Path, limit: int) -> Iterator[
 
 
 def _result(segmenter: Segmenter, rgb: Rgb, alpha: Alpha) -> Result:
-    """What the pipeline would give, with a matte that is known."""
+    """The pipeline's result for a photo whose matte is known."""
     person = segmenter.find(rgb)
     return Result(
         photo=rgb,
@@ -148,7 +150,7 @@ def _judge_spoiled(segmenter: Segmenter, good: Sequence[Portrait]) -> _Counts:
         for rule, spoilers in SPOILERS.items():
             for spoiler in spoilers:
                 try:
-                    # a photo is turned until the head is upright: a roll is broken only in a finished one
+                    # A photo is turned until the head is upright, so only a finished photo can break the roll rule.
                     report = check(_result(segmenter, *spoiler(portrait)), size, finished=rule == "roll")
                 except IdsegError:
                     counts.setdefault(rule, Counter())["refused"] += 1
@@ -162,7 +164,7 @@ def _judge_spoiled(segmenter: Segmenter, good: Sequence[Portrait]) -> _Counts:
 
 
 def _as_finished(segmenter: Segmenter, result: Result, size: PhotoSize, zoom: float, shift: float) -> Report:
-    """A finished photo, zoomed about its middle and shifted down by a share of its height, judged as it is."""
+    """Zoom a finished photo about its centre, shift it down by a share of its height, and judge it as it is."""
     done = finish(result, replace(size, px=Size(700, 900), dpi=508))
     height, width = done.pixels.shape[:2]
     (a, b, c), (d, e, f) = done.placement.matrix
@@ -199,8 +201,7 @@ def _alarm_figures(title: str, counts: _Counts) -> Iterator[Figure]:
 
 
 def _placement_figures(segmenter: Segmenter, photos: Sequence[Path], pictures: Path | None) -> Iterator[Figure]:
-    """Every finished file read back and measured again: how far from what the placement promised, of the rule's
-    value."""
+    """Read every finished file back, measure it, and compare with the placement's promise and the rule's value."""
     off: dict[str, list[float]] = {"head": [], "eyes": [], "top": []}
     broken = kept = in_range = with_range = 0
     for path in photos:
@@ -235,7 +236,7 @@ def _placement_figures(segmenter: Segmenter, photos: Sequence[Path], pictures: P
 
 
 def _measured_again(segmenter: Segmenter, content: bytes, done: Finished) -> dict[str, float]:
-    """Head, eyes and gap of a finished file, in millimetres, by a second look at it."""
+    """Head, eyes and gap of a finished file in millimetres, from a second detection in that file."""
     size = done.size
     result = segmenter(io.BytesIO(content))
     head = heads.measure(result.person, result.person.mesh, result.alpha, result.window)
@@ -244,7 +245,7 @@ def _measured_again(segmenter: Segmenter, content: bytes, done: Finished) -> dic
 
 
 def _table(result: figures.Result) -> str:
-    """For the terminal: a row for each rule and set of photos, then what was measured on the finished files."""
+    """Text for the terminal: a row for each rule and set of photos, then the measurements of the finished files."""
     shares = {(figure.subject, figure.on, figure.measure): figure for figure in result.figures}
     lines = [f"{'rule':<18} {'photos':<13} {'not met':>8} {'check':>6} {'met':>6} {'refused':>8}     n"]
     for rule, on in dict.fromkeys(

@@ -1,4 +1,4 @@
-"""On what a benchmark ran: machine, versions, commit, date, models, and how busy the machine was."""
+"""Where a benchmark ran: machine, package versions, commit, date, models, and the load before it started."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from idseg.models.manifest import load_manifest
 _PACKAGES = ("idseg", "numpy", "opencv-contrib-python", "onnxruntime", "mediapipe", "pymatting", "pillow", "rembg")
 _ROOT = Path(__file__).resolve().parent.parent
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What pins the libraries' own thread pools; read when they are loaded."""
+"""Environment variables that limit the libraries' thread pools. Each library reads them when it is imported."""
 
 
 def pin(threads: int) -> None:
-    """Pin the process, its children and the libraries that have a switch to ``threads`` cores."""
+    """Pin this process and its children to ``threads`` cores, and limit the libraries' thread pools."""
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     if hasattr(os, "sched_setaffinity"):
@@ -33,7 +33,7 @@ def pin(threads: int) -> None:
 
 
 class Run:
-    """Collects the figures of one benchmark while it runs."""
+    """Collects the figures of one benchmark run."""
 
     def __init__(self, benchmark: str, threads: int, settings: Mapping[str, Any]) -> None:
         self.figures: list[Figure] = []
@@ -45,11 +45,11 @@ class Run:
         self._start = time.perf_counter()
 
     def add(self, *figures: Figure) -> None:
-        """More figures."""
+        """Add figures to this run."""
         self.figures.extend(figures)
 
     def result(self) -> Result:
-        """The finished run."""
+        """The finished run as a `Result`."""
         commit, changed = commit_now()
         return Result(
             benchmark=self._benchmark,
@@ -66,7 +66,7 @@ class Run:
 
 
 def describe(threads: int) -> dict[str, Any]:
-    """The machine and what runs on it."""
+    """Describe the machine and the installed software."""
     return {
         "machine": _processor(),
         "cores": os.cpu_count() or 1,
@@ -81,7 +81,7 @@ def describe(threads: int) -> dict[str, Any]:
 
 
 def commit_now() -> tuple[str, bool]:
-    """The commit that is checked out, and whether files of the package or its models differ from it."""
+    """The checked-out commit, and whether the package or its models differ from it."""
     try:
         commit = _git("rev-parse", "HEAD")
         changed = bool(

@@ -1,6 +1,6 @@
-"""One measured (or published) figure, and the file of one run: the seam between measuring and showing.
+"""The data model: one figure (measured or published), and the file with all figures of one run.
 
-``results.schema.json`` beside this file says the same in JSON Schema; tests check every file of ``results/`` by it.
+``results.schema.json`` beside this file is the same format as JSON Schema; the tests validate ``results/`` with it.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ Statistic: TypeAlias = Literal["mean", "median", "p95", "least", "most", "share"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number and what it is."""
+    """One number with its description."""
 
     subject: str
-    """What was measured: ``"idseg"``, ``"ISNet"``, ``"stage: detect"``."""
+    """The measured method or stage: ``"idseg"``, ``"ISNet"``, ``"stage: detect"``."""
     on: str
-    """On what: a set of pictures, a size."""
+    """The input: a set of pictures or a size."""
     measure: str
     """``"MAD"``, ``"time"``, ``"agreement"``."""
     statistic: Statistic
     value: float
     unit: str
     count: int
-    """How many measurements (pictures, runs) it stands on; 0 where a publication does not say."""
+    """Number of measurements (pictures or runs); 0 if a publication does not give it."""
     origin: Literal["measured", "published"] = "measured"
     source: str = ""
-    """Where a published figure stands."""
+    """Where a published figure was published; empty for a measured one."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes it the same figure in another run."""
+        """Identifies the same figure in different runs."""
         return self.subject, self.on, self.measure, self.statistic
 
 
@@ -53,23 +53,23 @@ class Result:
     """UTC, ISO 8601."""
     commit: str
     changed: bool
-    """Whether files of the project differed from that commit."""
+    """Whether project files differed from that commit."""
     seconds: float
     environment: Mapping[str, Any]
     settings: Mapping[str, Any]
     figures: tuple[Figure, ...]
     matrices: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What was left out and why; what the figures do not show."""
+    """What was left out and why, and what the figures do not show."""
 
     def named(self, subject: str, on: str, measure: str, statistic: Statistic) -> float | None:
-        """One figure's value; None where it was not measured."""
+        """Value of one figure; None if it was not measured."""
         wanted = (subject, on, measure, statistic)
         return next((figure.value for figure in self.figures if figure.key == wanted), None)
 
 
 def write(result: Result, folder: Path = RESULTS) -> Path:
-    """Save as ``<benchmark>.json``."""
+    """Save the run as ``<benchmark>.json`` and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result.benchmark}.json"
     path.write_text(json.dumps({"format": FORMAT, **asdict(result)}, indent=1, ensure_ascii=False) + "\n")
@@ -77,19 +77,19 @@ def write(result: Result, folder: Path = RESULTS) -> Path:
 
 
 def read(path: Path) -> Result:
-    """A saved run.
+    """Read a saved run.
 
-    Raises ValueError where the file has another format.
+    Raises ValueError if the file has another format.
     """
     saved = json.loads(path.read_text())
     if saved.pop("format", None) != FORMAT:
-        raise ValueError(f"{path} is no result file of format {FORMAT}")
+        raise ValueError(f"{path} is not a result file of format {FORMAT}")
     figures = tuple(Figure(**figure) for figure in saved.pop("figures"))
     return Result(figures=figures, notes=tuple(saved.pop("notes")), **saved)
 
 
 def read_all(folder: Path = RESULTS) -> dict[str, Result]:
-    """All saved runs by benchmark; files of other formats (benchmarks with their own) are left out."""
+    """All saved runs by benchmark. Skips files of other formats, which some benchmarks write."""
     results = {}
     for path in sorted(folder.glob("*.json")):
         if json.loads(path.read_text()).get("format") == FORMAT:

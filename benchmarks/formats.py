@@ -1,10 +1,10 @@
-"""Which photo goes in where: every format through every entrance, with the outcome, as the table of README.md.
+"""Supported photo formats: try every format through every entrance and write the table of README.md.
 
     python -m benchmarks.formats
 
-The photos are made here from the astronaut portrait (public domain); HEIC needs ``pip install pillow-heif`` to be made
-of it, else a small picture without a person stands in for it. Only reading is tried: behind the decoder stands a
-Segmenter that finds nobody, so that ``no person`` of the API and of ``/v1`` means that the photo was read.
+The photos are made from the astronaut portrait (public domain). Writing HEIC needs ``pip install pillow-heif``; without
+it a small picture without a person is used. Only decoding is tested: a fake Segmenter decodes the photo and then raises
+NoPersonError, so the answer "no person" of the API or of ``/v1`` means that the photo was read.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _heic(image: Image.Image) -> bytes:
 
 
 def photos() -> dict[str, bytes]:
-    """Name of each kind of photo → its file."""
+    """A file for each kind of photo, by the kind's name."""
     image = Image.fromarray(_portrait())
     jpeg = _saved(image, "JPEG", quality=90)
     alpha = image.copy()
@@ -105,7 +105,7 @@ def _by_array(content: bytes) -> str:
 
 
 def _nobody(photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None) -> Result:
-    """In place of a Segmenter: reads the photo, and finds nobody."""
+    """Stands in for a Segmenter: decodes the photo, then reports no person."""
     decode(photo, limits or DecodeLimits())
     raise NoPersonError("nobody", persons=0)
 
@@ -117,7 +117,7 @@ def _by_base64(content: bytes) -> str:
 
 
 def _by_upload(content: bytes) -> str:
-    """What ``POST /v1/check`` does with a body: its limit, then the route's function."""
+    """Do what ``POST /v1/check`` does with a body: apply its size limit, then call the route's function."""
     if len(content) > MAX_FILE:
         return f"over {MAX_FILE / 2**20:g} MiB"
     try:
@@ -128,11 +128,11 @@ def _by_upload(content: bytes) -> str:
 
 
 def table() -> Iterator[str]:
-    """The rows, in Markdown."""
+    """The table's lines in Markdown."""
     yield "| photo | KB | file | bytes | array | base64 (`body_seg_photo`) | upload (`/v1`) |"
     yield "|---|--:|---|---|---|---|---|"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photo.jpg"  # whatever it is
+        path = Path(folder) / "photo.jpg"  # the same name for every format
         for name, content in tqdm(photos().items(), unit="photo"):
             path.write_bytes(content)
             outcomes = [
@@ -147,7 +147,7 @@ def table() -> Iterator[str]:
 
 @click.command()
 def main() -> None:
-    """Try all photos through all entrances and write the table into README.md."""
+    """Try every photo through every entrance and write the table into README.md."""
     rows = "\n".join(table())
     page = _PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(_BEGIN)

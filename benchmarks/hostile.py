@@ -1,10 +1,10 @@
-"""The costliest small files: ``python -m benchmarks.hostile``.
+"""Find the small files that cost the most CPU time: ``python -m benchmarks.hostile``.
 
-For each format a bounded search looks for the file of at most 3 MiB (4 MiB of base64) that costs the most CPU seconds
-to decode or to refuse: it starts from files that are built to be costly (many pixels, passes, segments, tables), and
-keeps whatever change made a file costlier. Each file is decoded in a process of its own, which is killed after a limit.
+A bounded search per format looks for the file of at most 3 MiB (4 MiB of base64) whose decoding or refusal costs the
+most CPU time. It starts from files built to be costly (many pixels, passes, segments or tables) and keeps each change
+that makes a file costlier. Each file is decoded in its own process, which is killed at a limit.
 
-``--tree PATH`` measures another checkout of idseg, for a comparison of before and after, on the same files.
+``--tree PATH`` also measures another checkout of idseg on the same files, to compare before and after.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ SIDE: Final = 4096
 LIMIT_CPU_S: Final = 60
 """CPU seconds after which a file's process is killed."""
 LIMIT_S: Final = 900.0
-"""Wall seconds, for a file that waits instead of working."""
+"""Wall seconds; stops a process that waits without using CPU time."""
 PROMISED_S: Final = 3.0
-"""CPU seconds that no file may cost."""
+"""Maximum CPU seconds that a file may cost."""
 
 _DECODE = """
 import resource, sys, time
@@ -59,7 +59,7 @@ for name in sys.argv[1:]:
 
 
 def cost(content: bytes, tree: Path) -> tuple[float, str]:
-    """CPU seconds and outcome of one file, with the idseg of a checkout."""
+    """CPU seconds and outcome of decoding one file with the idseg of the checkout ``tree``."""
     with tempfile.TemporaryDirectory(prefix="idseg-hostile-") as folder:
         path = Path(folder) / "file"
         path.write_bytes(content)
@@ -105,7 +105,7 @@ def png_of(rows: bytes, depth: int, color: int, interlaced: int = 0, *extra: byt
 
 
 def profile_of_elements(count: int) -> bytes:
-    """An ICC profile whose look-up tag names one element ``count`` times."""
+    """An ICC profile whose look-up tag refers to one element ``count`` times."""
     matrix = b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, *([1, 0, 0, 0, 1, 0, 0, 0, 1] + [0] * 3))
     mpet = b"mpet\0\0\0\0" + struct.pack(">HHI", 3, 3, count)
     mpet += struct.pack(">II", 16 + 8 * count, len(matrix)) * count + matrix
@@ -137,7 +137,7 @@ def pngs() -> Iterator[bytes]:
     for depth, color, samples in ((8, 2, 3), (16, 6, 8), (8, 6, 4), (16, 4, 4), (1, 0, 1 / 8), (8, 3, 1)):
         row = round(SIDE * samples)
         palette = (chunk(b"PLTE", bytes(768)), chunk(b"tRNS", bytes(range(256))))
-        for kind in (0, 4):  # none, Paeth
+        for kind in (0, 4):  # filter types: none, Paeth
             rows = (bytes((kind,)) + bytes(row)) * SIDE
             yield png_of(rows, depth, color, 0, *(palette if color == 3 else ()))
     yield png_of((b"\0" + bytes(SIDE * 3)) * SIDE * 2, 8, 2, 1)
@@ -167,7 +167,7 @@ def others(kind: str, *options: dict[str, Any]) -> Callable[[], Iterator[bytes]]
             for chosen in options:
                 try:
                     content = saved(picture, kind, **chosen)
-                except (OSError, ValueError, KeyError):  # this Pillow does not write it
+                except (OSError, ValueError, KeyError):  # this Pillow cannot write the format
                     continue
                 if len(content) <= MOST_BYTES:
                     yield content
@@ -187,7 +187,7 @@ FORMATS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
 
 
 def changed(rng: random.Random, content: bytes) -> bytes:
-    """A few bytes turned, doubled or lost; the length stays within the bound."""
+    """Flip, repeat or remove a few bytes; the length stays within the limit."""
     broken = bytearray(content)
     for _ in range(rng.choice((1, 2, 8))):
         place = rng.randrange(len(broken))
@@ -205,11 +205,11 @@ def changed(rng: random.Random, content: bytes) -> bytes:
 
 
 def search(name: str, tree: Path, tries: int, seed: int) -> tuple[float, bytes, str]:
-    """The costliest file that was found: CPU seconds, the file, the outcome."""
+    """The costliest file that the search found: CPU seconds, the file, the outcome."""
     rng = random.Random(f"{name} {seed}")  # noqa: S311
     found = [(*cost(content, tree), content) for content in FORMATS[name]() if len(content) <= MOST_BYTES]
     if not found:
-        return 0.0, b"", "this Pillow writes no such file"
+        return 0.0, b"", "this Pillow cannot write such a file"
     found.sort(key=lambda one: one[0], reverse=True)
     for _ in range(tries):
         content = changed(rng, rng.choice(found[:4])[2])
@@ -221,7 +221,7 @@ def search(name: str, tree: Path, tries: int, seed: int) -> tuple[float, bytes, 
 
 @click.command(help=__doc__)
 @click.option("--formats", default=",".join(FORMATS), show_default=True)
-@click.option("--tries", default=20, show_default=True, help="Changed files a format, besides those that are built.")
+@click.option("--tries", default=20, show_default=True, help="Changed files to try for each format.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--tree", "before", type=click.Path(exists=True, path_type=Path), help="Another checkout.")
 @click.option("--json", "as_json", is_flag=True)

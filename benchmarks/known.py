@@ -1,9 +1,9 @@
-"""Does ``idseg compare`` find what is known to differ?
+"""Test ``idseg compare``: does it find differences that are known?
 
-Saved replies are made from idseg's own answers, changed by known amounts, and compared; every known change must be
-found, to the pixel and per class. Replies are as a cloud client would have saved them: no ``cut_location``, the cut
-as JPEG, base64 with line breaks in some, numbers as strings in others. With ISNet's file at hand their mattes are
-ISNet's, which differ as another product's do.
+The benchmark makes saved replies from idseg's own answers, changes them by known amounts, and compares them. The report
+must find every change, to the pixel and per class. The replies look like those that a client of the cloud API saves: no
+``cut_location``, the cut as JPEG, line breaks in some base64, numbers as strings in others. If ISNet's file is given,
+the replies contain ISNet's mattes, which differ as much as those of another product.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ from idseg.types import Alpha, Window
 
 PHOTOS = 30
 FOLDERS = ("faker", "facechain", "sfhq")
-"""Made-up people only: a report shows them."""
+"""Generated portraits only, because the report shows the photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one saved reply has that ours has not."""
+    """How one saved reply differs from idseg's answer."""
 
     window: tuple[int, int] = (0, 0)
-    """Window moved right and down, px."""
+    """Shift of the window right and down, px."""
     matte: tuple[int, int] = (0, 0)
-    """Matte moved right and down in its cut, px."""
+    """Shift of the matte in its cut, right and down, px."""
     blur_px: float = 0.0
-    """Sigma of the Gaussian over the matte."""
+    """Sigma of the Gaussian blur of the matte, px."""
     scale: float = 1.0
-    """Their cut's size, as a share of the window's."""
+    """Size of the saved cut divided by the size of the window."""
     points: tuple[int, int] = (0, 0)
-    """Box and points moved, px of the cut."""
+    """Shift of the face box and the points, right and down, px of the cut."""
     mirrored: bool = False
-    """Left and right exchanged in the points' names."""
+    """Swap left and right in the names of the points."""
     facepose: int | None = None
-    """Their class where ours is 1."""
+    """The saved reply's class where idseg's class is 1; None: no change."""
     refused: int | None = None
-    """An error code in place of an answer."""
+    """Error code that replaces the answer; None: no error."""
 
 
 def mixed(index: int) -> Change:
-    """The change of the ``index``-th of 30 photos: windows, scales and mattes vary; 6 classes and 2 outcomes differ."""
+    """Change number ``index`` of 30. Windows, scales and mattes vary; 6 classes and 2 outcomes differ."""
     if index in (7, 19):
         return Change(refused=216634)
     window = ((index * 5) % 23 - 11, (index * 3) % 17 - 8)
@@ -84,7 +84,7 @@ MUTATIONS: dict[str, Callable[[int], Change]] = {
     "box and points 2 px down": lambda index: Change(points=(0, 2)),
     "every frontal face called tilted": lambda index: Change(facepose=2),
 }
-"""Wrong implementations: each must be found, and what it leaves alone must not be."""
+"""Wrong implementations. The report must find each error and must report nothing else."""
 EXPECTED: dict[str, set[str]] = {
     "no change": set(),
     "left and right exchanged": {"mirrored"},
@@ -96,7 +96,7 @@ EXPECTED: dict[str, set[str]] = {
 
 
 def measure(data: Path, files: Files, threads: int, report: Path | None = None) -> Result:
-    """Run everything; with ``report`` the mixed comparison's page is kept there (it shows photos)."""
+    """Run the benchmark. Writes the HTML report of the mixed comparison to ``report`` if given (it shows photos)."""
     run = Run("known", threads, {"photos": PHOTOS, "matte": "ISNet" if files.isnet else "idseg"})
     photos = [
         path
@@ -141,7 +141,7 @@ def _answers(segmenter: Segmenter, photos: Sequence[Path]) -> list[tuple[Path, P
 def save_replies(
     folder: Path, answers: Sequence[tuple[Path, PhotoResult]], change: Callable[[int], Change], matte: Method | None
 ) -> None:
-    """Photos and changed replies in a folder, as ``idseg compare`` reads them."""
+    """Write photos and changed replies to a folder that ``idseg compare`` can read."""
     folder.mkdir(parents=True)
     for index, (photo, answer) in enumerate(answers):
         shutil.copy(photo, folder / photo.name)
@@ -191,7 +191,7 @@ def _shifted(alpha: Alpha, dx: int, dy: int) -> Alpha:
 
 
 def _move_places(reply: dict[str, Any], answer: PhotoResult, change: Change) -> None:
-    """Box and points from our window's frame into the changed one's."""
+    """Move the face box and the points from our window's frame to the changed window's frame."""
     dx, dy = (change.points[at] - change.window[at] for at in (0, 1))
     face = reply["face_location"]
     face["left"], face["top"] = round((face["left"] + dx) * change.scale), round((face["top"] + dy) * change.scale)
@@ -210,7 +210,7 @@ def _move_places(reply: dict[str, Any], answer: PhotoResult, change: Change) -> 
 
 
 def _as_written_by_hand(reply: dict[str, Any], index: int) -> str:
-    """JSON with what hand-made clients do: line breaks in base64, numbers as strings, an envelope, extra keys."""
+    """The reply as JSON with variations of real clients: wrapped base64, strings for numbers, envelope, extra keys."""
     if "seg_info" not in reply:
         return json.dumps(reply)
     if index % 3 == 1:
@@ -225,7 +225,7 @@ def _as_written_by_hand(reply: dict[str, Any], index: int) -> str:
 
 
 def mixed_figures(comparison: Comparison, names: Sequence[str]) -> Iterator[Figure]:
-    """How many of the known changes were found; ``names`` are the photos in the order of their changes."""
+    """The share of known changes that were found. ``names``: the photos in the order of their changes."""
     exact_windows, windows, exact_mattes, classes, outcomes = [], [], [], [], []
     scales, off_by = [], []
     for pair in comparison.pairs:
@@ -239,7 +239,7 @@ def mixed_figures(comparison: Comparison, names: Sequence[str]) -> Iterator[Figu
         if change.scale == 1.0:
             exact_windows.append(error == 0.0)
             if found.matte is not None:
-                # Theirs was moved in its cut, the cut is registered: the matte lies off by just that.
+                # Registration aligns the two cuts, so the matte is off by exactly the shift in the changed cut.
                 exact_mattes.append(max(abs(found.matte.shift[at] - change.matte[at]) for at in (0, 1)) <= 1.0)
         else:
             windows.append(error <= 1.0)
@@ -263,7 +263,7 @@ def mixed_figures(comparison: Comparison, names: Sequence[str]) -> Iterator[Figu
 
 
 def _mutation_figure(name: str, summary: ComparisonSummary) -> Figure:
-    """1 where just the expected kinds of findings were made."""
+    """Value 1 if the report has exactly the expected kinds of findings, else 0."""
     kinds = {finding.kind for finding in summary.findings}
     return Figure(
         "idseg compare",

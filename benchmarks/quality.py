@@ -1,8 +1,8 @@
-"""How good the mattes and the foreground colours are, ours beside peers', on every set that is on the disk.
+"""Quality of mattes and foreground colours: idseg and its peers on every set that is present.
 
-SAD, MAD, MSE, Grad and Conn (idseg.imaging.metrics) over the whole picture and over the unknown band. Methods that take
-seconds for a picture are measured on the first few of ``val`` only, beside all others once more. How long all of them
-take is for speed.py to measure; the held-out photos are matting.py's.
+SAD, MAD, MSE, Grad and Conn (idseg.imaging.metrics), over the whole picture and over the unknown band. Slow methods
+(seconds per picture) run only on the first pictures of ``val``, where all other methods are also measured again.
+Times are measured by speed.py, held-out photos by matting.py.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from idseg.types import Alpha, Rgb
 _UNITS = {"sad": "thousand px", "mad": "of 1", "mse": "of 1", "grad": "thousand", "conn": "thousand"}
 _NAMES = {"sad": "SAD", "mad": "MAD", "mse": "MSE", "grad": "Grad", "conn": "Conn"}
 _SLOW_PICTURES = 6
-"""Pictures for methods that take seconds each."""
+"""Number of pictures for methods that take seconds each."""
 _COLOUR_PICTURES = 24
 
 Colours = Callable[[Rgb, Alpha], Rgb]
 
 
 def measure(data: Path, files: Files, threads: int, limit: int | None = None, earlier: Result | None = None) -> Result:
-    """Run everything.
+    """Run the benchmark.
 
     Args:
-        data: folder of the sets (benchmarks/sets.py says how they lie in it).
+        data: folder of the sets; benchmarks/sets.py describes the layout.
         files: the peers' weights.
-        threads: of every method.
-        limit: pictures of each set, at most.
-        earlier: a run whose figures of peers are taken over: they change with their files only, and take minutes.
+        threads: number of threads of every method.
+        limit: maximum number of pictures per set.
+        earlier: a run to copy the peers' figures from: they change only with the peers' files, and take minutes.
     """
     run = Run("quality", threads, {"limit": limit, "slow_pictures": _SLOW_PICTURES})
     if earlier is not None and earlier.settings["limit"] != limit:
@@ -71,7 +71,7 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, ea
 
 
 def _measure_set(on: str, samples: Sequence[Sample], methods: Sequence[Peer]) -> Iterable[Figure]:
-    """Every method on every picture of one set."""
+    """Run every method on every picture of one set."""
     ready: list[tuple[str, Method]] = [(peer.name, peer.load()) for peer in methods]
     whole: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
     band: dict[str, list[dict[str, float]]] = {name: [] for name, _ in ready}
@@ -98,10 +98,10 @@ def _error_figures(name: str, on: str, where: str, rows: Sequence[dict[str, floa
 
 
 def _measure_colours(data: Path) -> Iterable[Figure]:
-    """|colour - true colour| * alpha over half-covered pixels of composites whose colours are known, levels of 255.
+    """|colour - true colour| * alpha over half-transparent pixels of composites with known colours, levels of 255.
 
-    The true alpha is given: this measures the colours alone. (The portraits of ``studio`` are training material of the
-    mattes, which does not matter here.)
+    The true alpha is given, so only the colour estimate is measured. (The mattes were trained on the portraits of
+    ``studio``; that does not matter here.)
     """
     from pymatting import estimate_foreground_ml
 

@@ -1,12 +1,12 @@
-"""The server under load, over the loopback, with the models that ship: ``python -m benchmarks.server``.
+"""Load benchmark of the server, over the loopback interface, with the real models: ``python -m benchmarks.server``.
 
-Every client sends its own picture (the public-domain astronaut, tinted and marked) and checks that the cut it gets
-is the one it got when nobody else was calling: an answer that went to the wrong client would show. A refused client
-(codes 4 and 18) waits a moment and tries again, as the cloud's users do. Clients run on the same cores as the server
-and take their share.
+Each client sends its own picture (the public-domain astronaut, tinted and marked) and checks that it receives the same
+cut as when it was the only client, so that an answer sent to the wrong client is noticed. A refused client (codes 4 and
+18) waits a moment and tries again, as users of the cloud API do. The clients run on the same cores as the server and
+use part of the CPU time.
 
-The parts: the library by itself; 1, 8, 32 clients; a rate limit; ``kill -9`` of one of two workers; many requests in a
-row with the memory watched.
+The parts: the library alone; 1, 8 and 32 clients; a rate limit; ``kill -9`` of one of two workers; many requests in
+sequence while the memory is sampled.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from idseg.system import usable_cores
 
 _LIBRARY_PHOTOS = 20
 BACK_OFF_S = 0.25
-"""How long a refused client waits."""
+"""Waiting time of a refused client."""
 TIMEOUT_S = 120.0
 README = Path(__file__).parent.parent / "idseg" / "server" / "README.md"
 
 
 @dataclass(frozen=True)
 class Server:
-    """An ``idseg serve`` of its own."""
+    """A running ``idseg serve``."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -74,31 +74,31 @@ class Server:
         return token
 
     def pids(self) -> list[int]:
-        """The server's process and all below it: the template and the workers."""
+        """Process ids of the server and its descendants: the template process and the workers."""
         found, left = [], [self.process.pid]
         while left:
             pid = left.pop()
             found.append(pid)
-            with suppress(OSError):  # it ended
-                for task in Path(f"/proc/{pid}/task").iterdir():  # each thread has children of its own (proc(5))
+            with suppress(OSError):  # the process has ended
+                for task in Path(f"/proc/{pid}/task").iterdir():  # each thread lists its own children (proc(5))
                     left += map(int, (task / "children").read_text().split())
         return found
 
     def resident(self) -> int:
-        """Bytes, all processes together; pages that they share count for each."""
+        """Resident bytes of all processes together. Shared pages count once per process."""
         return sum(resident_bytes(pid) for pid in self.pids())
 
     def cpu_seconds(self) -> float:
-        """CPU time that all processes have used so far."""
+        """CPU seconds that all processes have used so far."""
         return sum(map(cpu_seconds, self.pids()))
 
     def workers(self) -> list[int]:
-        """Process ids of the workers that have their models; none where nobody answers."""
+        """Process ids of the workers that have loaded their models; empty if the server does not answer."""
         found = re.findall(r'^idseg_resident_bytes{pid="(\d+)"}', self._get("/metrics"), re.MULTILINE)
         return [int(pid) for pid in found if int(pid) != self.process.pid]
 
     def up(self) -> bool:
-        """Whether it answers."""
+        """Whether the server answers."""
         return bool(self._get("/healthz"))
 
     def _get(self, path: str) -> str:
@@ -113,7 +113,7 @@ class Server:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used so far; 0 where there is none."""
+    """CPU seconds that a process has used so far; 0 if the process does not exist."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except OSError:
@@ -123,7 +123,7 @@ def cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def serving(*options: str) -> Iterator[Server]:
-    """A server with keys of its own on a free port; stopped at the end."""
+    """Start a server with its own keys on a free port; stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="idseg-bench-") as folder:
         environment = {**os.environ, "IDSEG_STATE": folder}
         command = [sys.executable, "-m", "idseg"]
@@ -160,14 +160,14 @@ def form_of(photo: bytes) -> bytes:
 
 
 def fingerprint(reply: Reply) -> str:
-    """Of the cut and where it was taken."""
+    """Hash of the cut and its place in the photo."""
     text = reply["seg_info"]["cut"] + json.dumps([reply["cut_location"], reply["face_location"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
 class Tally:
-    """What some clients lived through."""
+    """Counts and times of one or more clients."""
 
     times_s: list[float] = field(default_factory=list)
     codes: Counter[int] = field(default_factory=Counter)
@@ -176,7 +176,7 @@ class Tally:
     seconds: float = 0.0
     peak_bytes: int = 0
     cpu_s: float = 0.0
-    """Of the server, all processes together."""
+    """CPU seconds of the server, all processes together."""
 
     def add(self, other: Tally) -> None:
         self.times_s += other.times_s
@@ -186,7 +186,7 @@ class Tally:
 
 
 class Caller:
-    """One client with its picture, its connection and what it should get."""
+    """One client with its picture, its connection and the expected answer."""
 
     def __init__(self, server: Server, token: str, number: int, side: int) -> None:
         self._server = server
@@ -196,14 +196,14 @@ class Caller:
         self.expected = ""
 
     def learn(self) -> None:
-        """What the answer is while nobody else calls."""
+        """Store the answer that the client gets while no other client calls."""
         reply = self._call()
         if "error_code" in reply:
             raise click.ClickException(f"the picture was refused: {reply['error_code']} {reply.get('error_detail')}")
         self.expected = fingerprint(reply)
 
     def run(self, until: float) -> Tally:
-        """Call until the clock says so."""
+        """Send requests until the clock reaches ``until``."""
         tally = Tally()
         while (started := time.perf_counter()) < until:
             try:
@@ -241,7 +241,7 @@ class Caller:
 
 
 def load(server: Server, callers: Sequence[Caller], seconds: float) -> Tally:
-    """All clients at once for a while."""
+    """Run all clients at once for some seconds."""
     total, lock = Tally(), threading.Lock()
     cpu_before = server.cpu_seconds()
     started = time.perf_counter()
@@ -268,7 +268,7 @@ def quantile(times_s: Sequence[float], share: float) -> float:
 
 
 def figures_of(name: str, tally: Tally) -> list[Figure]:
-    """One part's figures."""
+    """The figures of one part."""
     answered = len(tally.times_s)
     asked = sum(tally.codes.values()) + tally.lost
     rows = [
@@ -298,19 +298,20 @@ def show(rows: Sequence[Figure]) -> None:
 
 
 def callers_of(server: Server, count: int, side: int) -> list[Caller]:
-    """Clients that know their answer; all different."""
+    """Clients that have stored their expected answers, which all differ."""
     token = server.token()
     callers = [Caller(server, token, number, side) for number in range(count)]
     for caller in callers:
         caller.learn()
         caller.close()
     if len({caller.expected for caller in callers}) != count:
-        raise click.ClickException("two clients would get the same answer: a mix-up could not be seen")
+        raise click.ClickException("two clients expect the same answer, so a mix-up would go unnoticed")
     return callers
 
 
 def measure_kill(server: Server, seconds: float, side: int) -> tuple[Tally, float]:
-    """Clients at two workers; one is killed after a third of the time. How long until there are two again."""
+    """Run clients on two workers and kill one worker after a third of the time. Also returns the seconds until two
+    workers run again."""
     callers = callers_of(server, 8, side)
     back = [0.0]
 
@@ -336,7 +337,7 @@ def measure_kill(server: Server, seconds: float, side: int) -> tuple[Tally, floa
 
 
 def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
-    """Many requests by four clients; the memory at every tenth of the way."""
+    """Send many requests from four clients; sample the memory after every tenth of them."""
     callers = callers_of(server, 4, side)
     name = f"{requests} requests in a row"
     marks: list[float] = []
@@ -347,7 +348,7 @@ def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
         while done < requests:
             tally = caller.run(time.perf_counter() + 0.001)
             if tally.lost and server.process.poll() is not None:
-                return  # nobody is there any more
+                return  # the server has ended
             with lock:
                 done += len(tally.times_s)
                 mixed_up += tally.mixed_up
@@ -370,7 +371,7 @@ def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
 
 
 def soak(requests: int, side: int) -> Result:
-    """Many requests in a row, as a run of its own."""
+    """The soak part as its own run."""
     settings = {"requests": requests, "photo": f"{side} x {side} px JPEG", "workers": 1}
     run = Run("serversoak", len(os.sched_getaffinity(0)), settings)
     with serving() as server:
@@ -379,7 +380,7 @@ def soak(requests: int, side: int) -> Result:
 
 
 def library_cpu_s(count: int, side: int) -> float:
-    """CPU seconds of one photo without a server: the same pictures through ``idseg.body_seg_photo`` in this process."""
+    """CPU seconds per photo without a server: the same pictures through ``idseg.body_seg_photo`` in this process."""
     segmenter = Segmenter(Options(threads=1))
     segmenter.warm()
     texts = [base64.b64encode(own_picture(number, side)) for number in range(count)]
@@ -393,7 +394,7 @@ def library_cpu_s(count: int, side: int) -> float:
 
 
 def measure(clients: Sequence[int], seconds: float, workers: int, side: int) -> Result:
-    """All parts but the soak; returns the run."""
+    """Run all parts except the soak."""
     settings = {
         "clients": list(clients),
         "seconds": seconds,
@@ -430,7 +431,7 @@ def measure(clients: Sequence[int], seconds: float, workers: int, side: int) -> 
 
 
 def rate_limited(server: Server, seconds: float, side: int) -> Tally:
-    """Four clients of one key that may send one photo a second."""
+    """Four clients share one key that allows one photo per second."""
     token = server.token()
     callers = [Caller(server, token, number, side) for number in range(4)]
     for caller in callers:
@@ -441,7 +442,7 @@ def rate_limited(server: Server, seconds: float, side: int) -> Tally:
 
 
 def markdown(result: Result, soaked: Result | None = None) -> str:
-    """The run as a table, and on what it ran; then the soak's figures."""
+    """The run as a Markdown table, with a description of the machine, then the figures of the soak part."""
     columns: tuple[tuple[str, Statistic, str], ...] = (
         ("throughput", "value", "photos/s"),
         ("CPU", "mean", "CPU s a photo"),
@@ -487,19 +488,19 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def into_readme(result: Result, soaked: Result | None = None, readme: Path = README) -> None:
-    """Write the table between its marks."""
+    """Write the table between its two marks in the README."""
     begin, end = "<!-- begin server -->\n", "\n<!-- end server -->"
     head, _, rest = readme.read_text(encoding="utf-8").partition(begin)
     readme.write_text(f"{head}{begin}{markdown(result, soaked)}{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 @click.command(help=__doc__)
-@click.option("--clients", default="1,8,32", show_default=True, help="How many at once, one part each.")
-@click.option("--seconds", default=60.0, show_default=True, help="Length of a part.")
-@click.option("--workers", default=0, help="Worker processes of the load parts (default: one for each core).")
+@click.option("--clients", default="1,8,32", show_default=True, help="Numbers of simultaneous clients; one part each.")
+@click.option("--seconds", default=60.0, show_default=True, help="Duration of each part.")
+@click.option("--workers", default=0, help="Worker processes (default: one per core).")
 @click.option("--side", default=1000, show_default=True, help="Side of the square photo, px.")
-@click.option("--soak", "requests", default=5000, show_default=True, help="Requests in a row, memory watched; 0: none.")
-@click.option("--only", type=click.Choice(["load", "soak"]), help="One of the two; the other's saved result stays.")
+@click.option("--soak", "requests", default=5000, show_default=True, help="Requests of the soak part; 0 skips it.")
+@click.option("--only", type=click.Choice(["load", "soak"]), help="Run one of the two; keep the other's saved result.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
 def main(  # noqa: PLR0913 - an option each
     clients: str, seconds: float, workers: int, side: int, requests: int, only: str | None, results: Path
@@ -514,7 +515,7 @@ def main(  # noqa: PLR0913 - an option each
 
 
 def saved(results: Path = RESULTS) -> tuple[Result, Result | None]:
-    """The load's result, and the soak's where there is one."""
+    """The saved result of the load parts, and that of the soak part (None if there is none)."""
     second = results / "serversoak.json"
     return read(results / "server.json"), read(second) if second.exists() else None
 

@@ -1,4 +1,4 @@
-"""Sets of pictures with known mattes, in the folders that they are released in. Nothing is downloaded.
+"""Sets of pictures with known mattes, in the folder layout of their releases. Nothing is downloaded.
 
 ======== ======================================= ==============================================================
 set      folder under --data                     layout
@@ -28,8 +28,8 @@ from idseg.types import Alpha, Rgb
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _BAND_SHARE = 0.01
-"""Radius of the unknown band around the truth's edge as a share of the longer side, where a set has no trimap:
-8 px at 800 px."""
+"""Radius of the unknown band around the edge of the true matte, as a share of the longer side (8 px at 800 px).
+Used for sets without a trimap."""
 _UNSURE = (0.02, 0.98)
 
 Mask = npt.NDArray[np.bool_]
@@ -37,7 +37,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with its truth; read when asked for."""
+    """One picture with its true matte. The methods read the files when called."""
 
     name: str
     picture: Path
@@ -45,15 +45,15 @@ class Sample:
     trimap: Path | None = None
 
     def rgb(self) -> Rgb:
-        """(H, W, 3)"""
+        """The picture, (H, W, 3)."""
         return decode(self.picture, DecodeLimits(max_side=20_000)).rgb
 
     def truth(self) -> Alpha:
-        """(H, W)"""
+        """The true alpha, (H, W)."""
         return read_grey(self.matte).astype(np.float32) / np.float32(255)
 
     def band(self, truth: Alpha) -> Mask:
-        """The unknown pixels: the set's own trimap, else a band around the truth's edge."""
+        """The unknown pixels: those of the set's trimap, or else a band around the edge of the true matte."""
         if self.trimap is not None:
             grey = read_grey(self.trimap)
             return (grey > 0) & (grey < 255)
@@ -65,7 +65,7 @@ class Sample:
 
 
 def read_grey(path: Path) -> npt.NDArray[np.uint8]:
-    """An 8-bit grey picture (H, W); the alpha channel of a picture that has one, the first channel of a colour one.
+    """Read an 8-bit grey picture (H, W): the alpha channel if there is one, or else the first channel.
 
     Raises FileNotFoundError where it cannot be read.
     """
@@ -77,7 +77,7 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def find_sets(data: Path) -> dict[str, list[Sample]]:
-    """All sets that lie under ``data``, by name; a set without pictures is left out."""
+    """All sets below ``data``, by name. Sets without pictures are left out."""
     found = {
         "val": _beside(data / "val"),
         "P3M-500-P": _first(
@@ -100,13 +100,13 @@ def find_sets(data: Path) -> dict[str, list[Sample]]:
 
 
 def _beside(folder: Path) -> list[Sample]:
-    """NAME.jpg with NAME.png beside it."""
+    """Pairs NAME.jpg and NAME.png in one folder."""
     mattes = sorted(folder.glob("*.png"))
     return [Sample(path.stem, path.with_suffix(".jpg"), path) for path in mattes if path.with_suffix(".jpg").exists()]
 
 
 def _folders(root: Path, pictures: str, mattes: str) -> list[Sample]:
-    """Pictures in one folder, mattes (and trimaps) of the same name in others."""
+    """Pictures in one folder, and mattes (and trimaps) with the same names in other folders."""
     samples = []
     for picture in sorted((root / pictures).glob("*")):
         matte = _named(root / mattes, picture.stem)
@@ -124,7 +124,7 @@ def _first(candidates: Iterator[list[Sample]] | tuple[list[Sample], ...]) -> lis
 
 
 def _portraits(samples: list[Sample], root: Path) -> list[Sample]:
-    """Those that the set's own table calls portraits; all, where the table is not there."""
+    """The samples that the set's own table calls portraits; all samples if there is no table."""
     table = root / "aim_category_type.json"
     if not table.exists():
         return samples

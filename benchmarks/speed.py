@@ -1,8 +1,8 @@
-"""How long everything takes, side by side in one run: each stage, the whole, the command line, photos a second, peers.
+"""Speed of each stage, the whole pipeline, the command line, parallel processes and the peers, measured in one run.
 
-The photo is the public-domain astronaut portrait of scikit-image's wheel, enlarged to each size and saved as JPEG, so
-everyone can run this. Warm times are medians (and 95 % quantiles) over runs in one process; a size's runs are not
-interleaved with another's, but idseg's and its peers' are. Cold times are of new processes with the files in the page
+The photo is scikit-image's astronaut portrait (public domain), enlarged to each size and saved as JPEG, so anyone can
+repeat the run. Warm times are medians and 95 % quantiles over runs in one process. The runs of idseg and its peers are
+interleaved; the runs of different sizes are not. Cold times are those of new processes, with the files in the page
 cache.
 """
 
@@ -36,20 +36,20 @@ _RUNS = {0.5: 20, 1.0: 20, 4.0: 10, 12.0: 8}
 _COLD_RUNS = 5
 _HELP_RUNS = 9
 _PROCESS_PHOTOS = 24
-"""Photos of each process in the photos-a-second part (1 MP each)."""
+"""Photos per process when counting photos per second (1 MP each)."""
 _PEER_RUNS = 4
 OUTSIDE_MATTING = ("decode", "detect", "landmarks", "pose", "crop", "foreground")
-"""Stages of issue 2's aim: everything but matte and refine under 80 ms at 1 MP."""
+"""All stages except matte and refine. Goal: together under 80 ms at 1 MP."""
 
 
 @lru_cache(maxsize=4)
 def portrait_jpeg(megapixels: float) -> bytes:
-    """The astronaut, square, enlarged to this many megapixels, JPEG quality 90."""
+    """The astronaut portrait as JPEG (quality 90), square, enlarged to this many megapixels."""
     return encode.jpeg(portrait(megapixels), quality=90)
 
 
 def portrait(megapixels: float) -> Rgb:
-    """The same as an array (H, W, 3)."""
+    """The same portrait as an array (H, W, 3)."""
     from skimage import data
 
     side = round((megapixels * 1e6) ** 0.5)
@@ -59,7 +59,7 @@ def portrait(megapixels: float) -> Rgb:
 
 
 def measure(files: Files, threads: int, quick: bool = False) -> Result:
-    """Run everything; ``quick`` takes two sizes and few runs (a try, not for publishing)."""
+    """Run the benchmark; ``quick`` uses two sizes and few runs (not for publishing)."""
     sizes = SIZES_MP[:2] if quick else SIZES_MP
     run = Run(
         "speed", threads, {"sizes_mp": list(sizes), "quick": quick, "photo": "astronaut of scikit-image, enlarged"}
@@ -75,7 +75,7 @@ def measure(files: Files, threads: int, quick: bool = False) -> Result:
 
 
 def stage_figures(segmenter: Segmenter, megapixels: float, runs: int) -> Iterator[Figure]:
-    """Every stage and the whole, warm, for one size."""
+    """Warm times of every stage and of the whole pipeline, for one size."""
     content = portrait_jpeg(megapixels)
     on = f"{megapixels:g} MP"
     stages: dict[str, list[float]] = {}
@@ -103,7 +103,7 @@ def stage_figures(segmenter: Segmenter, megapixels: float, runs: int) -> Iterato
 
 
 def command_figures(cold_runs: int, help_runs: int) -> Iterator[Figure]:
-    """New processes: the command line."""
+    """Times of the command line in new processes."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "selfie.jpg"
         photo.write_bytes(portrait_jpeg(1.0))
@@ -126,7 +126,7 @@ def _process_figures(name: str, words: list[str] | None, runs: int) -> Iterator[
 
 
 def _process_times(words: list[str] | None, runs: int) -> Iterator[tuple[float, float]]:
-    """(wall, CPU) milliseconds of whole processes; the first run, which fills the page cache, is left out."""
+    """(wall, CPU) milliseconds of whole processes. The first run fills the page cache and is not counted."""
     command = [sys.executable, "-c", "pass"] if words is None else [sys.executable, "-m", "idseg", *words]
     for at in range(runs + 1):
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -137,7 +137,7 @@ def _process_times(words: list[str] | None, runs: int) -> Iterator[tuple[float, 
 
 
 def process_figure(processes: int, threads: int, photos: int) -> Figure:
-    """Photos a second of this many processes, which share the cores: each pins ``threads / processes`` threads."""
+    """Photos per second of several processes that share the cores; each gets ``threads / processes`` threads."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes + 1)
     each = max(1, threads // processes)
@@ -174,7 +174,7 @@ def _work(barrier: multiprocessing.synchronize.Barrier, photos: int, threads: in
 
 
 def peer_figures(files: Files, threads: int, runs: int) -> Iterator[Figure]:
-    """Mattes of a 600 x 840 cut, idseg and its peers in turn in one process."""
+    """Times of idseg and its peers for the matte of a 600 x 840 cut, in turn, in one process."""
     rgb = np.ascontiguousarray(cv2.resize(portrait(1.0)[:, 150:864], (600, 840), interpolation=cv2.INTER_AREA))
     ready: list[tuple[str, Method]] = [
         (peer.name, peer.load())
@@ -184,7 +184,7 @@ def peer_figures(files: Files, threads: int, runs: int) -> Iterator[Figure]:
     times: dict[str, list[float]] = {name: [] for name, _ in ready}
     for at in range(runs + 1):
         for name, method in ready:
-            fresh = rgb.copy()  # a peer that remembers its last picture must not
+            fresh = rgb.copy()  # a new array, so that no peer can reuse its last answer
             elapsed = _timed(lambda method=method, fresh=fresh: method(fresh))  # type: ignore[misc]
             if at:
                 times[name].append(elapsed)

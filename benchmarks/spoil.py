@@ -1,8 +1,7 @@
-"""Good portraits made to break one rule each: what the checks must notice.
+"""Takes good portraits and makes each break one rule, which the checks must notice.
 
-Every spoiler takes a portrait whose face is known and gives pixels and matte in which one thing is wrong, as it
-would be in a photo: the head turned (the face mesh turned in 3-D and the pixels drawn along), lids down, a lamp in
-the glasses.
+Every function takes a portrait with a known face and returns pixels and matte with one realistic fault: the head turned
+(the face mesh is rotated in 3-D and the pixels are warped with it), closed eyelids, a lamp's reflection in the glasses.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _LOWER = frozenset(_JAW) - {82, 312, 83, 313}
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A portrait whose matte and face are known."""
+    """A portrait with known matte and face."""
 
     rgb: Rgb
     alpha: Alpha
@@ -40,13 +39,13 @@ class Portrait:
 
     @property
     def points(self) -> Points:
-        """The mesh, (468, 3)."""
+        """The face mesh, (468, 3), px."""
         assert self.person.mesh is not None
         return self.person.mesh.points
 
     @property
     def unit(self) -> float:
-        """Distance of the eyes, px."""
+        """Distance between the eyes, px."""
         assert self.person.mesh is not None
         return eyes_apart_px(self.person.mesh)
 
@@ -55,23 +54,23 @@ Spoiled: TypeAlias = tuple[Rgb, Alpha]
 
 
 def rolled(portrait: Portrait) -> Spoiled:
-    """Turned by 14 degrees about the face."""
+    """Turn the photo by 14 degrees about the face."""
     x, y = portrait.person.face_box.center
     return _warped(portrait, np.asarray(cv2.getRotationMatrix2D((x, y), -14, 1.0), dtype=np.float64))
 
 
 def looking_aside(portrait: Portrait) -> Spoiled:
-    """The head turned by 20 degrees to the picture's right."""
+    """Turn the head by 20 degrees to the picture's right."""
     return _turned(portrait, yaw_deg=20 if portrait.person.head.yaw_deg >= 0 else -20)
 
 
 def looking_up_or_down(portrait: Portrait) -> Spoiled:
-    """The head turned up or down by 20 degrees."""
+    """Turn the head up or down by 20 degrees."""
     return _turned(portrait, pitch_deg=20 if portrait.person.head.pitch_deg >= 0 else -20)
 
 
 def crooked(portrait: Portrait) -> Spoiled:
-    """Everything below the mouth sheared by 14 degrees, the way the shoulders slope already."""
+    """Shear everything below the mouth by 14 degrees, in the direction in which the shoulders already slope."""
     mouth, chin = portrait.points[14], portrait.points[152]
     whole = Window(0, 0, portrait.rgb.shape[1], portrait.rgb.shape[0])
     slope = shoulder_slope(portrait.alpha, whole, portrait.person.face_box)
@@ -83,7 +82,7 @@ def crooked(portrait: Portrait) -> Spoiled:
 
 
 def without_shoulders(portrait: Portrait) -> Spoiled:
-    """Cut off a little below the chin and beside the face."""
+    """Crop a little below the chin and beside the face."""
     box = portrait.person.face_box
     margin = 0.12 * box.width
     left, right = max(0, int(box.left - margin)), min(portrait.rgb.shape[1], int(box.right + margin))
@@ -92,13 +91,13 @@ def without_shoulders(portrait: Portrait) -> Spoiled:
 
 
 def without_crown(portrait: Portrait) -> Spoiled:
-    """Cut off through the forehead."""
+    """Crop through the forehead."""
     top = int(portrait.person.face_box.top + 0.05 * portrait.person.face_box.height)
     return _part(portrait, slice(max(0, top), None), slice(None))
 
 
 def head_cut(side: str, share: float) -> Callable[[Portrait], Spoiled]:
-    """A spoiler that cuts ``share`` of the head (with its hair; its height or width) off at one side."""
+    """Return a spoiler that crops ``share`` of the head's height or width (hair included) at one side."""
 
     def cut(portrait: Portrait) -> Spoiled:
         person = portrait.alpha >= 0.5
@@ -122,12 +121,12 @@ def head_cut(side: str, share: float) -> Callable[[Portrait], Spoiled]:
 
 
 _HEAD_PX = 4
-"""A row or column of the head has this many pixels of person: a single hair is none."""
+"""Fewer person pixels in a row or column do not count as head: they are single hairs."""
 _CUTS = tuple(head_cut(side, share) for side in ("top", "bottom", "left", "right") for share in (0.02, 0.05, 0.1, 0.2))
 
 
 def smiling(portrait: Portrait) -> Spoiled:
-    """The mouth's corners drawn outwards by an eighth of its width and upwards by as much; the lips stay closed."""
+    """Draw the corners of the mouth outwards and upwards by an eighth of its width; the lips stay closed."""
     points = portrait.points[:, :2]
     wide = np.linalg.norm(points[61] - points[291]) / 8
     target = points.copy()
@@ -139,7 +138,7 @@ def smiling(portrait: Portrait) -> Spoiled:
 
 
 def eyes_shut(portrait: Portrait) -> Spoiled:
-    """The skin below each eye drawn over it, with a line of lashes."""
+    """Cover each eye with the skin below it, and draw a line of lashes."""
     rgb = portrait.rgb.copy()
     for upper, lower in _EYES:
         top, bottom = portrait.points[list(upper), :2], portrait.points[list(lower), :2]
@@ -160,7 +159,7 @@ def eyes_shut(portrait: Portrait) -> Spoiled:
 
 
 def mouth_agape(portrait: Portrait) -> Spoiled:
-    """The jaw dropped by a third of the mouth's width, and darkness between the lips."""
+    """Lower the jaw by a third of the mouth's width and darken the space between the lips."""
     points = portrait.points[:, :2]
     drop = np.linalg.norm(points[61] - points[291]) * 0.36
     target = points.copy()
@@ -176,12 +175,12 @@ def mouth_agape(portrait: Portrait) -> Spoiled:
 
 
 def dark_glasses(portrait: Portrait) -> Spoiled:
-    """Black glasses over both eyes."""
+    """Draw black glasses over both eyes."""
     return _painted(portrait, 0.33, 0.26, (22, 22, 26)), portrait.alpha
 
 
 def hair_across(portrait: Portrait) -> Spoiled:
-    """A dark strand over one eye."""
+    """Draw a dark strand of hair over one eye."""
     rgb = portrait.rgb.copy()
     eye = portrait.points[[33, 133], :2].mean(axis=0)
     unit = portrait.unit
@@ -192,7 +191,7 @@ def hair_across(portrait: Portrait) -> Spoiled:
 
 
 def lamp_in_glasses(portrait: Portrait) -> Spoiled:
-    """A white spot beside each pupil."""
+    """Draw a white spot beside each pupil."""
     rgb = portrait.rgb.copy()
     for corners in ((33, 133), (362, 263)):
         eye = portrait.points[list(corners), :2].mean(axis=0)
@@ -212,29 +211,29 @@ def lamp_in_glasses(portrait: Portrait) -> Spoiled:
 
 
 def blurred(portrait: Portrait) -> Spoiled:
-    """Out of focus by 2.5 px where the eyes are 90 px apart."""
+    """Blur with 2.5 px where the eyes are 90 px apart."""
     return np.asarray(
         cv2.GaussianBlur(portrait.rgb, (0, 0), 2.5 * portrait.unit / FACE_EYES_PX), dtype=np.uint8
     ), portrait.alpha
 
 
 def flat(portrait: Portrait) -> Spoiled:
-    """A quarter of the contrast."""
+    """Reduce the contrast to a quarter."""
     return _toned(portrait, lambda values: 110 + 0.28 * (values - 110))
 
 
 def burnt(portrait: Portrait) -> Spoiled:
-    """Two and a half stops too bright."""
+    """Overexpose by two and a half stops."""
     return _toned(portrait, lambda values: values * 2.6 + 30)
 
 
 def drowned(portrait: Portrait) -> Spoiled:
-    """Nearly dark."""
+    """Make the photo nearly black."""
     return _toned(portrait, lambda values: values * 0.06)
 
 
 def lit_from_one_side(portrait: Portrait) -> Spoiled:
-    """Full light on the left cheek, a fifth of it on the right one."""
+    """Keep the light on the left cheek and reduce it to a fifth on the right one."""
     box = portrait.person.face_box
     columns = np.arange(portrait.rgb.shape[1], dtype=np.float32)
     share = np.clip((columns - box.left - 0.2 * box.width) / (0.6 * box.width), 0, 1)
@@ -242,7 +241,7 @@ def lit_from_one_side(portrait: Portrait) -> Spoiled:
 
 
 def few_pixels(portrait: Portrait) -> Spoiled:
-    """Reduced until the eyes are 45 px apart."""
+    """Shrink the photo until the eyes are 45 px apart."""
     factor = 45 / portrait.unit
     rgb = cv2.resize(portrait.rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(portrait.alpha, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_AREA)
@@ -250,7 +249,7 @@ def few_pixels(portrait: Portrait) -> Spoiled:
 
 
 def busy_wall(portrait: Portrait) -> Spoiled:
-    """A wall of tiles and a shade behind the person."""
+    """Put a tiled wall with a shadow behind the person."""
     rows, columns = np.indices(portrait.alpha.shape)
     side = max(8, round(0.6 * portrait.unit))
     tiles = np.where((rows // side + columns // side) % 2 == 0, 215.0, 165.0)[..., None] * np.array([1.0, 0.97, 0.9])
@@ -258,7 +257,7 @@ def busy_wall(portrait: Portrait) -> Spoiled:
 
 
 def hat(portrait: Portrait) -> Spoiled:
-    """A knitted cap down to the forehead."""
+    """Draw a knitted cap down to the forehead."""
     box = portrait.person.face_box
     rgb, mask = portrait.rgb.copy(), np.zeros(portrait.alpha.shape, np.uint8)
     at = round(box.center[0]), round(box.top + 0.1 * box.height)
@@ -289,11 +288,11 @@ SPOILERS: Mapping[str, tuple[Callable[[Portrait], Spoiled], ...]] = {
     "background_even": (busy_wall,),
     "head_uncovered": (hat,),
 }
-"""What breaks each rule."""
+"""The spoilers that break each rule."""
 
 
 def _turned(portrait: Portrait, yaw_deg: float = 0.0, pitch_deg: float = 0.0) -> Spoiled:
-    """The mesh turned about the head's middle (a face width behind the nose), the pixels drawn along with it."""
+    """Rotate the mesh about the centre of the head (one face width behind the nose) and warp the pixels with it."""
     points = portrait.points
     center = points.mean(axis=0) + np.array([0, 0, 0.5 * portrait.unit])
     yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
@@ -304,7 +303,7 @@ def _turned(portrait: Portrait, yaw_deg: float = 0.0, pitch_deg: float = 0.0) ->
 
 
 def _drawn_along(portrait: Portrait, source: Points, target: Points) -> Spoiled:
-    """The picture bent smoothly so that ``source`` comes to lie at ``target``; far from the face nothing moves."""
+    """Warp the picture smoothly so that ``source`` moves to ``target``; pixels far from the face do not move."""
     from scipy.interpolate import RBFInterpolator
 
     height, width = portrait.alpha.shape
@@ -349,7 +348,7 @@ def _part(portrait: Portrait, rows: slice, columns: slice) -> Spoiled:
 
 
 def _painted(portrait: Portrait, across: float, down: float, color: tuple[int, int, int]) -> Rgb:
-    """An ellipse over each eye and a bridge; half axes in distances of the eyes."""
+    """Draw an ellipse over each eye and a bridge between them; half axes in units of the eyes' distance."""
     rgb = portrait.rgb.copy()
     middles = [portrait.points[list(corners), :2].mean(axis=0) for corners in ((33, 133), (362, 263))]
     for middle in middles:
@@ -363,13 +362,13 @@ def _painted(portrait: Portrait, across: float, down: float, color: tuple[int, i
 
 
 def _lower(points: Points, by: float) -> Points:
-    """The points, ``by`` pixels farther down."""
+    """The points moved down by ``by`` pixels."""
     moved: Points = points + np.array([0.0, by])
     return moved
 
 
 def _patch(rgb: Rgb, at: Points) -> npt.NDArray[np.float64]:
-    """Median colour of a few pixels."""
+    """Median colour of a small patch."""
     x, y = (int(value) for value in at)
     return np.asarray(np.median(rgb[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].reshape(-1, 3), axis=0))
 

@@ -1,10 +1,11 @@
-"""What becomes of every photo: how many are answered, how many refused and why; and of photos made to break each rule.
+"""Outcomes over all photos: how many are answered, how many are refused and why; also for photos that break a rule.
 
     python -m benchmarks.survey ../shared/data [--every 5] [--sheet sheet.png] [--save]
 
-The made cases: two people side by side, upside down, on either side, rooms without people, crops without shoulders,
-sides of 50 px and 4096 px and one beyond, and all eight EXIF orientations. Each states what the documentation promises;
-the table says how often that is what came out. No photo is written anywhere but onto the sheet that you ask for.
+The test cases: two people side by side, upside down, turned to either side, rooms without people, crops without
+shoulders, sides of 50 px and 4096 px and one pixel beyond, and all eight EXIF orientations. Each case states what the
+documentation promises, and the table says how often the outcome was as promised. No photo is written to disk, except
+on the contact sheet if you ask for one.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from idseg.types import Rgb
 
 SEED = 20261123
 MADE = 100
-"""How many photos each made case is tried on."""
+"""Number of photos for each test case."""
 
 
 def outcome(segmenter: Segmenter, photo: Rgb | bytes) -> str:
-    """``answered`` or the reason of the refusal."""
+    """``answered``, or the reason for the refusal."""
     try:
         segmenter(photo)
     except IdsegError as error:
@@ -58,7 +59,7 @@ def side_by_side(left: Rgb, right: Rgb) -> Rgb:
 
 
 def without_shoulders(segmenter: Segmenter, photo: Rgb) -> Rgb:
-    """The photo cut off just below the chin."""
+    """The photo cropped just below the chin."""
     box = segmenter.find(photo).face_box
     return np.ascontiguousarray(photo[: max(60, int(box.bottom + 0.05 * box.height))])
 
@@ -71,7 +72,7 @@ def resized(photo: Rgb, side: int, shortest: bool) -> Rgb:
 
 
 def with_exif(photo: Rgb, orientation: int) -> bytes:
-    """A JPEG whose stored pixels need this EXIF orientation to stand upright."""
+    """A JPEG whose stored pixels need this EXIF orientation to appear upright."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     stored = Image.fromarray(photo)
     if orientation in undo:
@@ -84,7 +85,7 @@ def with_exif(photo: Rgb, orientation: int) -> bytes:
 
 
 class Case(NamedTuple):
-    """A photo made to break a rule (or to keep it), and what is promised for it."""
+    """A photo that breaks or just keeps a rule, and the promised outcome."""
 
     name: str
     promised: str
@@ -92,7 +93,7 @@ class Case(NamedTuple):
 
 
 def cases(photos: list[Rgb], rooms: list[Rgb], segmenter: Segmenter) -> Iterator[Case]:
-    """All made cases; ``photos`` are answered as they are."""
+    """All test cases; ``photos`` must be photos that idseg answers."""
     for index, photo in enumerate(photos):
         other = photos[(index + 1) % len(photos)]
         yield Case("two side by side", "multiple_persons", partial(side_by_side, photo, other))
@@ -112,7 +113,7 @@ def cases(photos: list[Rgb], rooms: list[Rgb], segmenter: Segmenter) -> Iterator
 
 
 def sheet(segmenter: Segmenter, photos: list[Path], path: Path) -> None:
-    """Overlay, cut, scoremap, and the cut-out on black, white and red, a row for each photo."""
+    """Draw one row per photo: overlay, cut, scoremap, and the cut-out on black, white and red."""
     rows = []
     for photo in tqdm(photos, desc="sheet", unit="photo"):
         try:
@@ -135,10 +136,10 @@ def sheet(segmenter: Segmenter, photos: list[Path], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with photos/ and backgrounds/")
-    parser.add_argument("--every", type=int, default=1, help="look at every Nth photo")
+    parser.add_argument("data", type=Path, help="folder that contains photos/ and backgrounds/")
+    parser.add_argument("--every", type=int, default=1, help="use every Nth photo")
     parser.add_argument("--sheet", type=Path, help="also draw a contact sheet of 24 photos, as PNG")
-    parser.add_argument("--seed", type=int, default=SEED, help="which photos the made cases and the sheet take")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed for choosing the photos")
     parser.add_argument("--save", action="store_true", help="write results/survey.json")
     options = parser.parse_args()
     paths = sorted(options.data.glob("photos/*/*.jpg"))[:: options.every]

@@ -1,6 +1,6 @@
-"""The tables and plots of README.md, made from the result files: no number in it is typed by hand.
+"""Makes the tables and plots of README.md from the result files, so that nobody types a number by hand.
 
-The text stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what stands outside is written by people.
+Generated text stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; people write the rest.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from benchmarks.figures import HERE, RESULTS, Figure, Result
 
 README = HERE / "README.md"
 CARD = HERE.parent / "models" / "MODEL_CARD.md"
-"""The nets' card shows the same table of mattes."""
+"""The model card, which shows the same table of mattes."""
 _ERRORS = ("MAD", "MSE", "Grad", "SAD", "Conn", "MAD in the unknown band")
 _QUIET = 0.7
-"""Load for each core up to which a machine counts as quiet."""
+"""Maximum load per core of a machine that counts as idle."""
 _TREND_LENGTH = 6
-"""Commits in the trend table."""
+"""Number of commits in the trend table."""
 _HEADLINES = (
     ("quality", "idseg", "val", "MAD", "mean", "matte MAD on val"),
     ("quality", "idseg", "val", "Grad", "mean", "matte Grad on val, thousand"),
@@ -38,7 +38,7 @@ _HEADLINES = (
 
 
 def update(results: Mapping[str, Result], readme: Path = README) -> None:
-    """Write the plots, and the tables into the README."""
+    """Draw the plots and write the tables into the README."""
     if "speed" in results:
         plot_speed(results["speed"], RESULTS / "speed.svg")
     if "quality" in results:
@@ -48,7 +48,7 @@ def update(results: Mapping[str, Result], readme: Path = README) -> None:
 
 
 def read_matting(path: Path = RESULTS / "matting.json") -> Mapping[str, Any] | None:
-    """The result of matting.py, which has a format of its own; None where there is none."""
+    """The result of matting.py, which has its own format; None if there is no such file."""
     if not path.exists():
         return None
     found: Mapping[str, Any] = json.loads(path.read_text())
@@ -61,7 +61,7 @@ def filled(
     lines: Sequence[trend.Row],
     matting: Mapping[str, Any] | None = None,
 ) -> str:
-    """The README with every block made anew; a block whose benchmark has no result says so."""
+    """The README with every block regenerated. A block without a result says so."""
     makers = {
         "quality": quality_tables,
         "pose": pose_tables,
@@ -99,7 +99,7 @@ def _about(result: Result) -> str:
 
 
 def _busy(place: Mapping[str, Any]) -> str:
-    """A warning where other programs had the machine."""
+    """A warning if other programs used the machine."""
     load, cores = place["load_average"][0], place["cores"]
     if load <= _QUIET * cores:
         return ""
@@ -115,14 +115,14 @@ def _notes(result: Result) -> Iterator[str]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first to the right."""
+    """A Markdown table; every column except the first is right-aligned."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def number(value: float | None) -> str:
-    """Three or four digits; a dash for what was not measured."""
+    """Format with three or four digits; a dash for None (not measured)."""
     if value is None:
         return "–"
     if value == 0 or abs(value) >= 1000:
@@ -135,12 +135,12 @@ def number(value: float | None) -> str:
 
 
 def _ordered(figures: Iterable[Figure], key: str) -> list[str]:
-    """The different values of a field, in the order of their first figure."""
+    """The distinct values of a field, in the order of first appearance."""
     return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))
 
 
 def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
-    """What ``python -m benchmarks.matting`` measured: the nets on ``val`` and on the held-out photos, and times."""
+    """Results of ``python -m benchmarks.matting``: the nets on ``val`` and on the held-out photos, and times."""
     place, val = found["environment"], found["val"]
     load = number(place["load_average"][0])
     yield f"*{place['date']}; {place['machine']}, {place['threads']} threads, load {load} before.*\n"
@@ -194,7 +194,7 @@ def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def quality_tables(result: Result) -> Iterator[str]:
-    """A table for each set: methods by errors, mean (median); published figures marked."""
+    """One table per set: methods by errors, mean (median); published figures are marked."""
     errors = [figure for figure in result.figures if figure.measure in _ERRORS]
     for on in _ordered(errors, "on"):
         here = [figure for figure in errors if figure.on == on]
@@ -227,7 +227,7 @@ def _mean_median(result: Result, subject: str, on: str, measure: str) -> str:
 
 
 def pose_tables(result: Result) -> Iterator[str]:
-    """Agreement, the confusion matrices, and errors against geometry."""
+    """Agreement with the labels, the confusion matrices, and errors compared with known geometry."""
     shares = [figure for figure in result.figures if figure.statistic == "share"]
     yield table(["", "on", "right", "of"], ([f.measure, f.on, f"{f.value:.1%}", str(f.count)] for f in shares))
     for name, matrix in result.matrices.items():
@@ -263,7 +263,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
 
 
 def speed_tables(result: Result) -> Iterator[str]:
-    """Stages by size, cold starts, photos a second, peers."""
+    """Stages by size, cold starts, photos per second, and peers."""
     sizes = [f"{size:g} MP" for size in result.settings["sizes_mp"]]
     stages = [figure for figure in result.figures if figure.on in sizes and figure.measure == "time"]
     yield "**Warm, ms: median (95 %), least**\n"
@@ -311,7 +311,7 @@ def memory_table(result: Result) -> Iterator[str]:
 
 
 def known_table(result: Result) -> Iterator[str]:
-    """Whether the known differences were found."""
+    """Whether ``idseg compare`` found the known differences."""
     rows = (
         [
             figure.on,
@@ -326,7 +326,7 @@ def known_table(result: Result) -> Iterator[str]:
 
 
 def checks_tables(result: Result) -> Iterator[str]:
-    """False alarms on good photos and true ones on photos made to fail, rule by rule; then placement."""
+    """Alarms on good photos (false) and on spoilt photos (right), rule by rule; then the accuracy of placement."""
     rules = _ordered((figure for figure in result.figures if figure.on in ("good", "made to fail")), "subject")
 
     def share(rule: str, on: str, status: str) -> str:
@@ -379,7 +379,7 @@ def found_table(result: Result) -> Iterator[str]:
 
 
 def batch_table(result: Result) -> Iterator[str]:
-    """One line for each figure."""
+    """One row per figure."""
     rows = [
         (figure.subject, f"{figure.measure}, {figure.statistic}", f"{number(figure.value)} {figure.unit}".strip())
         for figure in result.figures
@@ -388,7 +388,7 @@ def batch_table(result: Result) -> Iterator[str]:
 
 
 def trend_table(lines: Sequence[trend.Row]) -> str:
-    """The headline figures at the last few commits at which one of them was measured."""
+    """The main figures at the last commits that measured at least one of them."""
     keys = {headline[:5] for headline in _HEADLINES}
     shown = sorted((row for row in lines if row[3:8] in keys), key=lambda row: row[1])
     commits = list(dict.fromkeys(row[0] for row in shown))[-_TREND_LENGTH:]
@@ -403,7 +403,7 @@ def trend_table(lines: Sequence[trend.Row]) -> str:
 
 
 def plot_speed(result: Result, path: Path) -> None:
-    """How cost grows with megapixels: a line for each stage, both axes logarithmic."""
+    """Time by megapixels: one line per stage, both axes logarithmic."""
     with _figure(path, (7.2, 4.4)) as axes:
         sizes = list(result.settings["sizes_mp"])
         for subject in _ordered(
@@ -437,7 +437,7 @@ def plot_quality(result: Result, path: Path) -> None:
 
 
 class _figure:
-    """One matplotlib picture, saved as SVG with the same bytes for the same numbers."""
+    """A matplotlib figure, saved as SVG; the same numbers give the same bytes."""
 
     def __init__(self, path: Path, inches: tuple[float, float]) -> None:
         self._path = path

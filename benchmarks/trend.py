@@ -1,7 +1,7 @@
-"""The trend file: every figure of idseg at every commit that was measured, one line each.
+"""The trend file: one line for every figure of idseg at every measured commit.
 
-Figures of peers are left out: they do not change with our commits (the result files have them). Times are the
-machine's: compare only lines of one ``machine``.
+It leaves out the peers' figures, which do not change with our commits (the result files have them). Times depend on the
+machine: compare only lines with the same ``machine``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Row = tuple[str, ...]
 
 
 def update(results: Mapping[str, Result], path: Path = TREND) -> int:
-    """Put the results' figures into the file, in place of those of the same commit and benchmark; gives how many."""
+    """Replace the lines of the same commit and benchmark by the results' figures; returns the number of new lines."""
     fresh = {(short(result), name) for name, result in results.items()}
     kept = [row for row in read(path) if (row[0], row[3]) not in fresh]
     added = [row for result in results.values() for row in rows(result)]
@@ -31,7 +31,7 @@ def update(results: Mapping[str, Result], path: Path = TREND) -> int:
 
 
 def read(path: Path = TREND) -> list[Row]:
-    """The file's lines without the head; none where there is no file."""
+    """The lines of the file without its header; empty if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -42,7 +42,7 @@ def read(path: Path = TREND) -> list[Row]:
 
 
 def rows(result: Result) -> list[Row]:
-    """One run's lines."""
+    """The lines of one run."""
     machine = f"{result.environment['machine']}, {result.environment['threads']} threads"
     return [
         (
@@ -64,7 +64,7 @@ def rows(result: Result) -> list[Row]:
 
 
 def short(result: Result) -> str:
-    """The commit's first twelve letters, with a ``+`` where files had changed."""
+    """The first twelve characters of the commit, followed by ``+`` if project files differed from it."""
     return result.commit[:12] + ("+" if result.changed else "")
 
 
