@@ -76,7 +76,7 @@ def live() -> Iterator[Live]:
 def open_live() -> Iterator[Live]:
     """The same without keys."""
     from idseg.server.settings import Settings
-    from tests.server.live import FAKE_APP, running
+    from tests.server.live import hosted
 
-    with running(Settings(app=FAKE_APP, auth=False)) as server:
+    with hosted(Settings(auth=False)) as server:
         yield server

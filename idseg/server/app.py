@@ -32,11 +32,13 @@ from idseg.server.http.guard import Guard, connection_of
 from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
 from idseg.server.logs import log
 from idseg.server.metrics import Metrics
-from idseg.server.remember import Remembering
+from idseg.server.remember import load_segmenter
 from idseg.server.routes import cloud, page, v1
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 _JSON: Final = "application/json"
+WORK: Final = (cloud.__name__, page.__name__, v1.__name__)
+"""What the workers do is there; none of these imports FastAPI."""
 SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
 
@@ -45,29 +47,22 @@ def create_worker_app() -> FastAPI:
     return create_app(Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}")), load_segmenter)
 
 
-def load_segmenter() -> SegmentPhoto:
-    """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
-    from idseg.segmenter import Options, Segmenter
-
-    segmenter = Segmenter(Options(threads=1))
-    segmenter.warm()
-    return Remembering(segmenter)
-
-
-def create_app(settings: Settings, load: Callable[[], SegmentPhoto], clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(
+    settings: Settings, load: Callable[[], SegmentPhoto], preload: tuple[str, ...] = ("idseg.segmenter",)
+) -> FastAPI:
     """The ASGI application.
 
     Args:
         settings: all limits.
         load: called in every worker process; what it returns answers photos.
-        clock: seconds since 1970, for tokens and signatures.
+        preload: modules that ``load`` needs; imported once, before the workers are forked.
     """
     keyring = Keyring(environment_keys(), settings.keys_path) if settings.auth else None
     secret = tokens.SecretFile(settings.state_path / "token.key")
     metrics = Metrics()
-    crew = Crew(load, settings.worker_count, settings.answer_timeout_s)
+    crew = Crew(load, settings.worker_count, settings.answer_timeout_s, (*preload, *WORK))
     gate = Gate(
-        access=Access(keyring, secret, settings.token_seconds, clock),
+        access=Access(keyring, secret, settings.token_seconds),
         crew=crew,
         pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20),

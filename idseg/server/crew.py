@@ -25,8 +25,6 @@ from idseg.server.memory import resident_bytes, trim
 Work: TypeAlias = Callable[[Any], Any]
 """A function of a module with its arguments (``functools.partial``), called in the worker with what ``load`` gave."""
 
-PRELOAD: Final = ("idseg.segmenter",)
-"""Imported once by the process that workers are forked from; over half of a worker's start."""
 LOADING_S: Final = 300.0
 """How long a worker may load its models: some hundred times what a free core takes."""
 TRIES: Final = 2
@@ -58,13 +56,14 @@ class _Worker:
 class Crew:
     """``size`` workers. Every method but :meth:`start_all` may be called from any thread."""
 
-    def __init__(self, load: Callable[[], Any], size: int, limit_s: float, preload: tuple[str, ...] = PRELOAD) -> None:
+    def __init__(self, load: Callable[[], Any], size: int, limit_s: float, preload: tuple[str, ...]) -> None:
         """
         Args:
             load: called once in every worker; loads the models. It and what it raises must pickle.
             size: workers.
             limit_s: seconds that one call may take.
-            preload: modules for the template process.
+            preload: modules that are imported once, by the process that workers are forked from: over half of a
+                worker's start.
         """
         self.size: Final = size
         self._load = load

@@ -83,3 +83,12 @@ class Remembering:
         oldest = self._clock() - LIFE_S
         for key in [key for key, known in self._known.items() if known.used < oldest]:
             del self._known[key]
+
+
+def load_segmenter() -> SegmentPhoto:
+    """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
+    from idseg.segmenter import Options, Segmenter
+
+    segmenter = Segmenter(Options(threads=1))
+    segmenter.warm()
+    return Remembering(segmenter)

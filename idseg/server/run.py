@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -43,17 +43,32 @@ def serve(settings: Settings, log_level: str = "info", starting: Callable[[], No
             f"there is no key in {settings.keys_path} and none in IDSEG_API_KEY and IDSEG_SECRET_KEY; "
             "make one with: idseg keys add, or serve this machine only with: idseg serve --no-auth"
         )
-    most = min(settings.connections, room_for_connections(settings.worker_count))
-    connections = Connections(most, settings.header_timeout_s)
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
-    config = uvicorn.Config(
-        settings.app,
-        factory=True,
+    config = uvicorn_config(settings, settings.app, factory=True, log_config=logging_config(log_level))
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        raise OptionError(f"the TLS certificate and key do not fit: {error.reason}") from None
+    starting()
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        uvicorn.Server(config).run()
+
+
+def uvicorn_config(settings: Settings, app: Any, **more: Any) -> uvicorn.Config:
+    """How uvicorn runs the application: over our connections, and silent.
+
+    Args:
+        settings: all of them.
+        app: the ASGI application, or the import path of its factory.
+        more: of ``uvicorn.Config``.
+    """
+    most = min(settings.connections, room_for_connections(settings.worker_count))
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
-        http=connections.protocol(),
+        http=Connections(most, settings.header_timeout_s).protocol(),
         ws="none",
-        log_config=logging_config(log_level),
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -62,14 +77,8 @@ def serve(settings: Settings, log_level: str = "info", starting: Callable[[], No
         timeout_graceful_shutdown=settings.grace_s,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
+        **more,
     )
-    try:
-        config.load()
-    except ssl.SSLError as error:
-        raise OptionError(f"the TLS certificate and key do not fit: {error.reason}") from None
-    starting()
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        uvicorn.Server(config).run()
 
 
 def room_for_connections(workers: int) -> int:

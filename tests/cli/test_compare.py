@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from idseg.imaging import encode
 from idseg.types import Rgb
 from tests.cloud.compare.scene import photos
 from tests.server.fakes import NOBODY, picture
-from tests.server.live import API_KEY, SECRET_KEY, Live, running
+from tests.server.live import API_KEY, SECRET_KEY, Live
 
 
 def call(*words: object, environment: dict[str, str] | None = None) -> Result:
@@ -64,10 +63,9 @@ def test_an_empty_folder_is_a_wrong_option(tmp_path: Path) -> None:
     assert "none with a saved reply" in done.output
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Live]:
-    with running() as live:
-        yield live
+@pytest.fixture
+def service(live: Live) -> Live:
+    return live
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from idseg.server.auth import tokens
 from idseg.server.settings import Settings
 from tests.cloud.test_wire import check
 from tests.server.fakes import A_BUG, NO_WEIGHTS, TWO_PEOPLE, picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, free_port, running
+from tests.server.live import API_KEY, SECRET_KEY, Live, free_port, hosted
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_wrong_keys(live: Live) -> None:
 
 
 def test_limits() -> None:
-    with running(Settings(app=FAKE_APP, daily_quota=1)) as live:
+    with hosted(Settings(daily_quota=1)) as live:
         client = Client(live.url, API_KEY, SECRET_KEY)
         client.body_seg_photo(picture())
         with pytest.raises(LimitError) as caught:

@@ -12,10 +12,8 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-from fastapi import FastAPI
 from PIL import Image
 
 from idseg.errors import (
@@ -29,8 +27,6 @@ from idseg.errors import (
     UpsideDownError,
 )
 from idseg.result import Result
-from idseg.server.app import create_app
-from idseg.server.settings import SETTINGS_VARIABLE, Settings
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits, decode
 from idseg.types import BodyParts, BodyPose, Box, FacePose, HeadAngles, Person, Point, Pose, Rgb, ShoulderAngles, Window
@@ -51,9 +47,9 @@ HANGS = (10, 20, 30)
 DIES = (30, 20, 10)
 """The worker is gone, as after a fault in native code."""
 DIES_ONCE = (30, 10, 20)
-"""The same, but only the first time; see ONCE_VARIABLE."""
-ONCE_VARIABLE = "IDSEG_FAKE_ONCE"
-"""A file that DIES_ONCE makes."""
+"""The same, but only the first time; see :attr:`FakeSegmenter.once`."""
+WAITS = (20, 10, 30)
+"""Is answered once there is a file; see :attr:`FakeSegmenter.gate`."""
 
 _OUTCOMES: dict[tuple[int, int, int], Exception] = {
     NOBODY: NoPersonError("nobody is in the photo", persons=0),
@@ -124,6 +120,11 @@ class FakeSegmenter:
     """Called as the Segmenter is."""
 
     seconds: float = 0.0
+    """For each photo."""
+    gate: str = ""
+    """A file that photos of the colour WAITS wait for."""
+    once: str = ""
+    """A file that the first photo of the colour DIES_ONCE makes."""
 
     def __call__(
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
@@ -132,10 +133,12 @@ class FakeSegmenter:
         color = tuple(int(level) for level in rgb[0, 0])
         if color == HANGS:
             hang_in_native_code()
-        if color == DIES or (color == DIES_ONCE and not os.path.exists(os.environ[ONCE_VARIABLE])):
+        if color == DIES or (color == DIES_ONCE and not os.path.exists(self.once)):
             if color == DIES_ONCE:
-                open(os.environ[ONCE_VARIABLE], "wb").close()
+                open(self.once, "wb").close()
             os.kill(os.getpid(), signal.SIGSEGV)
+        while color == WAITS and not os.path.exists(self.gate):
+            time.sleep(0.01)
         outcome = _OUTCOMES.get(color)  # type: ignore[arg-type]
         if outcome is not None:
             raise outcome if not isinstance(outcome, IdsegError) else type(outcome)(outcome.message, **outcome.facts)
@@ -143,16 +146,16 @@ class FakeSegmenter:
         return fake_result(rgb)
 
 
-def create_fake_app() -> FastAPI:
-    """The factory that uvicorn calls in the tests' servers."""
-    settings = Settings.from_json(os.environ[SETTINGS_VARIABLE])
-    return create_app(settings, partial(FakeSegmenter, float(os.environ.get(SECONDS_VARIABLE, "0"))))
+def load_fake() -> FakeSegmenter:
+    """In a worker."""
+    return FakeSegmenter(float(os.environ.get(SECONDS_VARIABLE, "0")))
 
 
-def create_cold_app() -> FastAPI:
-    """A server whose models are not there."""
-
-    return create_app(Settings.from_json(os.environ[SETTINGS_VARIABLE]), load_nothing)
+def load_behind(gate: str) -> FakeSegmenter:
+    """Loads once there is a file."""
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    return FakeSegmenter()
 
 
 def load_nothing() -> FakeSegmenter:

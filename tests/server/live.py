@@ -1,9 +1,14 @@
-"""Real servers for tests: a process of its own on a free port of the loopback, stopped at the end, its log kept."""
+"""Servers for tests, on free ports of the loopback, stopped at the end.
+
+:func:`running` starts a process, as a person would, and keeps its log. :func:`hosted` is the same server in a thread of
+the tests' process, some twenty times cheaper: for whatever needs neither a process, nor signals, nor a log.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import multiprocessing.forkserver
 import os
 import re
 import signal
@@ -12,27 +17,34 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
 from idseg.cloud import wire
+from idseg.server.app import WORK, create_app
 from idseg.server.auth.keys import Key, read_keys, write_keys
+from idseg.server.run import uvicorn_config
 from idseg.server.settings import Settings
 from tests.cloud.test_wire import check
+from tests.server import fakes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FAKE_APP = "tests.server.fakes:create_fake_app"
+FAKE_APP = "tests.server.apps:fake"
 API_KEY, SECRET_KEY = "TestKeyOfTheTests24Chars", "a-secret-key-of-the-tests-32char"
 
 RUN = """
 import sys
 from idseg.server.run import serve
+from idseg.server.run import uvicorn_config
 from idseg.server.settings import Settings
 serve(Settings.from_json(sys.argv[1]))
 """
@@ -42,15 +54,26 @@ serve(Settings.from_json(sys.argv[1]))
 class Live:
     """A server that runs."""
 
-    process: subprocess.Popen[bytes]
     settings: Settings
-    log_path: Path
+    process: subprocess.Popen[bytes] | None = None
+    """None: a thread of this process."""
+    log_path: Path | None = None
 
     @property
     def url(self) -> str:
         return f"{'https' if self.settings.tls_cert else 'http'}://127.0.0.1:{self.settings.port}"
 
+    @property
+    def own_process(self) -> subprocess.Popen[bytes]:
+        assert self.process is not None, "a hosted server has no process of its own"
+        return self.process
+
+    @property
+    def pid(self) -> int:
+        return os.getpid() if self.process is None else self.process.pid
+
     def log_text(self) -> str:
+        assert self.log_path is not None, "a hosted server has no log of its own"
         return self.log_path.read_text(encoding="utf-8")
 
     def token_secret(self) -> bytes:
@@ -69,7 +92,7 @@ class Live:
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as reply:  # noqa: S310 - loopback
             text = reply.read().decode()
         pids = {int(pid) for pid in re.findall(r'^idseg_resident_bytes{pid="(\d+)"}', text, re.MULTILINE)}
-        return sorted(pids - {self.process.pid})
+        return sorted(pids - {self.pid})
 
     def token(self) -> str:
         query = urllib.parse.urlencode(
@@ -109,11 +132,7 @@ def running(
         most_files: the system's limit of open files for the server.
     """
     with tempfile.TemporaryDirectory(prefix="idseg-test-") as scratch:
-        folder = Path(scratch) / "state" if state is None else state
-        wanted = Settings(app=FAKE_APP) if settings is None else settings
-        wanted = replace(wanted, state_folder=str(folder), port=wanted.port if wanted.port != 8080 else free_port())
-        if wanted.auth and not wanted.keys_path.exists():
-            write_keys(wanted.keys_path, [Key.of(API_KEY, SECRET_KEY, app_id=12345678)])
+        wanted = _prepared(settings, Path(scratch) / "state" if state is None else state)
         log_path = Path(scratch) / "server.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
@@ -124,7 +143,7 @@ def running(
                 stdout=log,
                 stderr=log,
             )
-        live = Live(process, wanted, log_path)
+        live = Live(wanted, process, log_path)
         try:
             wait_ready(live)
             yield live
@@ -139,6 +158,49 @@ def running(
                 raise AssertionError(f"the server did not stop:\n{live.log_text()[-3000:]}") from None
 
 
+def _prepared(settings: Settings | None, state: Path) -> Settings:
+    """With a state folder, a free port unless one is named, and the tests' key."""
+    wanted = Settings(app=FAKE_APP) if settings is None else settings
+    wanted = replace(wanted, state_folder=str(state), port=wanted.port if wanted.port != 8080 else free_port())
+    if wanted.auth and not wanted.keys_path.exists():
+        write_keys(wanted.keys_path, [Key.of(API_KEY, SECRET_KEY, app_id=12345678)])
+    return wanted
+
+
+@contextmanager
+def hosted(
+    settings: Settings | None = None, load: Callable[[], Any] = fakes.FakeSegmenter, state: Path | None = None
+) -> Iterator[Live]:
+    """A server in a thread of this process, its workers in processes of their own.
+
+    Args:
+        settings: as of :func:`running`; workers: 1 unless they say otherwise.
+        load: called in each worker.
+        state: as of :func:`running`.
+    """
+    _start_template()
+    with tempfile.TemporaryDirectory(prefix="idseg-test-") as scratch:
+        wanted = _prepared(settings, Path(scratch) / "state" if state is None else state)
+        wanted = replace(wanted, workers=wanted.workers or 1)
+        app = create_app(wanted, load, (fakes.__name__,))
+        server = uvicorn.Server(uvicorn_config(wanted, app, log_config=None))
+        thread = threading.Thread(target=server.run, name="idseg-hosted")
+        thread.start()
+        try:
+            live = Live(wanted)
+            wait_ready(live, thread.is_alive)
+            yield live
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _start_template() -> None:
+    """Here, in the tests' own thread: the template process ends with the thread that started it."""
+    multiprocessing.forkserver.set_forkserver_preload(["idseg.models.template", fakes.__name__, *WORK])
+    multiprocessing.forkserver.ensure_running()
+
+
 def _limited(most_files: int | None) -> list[str]:
     if most_files is None:
         return []
@@ -151,16 +213,35 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
 
 
-def wait_ready(live: Live, seconds: float = 120.0) -> None:
-    """Until /readyz says yes."""
+def numbers(live: Live) -> dict[str, float]:
+    """The metrics by name and labels."""
+    with urllib.request.urlopen(f"{live.url}/metrics", timeout=30) as reply:  # noqa: S310 - loopback
+        lines = reply.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+    """Wait for something that happens soon; the time is for a busy machine."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if live.process.poll() is not None:
-            raise AssertionError(f"the server ended with {live.process.returncode}:\n{live.log_text()[-3000:]}")
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+def until_accepted(live: Live, photos: int) -> None:
+    """Wait until so many photos are worked on or waiting."""
+    until(lambda: numbers(live)["idseg_photos_accepted"] == photos, f"{photos} photos accepted")
+
+
+def wait_ready(live: Live, alive: Callable[[], bool] | None = None, seconds: float = 120.0) -> None:
+    """Until /readyz says yes."""
+    runs = alive or (lambda: live.own_process.poll() is None)
+    end = time.monotonic() + seconds
+    while runs() and time.monotonic() < end:
         try:
             live.get("/readyz")
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             return
-    raise AssertionError(f"the server did not get ready:\n{live.log_text()[-3000:]}")
+    raise AssertionError(f"the server did not get ready:\n{live.log_text()[-3000:] if live.log_path else ''}")

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -23,20 +23,29 @@ import pytest
 from PIL import Image
 
 from idseg.cloud import wire
+from idseg.server.auth.keys import Key, write_keys
+from idseg.server.http.connection import PROBE_S
 from idseg.server.settings import Settings
 from tests.imaging.formats.test_budget import elements_that_share_bytes, jpeg, png_with, with_scans
-from tests.server.fakes import SECONDS_VARIABLE, picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, cpu_seconds, running
+from tests.server.fakes import FakeSegmenter, picture
+from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, cpu_seconds, hosted, running
+from tests.server.routes.test_cloud import make_certificate
 
 PHOTO = wire.PATH
 WAIT_S = 60
 MiB = 2**20
 
 
+TOKEN_ONLY = "KeyOfTheTestsWithoutSignatures"
+
+
 @pytest.fixture(scope="module")
-def own() -> Iterator[Live]:
-    """A server that no other test keeps busy, so that its CPU time is these tests' doing."""
-    with running(replace(Settings(app=FAKE_APP), workers=1)) as live:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A process that no other test keeps busy, so that its CPU time is these tests' doing."""
+    state = tmp_path_factory.mktemp("state")
+    may, may_not = Key.of(API_KEY, SECRET_KEY), Key.of(TOKEN_ONLY, SECRET_KEY, may_sign=False)
+    write_keys(state / "keys.json", [may, may_not])
+    with running(Settings(app=FAKE_APP, workers=1), state=state) as live:
         yield live
 
 
@@ -82,20 +91,20 @@ def code_of(answer: bytes) -> int:
 # --- one-byte chunks --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [PHOTO, "/v1/photo?size=us-visa", "/page/photo", wire.TOKEN_PATH, "/nowhere"])
-def test_one_byte_chunks_of_nobody_cost_nothing(own: Live, path: str) -> None:
-    before = cpu_seconds(own.process.pid)
-    answers = [send(own, chunked(path, 3 * MiB)) for _ in range(4)]
-    assert all(answer.startswith(b"HTTP/1.1 ") for answer in answers)
-    assert cpu_seconds(own.process.pid) - before < 4 * 0.2
+def test_one_byte_chunks_of_nobody_cost_nothing(own: Live) -> None:
+    before = cpu_seconds(own.pid)
+    for path in (PHOTO, "/v1/photo?size=us-visa", "/page/photo", wire.TOKEN_PATH, "/nowhere"):
+        for _ in range(2):
+            assert send(own, chunked(path, 3 * MiB)).startswith(b"HTTP/1.1 ")
+    assert cpu_seconds(own.pid) - before < 10 * 0.2
 
 
 def test_one_byte_chunks_of_a_caller_are_refused(own: Live) -> None:
     path = f"{PHOTO}?access_token={own.token()}"
-    before = cpu_seconds(own.process.pid)
+    before = cpu_seconds(own.pid)
     answer = send(own, chunked(path, 12 * MiB))
     assert b'"reason":"body_chunks"' in answer
-    assert cpu_seconds(own.process.pid) - before < 2.5
+    assert cpu_seconds(own.pid) - before < 2.5
 
 
 def test_chunks_of_a_real_client_pass(own: Live) -> None:
@@ -131,14 +140,13 @@ def read_some(connection: socket.socket) -> bytes:
 # --- forms ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("field", [b"%=&", b"&", b"=", b"%41%41=&", b"%69mage", b"a=&"])
-@pytest.mark.parametrize("with_token", [False, True])
-def test_a_million_fields_cost_nothing(own: Live, field: bytes, with_token: bool) -> None:
-    path = f"{PHOTO}?access_token={own.token()}" if with_token else PHOTO
-    pids = [own.process.pid, *own.workers]
+@pytest.mark.parametrize("field", [b"%=&", b"&", b"%41%41=&", b"%69mage", b"a=&"])
+def test_a_million_fields_cost_nothing(own: Live, field: bytes) -> None:
+    pids = [own.pid, *own.workers]
     before = sum(map(cpu_seconds, pids))
-    assert code_of(send(own, posted(path, field * (4 * MiB // len(field))))) in ((100,), (216101, 216200))[with_token]
-    assert sum(map(cpu_seconds, pids)) - before < 1.0
+    for path, codes in ((PHOTO, (100,)), (f"{PHOTO}?access_token={own.token()}", (216101, 216200))):
+        assert code_of(send(own, posted(path, field * (4 * MiB // len(field))))) in codes
+    assert sum(map(cpu_seconds, pids)) - before < 2.0
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -152,7 +160,7 @@ def test_hostile_files_cost_little_everywhere(own: Live) -> None:
     token = own.token()
     progressive = jpeg(4096, 4096, progressive=True, subsampling=0)
     files = [png_with(elements_that_share_bytes(10_000)), arithmetic(), with_scans(progressive, 100)]
-    pids = [own.process.pid, *own.workers]
+    pids = [own.pid, *own.workers]
     for file in files:
         before = sum(map(cpu_seconds, pids))
         own.call(token, file, timeout_s=WAIT_S)
@@ -169,16 +177,16 @@ def test_idle_connections_keep_nobody_out() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     try:
-        with running(replace(Settings(app=FAKE_APP), workers=1), most_files=1024) as live, ExitStack() as idle:
+        with running(Settings(app=FAKE_APP, workers=1), most_files=1024) as live, ExitStack() as idle:
             token = live.token()
-            before = cpu_seconds(live.process.pid)
+            before = cpu_seconds(live.pid)
             for number in range(1200):
                 connection = idle.enter_context(connect(live))
                 if number % 2:
                     connection.sendall(b"POST / HTTP/1.1\r\n")
             assert "seg_info" in live.call(token, picture())
             assert live.get("/readyz")["ready"]
-            assert cpu_seconds(live.process.pid) - before < 5.0
+            assert cpu_seconds(live.pid) - before < 5.0
             assert "Traceback" not in live.log_text()
             assert len(live.log_text()) < 20_000
     finally:
@@ -186,7 +194,7 @@ def test_idle_connections_keep_nobody_out() -> None:
 
 
 def test_slow_bodies_of_nobody_give_way() -> None:
-    with running(Settings(app=FAKE_APP, workers=1, connections=20)) as live, ExitStack() as slow:
+    with hosted(Settings(connections=20)) as live, ExitStack() as slow:
         token = live.token()
         for _ in range(60):
             slow.enter_context(connect(live)).sendall(posted(PHOTO, b"image=" + b"A" * MiB)[:2000])
@@ -203,42 +211,33 @@ def test_a_flood_of_pipelined_requests_is_answered_in_turn(own: Live) -> None:
 # --- passwords --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("may_sign", [True, False])
-def test_forty_who_guess_do_not_keep_the_owner_out(may_sign: bool, tmp_path: Path) -> None:
-    from idseg.server.auth.keys import Key, write_keys
+def test_forty_who_guess_do_not_keep_the_owner_out(own: Live) -> None:
+    """Twenty for each kind of key: of one the server holds the secret, of the other a hash."""
+    before = cpu_seconds(own.pid)
 
-    write_keys(tmp_path / "keys.json", [Key.of(API_KEY, SECRET_KEY, may_sign=may_sign, app_id=12345678)])
-    with running(Settings(app=FAKE_APP, workers=1), state=tmp_path) as live:
-        fields = {"grant_type": "client_credentials", "client_id": API_KEY}
-        before = cpu_seconds(live.process.pid)
+    def login(api_key: str, secret: str) -> int:
+        fields = {"grant_type": "client_credentials", "client_id": api_key, "client_secret": secret}
+        return httpx.get(f"{own.url}{wire.TOKEN_PATH}?{urlencode(fields)}", timeout=WAIT_S, trust_env=False).status_code
 
-        def guess(number: int) -> int:
-            query = urlencode({**fields, "client_secret": f"wrong-{number}"})
-            return httpx.get(f"{live.url}{wire.TOKEN_PATH}?{query}", timeout=WAIT_S, trust_env=False).status_code
-
-        with ThreadPoolExecutor(40) as guessing:
-            guesses = guessing.map(guess, range(40))
-            tokens = [live.token() for _ in range(10)]
-            assert set(guesses) == {401}
-        assert len(tokens) == 10, "the right secret was answered each time"
-        assert cpu_seconds(live.process.pid) - before < 3.0
+    with ThreadPoolExecutor(40) as guessing:
+        guesses = [guessing.submit(login, (API_KEY, TOKEN_ONLY)[n % 2], f"wrong-{n}") for n in range(40)]
+        assert [login((API_KEY, TOKEN_ONLY)[n % 2], SECRET_KEY) for n in range(10)] == [200] * 10
+        assert {guess.result() for guess in guesses} == {401}
+    assert cpu_seconds(own.pid) - before < 3.0
 
 
 # --- other sites ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
-)
-def test_without_keys_other_sites_are_refused_everywhere(headers: dict[str, str]) -> None:
+def test_without_keys_other_sites_are_refused_everywhere(open_live: Live) -> None:
     form = urlencode({"image": base64.b64encode(picture()).decode()}).encode()
-    settings = Settings(app=FAKE_APP, auth=False, workers=1)
-    with running(settings) as live, httpx.Client(base_url=live.url, trust_env=False, timeout=WAIT_S) as http:
-        plain = {"content-type": "application/x-www-form-urlencoded"}
-        assert http.post(PHOTO, content=form, headers={**plain, **headers}).json()["error_code"] == 6
-        query = urlencode({"grant_type": "client_credentials"})
-        assert http.get(f"{wire.TOKEN_PATH}?{query}", headers=headers).status_code == 403
-        assert http.post("/v1/check?size=us-visa", content=picture(), headers=headers).status_code == 403
+    plain = {"content-type": "application/x-www-form-urlencoded"}
+    with httpx.Client(base_url=open_live.url, trust_env=False, timeout=WAIT_S) as http:
+        for foreign in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            assert http.post(PHOTO, content=form, headers={**plain, **foreign}).json()["error_code"] == 6
+            query = urlencode({"grant_type": "client_credentials"})
+            assert http.get(f"{wire.TOKEN_PATH}?{query}", headers=foreign).status_code == 403
+            assert http.post("/v1/check?size=us-visa", content=picture(), headers=foreign).status_code == 403
         assert "seg_info" in http.post(PHOTO, content=form, headers=plain).json()
 
 
@@ -246,13 +245,12 @@ def test_without_keys_other_sites_are_refused_everywhere(headers: dict[str, str]
 
 
 def test_a_client_that_closed_its_half_is_answered() -> None:
-    with running(Settings(app=FAKE_APP, workers=1), {SECONDS_VARIABLE: "1.0"}) as live:
+    """Also where its photo takes longer than the look whether it is still there."""
+    with hosted(load=partial(FakeSegmenter, 2 * PROBE_S)) as live, connect(live) as connection:
         body = urlencode({"image": base64.b64encode(picture()).decode()}).encode()
-        request = posted(f"{PHOTO}?access_token={live.token()}", body)
-        with connect(live) as connection:
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
-            assert b'"seg_info"' in read(connection)
+        connection.sendall(posted(f"{PHOTO}?access_token={live.token()}", body))
+        connection.shutdown(socket.SHUT_WR)
+        assert b'"seg_info"' in read(connection)
 
 
 def test_connect_is_refused(own: Live) -> None:
@@ -297,20 +295,17 @@ def test_an_upgrade_is_a_request(own: Live) -> None:
         assert httpx.get(f"{own.url}/healthz", headers=headers, timeout=WAIT_S, trust_env=False).status_code == 200
 
 
-def test_a_photo_in_plain_http_to_a_tls_port(tmp_path: Path) -> None:
-    from tests.server.routes.test_cloud import make_certificate
-
+def test_plain_http_to_a_tls_port(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     make_certificate(certificate, key)
-    settings = Settings(app=FAKE_APP, workers=1, tls_cert=str(certificate), tls_key=str(key))
-    with running(settings) as live:
+    with hosted(Settings(tls_cert=str(certificate), tls_key=str(key))) as live:
         send(live, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         context = ssl.create_default_context(cafile=str(certificate))
         with connect(live) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
             secure.sendall(posted("/v1/check?size=us-visa", b"x" * 5 * MiB)[: 2 * MiB])
             assert secure.recv(65536).startswith(b"HTTP/1.1 401")
         assert live.get("/healthz")["status"] == "ok"
-        assert "Traceback" not in live.log_text()
+    assert "Traceback" not in caplog.text
 
 
 def test_the_fake_photo_is_small() -> None:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +24,9 @@ from idseg.server.remember import Remembering
 from idseg.server.routes import photo_api
 from idseg.server.routes.photo_api import File
 from idseg.server.routes.wanted import CHECK_FIELDS, MOVE_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 PREFIX: Final = "/v1/"
 MOST_PHOTO: Final = 24 * 2**20

@@ -15,10 +15,9 @@ import pytest
 from idseg.cloud import wire
 from idseg.server.auth import tokens
 from idseg.server.auth.keys import Key, write_keys
-from idseg.server.settings import Settings
 from tests.cloud.test_wire import check
 from tests.server.fakes import NOBODY, TWO_PEOPLE, picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
+from tests.server.live import API_KEY, SECRET_KEY, Live, hosted
 
 HERE = Path(__file__).parent
 
@@ -107,7 +106,7 @@ def test_python_signs_with_bce_auth(live: Live) -> None:
 def test_python_signs_in_vain_with_a_token_only_key(tmp_path: Path) -> None:
     state = tmp_path / "state"
     write_keys(state / "keys.json", [Key.of(API_KEY, SECRET_KEY, may_sign=False)])
-    with running(Settings(app=FAKE_APP), state=state) as live:
+    with hosted(state=state) as live:
         sdk = PythonSdk(live)
         assert "seg_info" in sdk.call(picture())
         sdk.client._isCloudUser = True
@@ -124,11 +123,11 @@ def test_python_passes_our_extra_keys_through(live: Live, color: tuple[int, int,
 
 def test_a_token_survives_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    with running(state=state) as live:
+    with hosted(state=state) as live:
         sdk = PythonSdk(live)
         sdk.call(picture())
         token = sdk.token
-    with running(state=state) as live:
+    with hosted(state=state) as live:
         sdk = PythonSdk(live)
         sdk.client._authObj = {"access_token": token, "expires_in": 2592000, "time": int(time.time())}
         sdk.client._isCloudUser = False

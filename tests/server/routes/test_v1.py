@@ -8,10 +8,11 @@ import hmac
 import io
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,8 +29,8 @@ from idseg.photo.sizes import load_sizes
 from idseg.server.routes import photo_api
 from idseg.server.routes.wanted import PHOTO_FIELDS, SHEET_FIELDS, Wanted, read_query, read_wanted
 from idseg.server.settings import Settings
-from tests.server.fakes import A_BUG, NO_WEIGHTS, NOBODY, SECONDS_VARIABLE, TWO_PEOPLE, FakeSegmenter, picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, running
+from tests.server.fakes import A_BUG, NO_WEIGHTS, NOBODY, TWO_PEOPLE, WAITS, FakeSegmenter, picture
+from tests.server.live import API_KEY, SECRET_KEY, Live, hosted, until_accepted
 
 SEGMENT = FakeSegmenter()
 PHOTO = picture(size=(400, 500))
@@ -271,7 +272,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
 
 
 def post(live: Live, path: str, content: bytes = PHOTO, headers: dict[str, str] | None = None) -> httpx.Response:
-    return httpx.post(live.url + path, content=content, headers=headers, timeout=30, trust_env=False)
+    return httpx.post(live.url + path, content=content, headers=headers, timeout=60, trust_env=False)
 
 
 @pytest.mark.parametrize(
@@ -367,19 +368,20 @@ def test_a_signature_holds_for_its_own_query(live: Live) -> None:
     assert error_of(post(live, f"/v1/check?{many}", headers=signed(many))) == (401, "signature")
 
 
-def burst(live: Live, count: int) -> list[httpx.Response]:
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: post(live, CHECK), range(count)))
-
-
 SITE = "https://photos.example"
 
 
 @pytest.fixture(scope="module")
-def tight() -> Iterator[Live]:
-    """A server without keys that is slow, has little room and no patience, and knows one other site."""
-    wanted = Settings(app=FAKE_APP, auth=False, workers=1, queue=1, body_timeout_s=0.5, cors_origins=(SITE,))
-    with running(wanted, {SECONDS_VARIABLE: "1.2"}) as live:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that photos of the colour WAITS wait for."""
+    return tmp_path_factory.mktemp("gate") / "file"
+
+
+@pytest.fixture(scope="module")
+def tight(gate: Path) -> Iterator[Live]:
+    """A server without keys that has little room and no patience, and knows one other site."""
+    wanted = Settings(auth=False, workers=1, queue=1, body_timeout_s=0.5, cors_origins=(SITE,))
+    with hosted(wanted, partial(FakeSegmenter, gate=str(gate))) as live:
         yield live
 
 
@@ -392,31 +394,33 @@ def test_without_keys_a_named_site_may_call(tight: Live) -> None:
     assert error_of(post(tight, CHECK, headers=headers)) == (403, "foreign_site")
 
 
-def test_a_full_queue_is_503_and_says_when_to_come_again(tight: Live) -> None:
-    waiting = threading.Thread(target=burst, args=(tight, 2))
-    waiting.start()
-    time.sleep(0.6)
-    answer = post(tight, CHECK)
-    assert error_of(answer) == (503, "busy")
-    assert answer.headers["retry-after"] == "1"
-    assert httpx.get(tight.url + "/v1/sizes?q=visa", trust_env=False).status_code == 200
-    waiting.join()
+def test_a_full_queue_is_503_and_says_when_to_come_again(tight: Live, gate: Path) -> None:
+    with ThreadPoolExecutor(2) as calling:
+        waiting = [calling.submit(post, tight, CHECK, picture(WAITS)) for _ in range(2)]
+        until_accepted(tight, 2)
+        answer = post(tight, CHECK)
+        assert error_of(answer) == (503, "busy")
+        assert answer.headers["retry-after"] == "1"
+        assert httpx.get(tight.url + "/v1/sizes?q=visa", timeout=60, trust_env=False).status_code == 200
+        gate.touch()
+        assert [one.result().status_code for one in waiting] == [200, 200]
 
 
 def test_a_slow_body_is_408(tight: Live) -> None:
     head = f"POST {CHECK} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nabc"
-    with socket.create_connection(("127.0.0.1", tight.settings.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", tight.settings.port), timeout=60) as connection:
         connection.sendall(head.encode())
         assert b" 408 " in connection.recv(4096).partition(b"\r\n")[0]
 
 
 def test_rate_and_quota_are_429() -> None:
-    with running(Settings(app=FAKE_APP, auth=False, rate_per_s=0.5, daily_quota=1)) as live:
-        refused = [answer for answer in burst(live, 3) if answer.status_code != 200]
-        assert [error_of(answer) for answer in refused] == [(429, "rate")] * 2
-        assert int(refused[0].headers["retry-after"]) >= 1
-        time.sleep(2.2)
-        assert error_of(post(live, CHECK)) == (429, "daily_quota")
+    fast, daily = Settings(auth=False, rate_per_s=0.01), Settings(auth=False, daily_quota=1)
+    for wanted, reason in ((fast, "rate"), (daily, "daily_quota")):
+        with hosted(wanted) as live:
+            assert post(live, CHECK).status_code == 200
+            refused = post(live, CHECK)
+            assert error_of(refused) == (429, reason)
+            assert int(refused.headers["retry-after"]) >= 1
 
 
 @pytest.fixture(scope="module")
