@@ -18,7 +18,7 @@ from tests.server.live import API_KEY, SECRET_KEY, Live
 
 
 def target(live: Live) -> Server:
-    return Server(live.process, live.settings.port, API_KEY, SECRET_KEY)
+    return Server(live.own_process, live.settings.port, API_KEY, SECRET_KEY)
 
 
 def test_clients_check_that_they_get_their_own_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_equal_pictures_are_no_test(live: Live, monkeypatch: pytest.MonkeyPatch)
 def test_a_server_that_is_gone_is_counted_as_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "own_picture", lambda *_: picture())
     monkeypatch.setattr(server, "BACK_OFF_S", 0.01)
-    nowhere = Caller(Server(live.process, 1, API_KEY, SECRET_KEY), "token", 0, 100)
+    nowhere = Caller(Server(live.own_process, 1, API_KEY, SECRET_KEY), "token", 0, 100)
     tally = nowhere.run(time.perf_counter() + 0.1)
     assert tally.lost > 0
     assert tally.times_s == []

@@ -58,9 +58,9 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Two workers; each is given three seconds for a photo."""
+    """Two workers; each is given four seconds for a photo."""
     once = tmp_path_factory.mktemp("once") / "file"
-    with hosted(Settings(workers=2, answer_timeout_s=3.0), partial(FakeSegmenter, 0.02, once=str(once))) as live:
+    with hosted(Settings(workers=2, answer_timeout_s=4.0), partial(FakeSegmenter, 0.02, once=str(once))) as live:
         yield live
 
 
@@ -116,7 +116,7 @@ def test_a_photo_that_takes_a_worker_with_it_is_tried_once_more(two: Live, caplo
 def test_ready_follows_the_workers(tmp_path: Path) -> None:
     gate = tmp_path / "may load"
     gate.touch()
-    settings = Settings(workers=1, answer_timeout_s=1.0)
+    settings = Settings(workers=1, answer_timeout_s=3.0)
     with hosted(settings, partial(load_behind, str(gate))) as live, ThreadPoolExecutor(1) as calling:
         token = live.token()
         gate.unlink()
