@@ -94,16 +94,6 @@ def bun(rng: np.random.Generator, head: HeadShape, tie: F32, n: int) -> F32:
     return np.asarray(strands + stray(rng, n, 40, 0.03), np.float32)
 
 
-def ring_of_cloth(rng: np.random.Generator, line: F32, radius: float) -> F32:
-    """A hair tie around the beginning of ``line``: threads (n, 40, 3)."""
-    n = 160
-    tangent, deep, across = (x[0, 2] for x in frames(line[None]))
-    angle = np.linspace(0, 2 * np.pi, 40)[None, :, None] + rng.uniform(0, 6.28, (n, 1, 1))
-    width = radius * (1 + rng.normal(0.0, 0.06, (n, 1, 1)))
-    ring = width * (np.cos(angle) * across + np.sin(angle) * deep)
-    return np.asarray(line[2] + ring + rng.normal(0.0, 0.03, (n, 1, 1)) * tangent, np.float32)
-
-
 def band_of_cloth(rng: np.random.Generator, head: HeadShape, over: float) -> F32:
     """A headband over the head at the angle ``over`` (radians; 0 is the crown, more is nearer to the brow)."""
     n = 500
