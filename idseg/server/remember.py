@@ -1,4 +1,5 @@
-"""What was found in a kept photo, for the next question about the same photo: another background, another crop.
+"""What a worker looks at photos with: the models, and a memory of what they found in a kept photo, for the next
+question about it (another background, another crop).
 
 Results are found by the photo's content, so one caller's photo never answers another's question. They are forgotten
 after a short time, and the longest unused go first when they take too much memory.
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idseg.result import Result, SegmentPhoto
+from idseg.server.reduce import Reducing
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits
 
@@ -91,4 +93,4 @@ def load_segmenter() -> SegmentPhoto:
 
     segmenter = Segmenter(Options(threads=1))
     segmenter.warm()
-    return Remembering(segmenter)
+    return Remembering(Reducing(segmenter))

@@ -107,6 +107,15 @@ def test_a_range_between_the_two_kilobytes_is_refused() -> None:
         encode(picture(noise=0), "JPEG", 300, Band(900, 901))
 
 
+def test_a_png_is_made_smaller_where_that_meets_the_limit() -> None:
+    pixels = picture(noise=2)
+    plain = encode(pixels, "PNG", 300)
+    squeezed = encode(pixels, "PNG", 300, Band(0, plain.kb - 0.1))
+    assert squeezed.kb < plain.kb
+    with Image.open(io.BytesIO(squeezed.content)) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
 def test_a_lossless_file_cannot_be_squeezed() -> None:
     with pytest.raises(OptionError, match="JPEG"):
         encode(picture(noise=60), "PNG", 300, Band(0, 20))

@@ -45,6 +45,7 @@ from idseg.photo.verdict import MET, NOT_APPLICABLE, NOT_MET
 from idseg.result import Result, SegmentPhoto
 from idseg.server.handles import UnknownHandleError
 from idseg.server.layers import layers
+from idseg.server.reduce import REDUCED
 from idseg.server.routes.wanted import (
     CHECK_FIELDS,
     MOVE_FIELDS,
@@ -131,7 +132,7 @@ def photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[Reply, Map
     if made.media_type != MEDIA_TYPES["PDF"]:
         report = replace(report, rules=(*report.rules, *check_file(made.content, wanted.size)))
     reply = {
-        "photo": {"file": _in_json(made), **finished.to_dict()},
+        "photo": {"file": _in_json(made), **finished.to_dict(), **_told(result)},
         "sheet": None if wanted.sheet is None else _sheet_in_json(finished, wanted.sheet),
         "check": report.to_dict(),
     }
@@ -180,7 +181,8 @@ def only_photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File,
     """The finished photo's file."""
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    return photo_file(finish(result, wanted.size, wanted.background, wanted.by_hand), wanted), result.timings_ms
+    made = photo_file(finish(result, wanted.size, wanted.background, wanted.by_hand), wanted)
+    return replace(made, facts={**made.facts, **_told(result)}), result.timings_ms
 
 
 def only_sheet(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
@@ -217,6 +219,12 @@ def _usable(content: bytes) -> bytes:
     if not content:
         raise EmptyPhotoError("the body is empty; send the picture's file as it is: curl --data-binary @photo.jpg …")
     return content
+
+
+def _told(result: Result) -> Mapping[str, Any]:
+    """What is to be told of the photo that was sent."""
+    reduced = any(note.startswith(REDUCED) for note in result.notes)
+    return {"notes": list(result.notes), **({"resamplings": 2} if reduced else {})}
 
 
 def photo_file(finished: Finished, wanted: Wanted) -> File:

@@ -34,6 +34,8 @@ _SAME_SHAPE: Final = 0.02
 """How far the shape of other pixels may be off the document's, as a share: rounding to whole pixels."""
 _LONGEST_PAPER_MM: Final = 420.0
 """Long side of A3."""
+_MOST_SHEET_PX: Final = 36_000_000
+"""Pixels of a sheet as a picture: A4 at 600 dpi has 34.8 million. A PDF holds each photo once, in its own pixels."""
 _MOST_ON_PAPER: Final = 200
 """Photos on one sheet; an A4 holds 63 of the smallest document's."""
 
@@ -185,7 +187,14 @@ def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> Wanted
         gap_mm=_number("gap", values.get("gap", ""), plain.gap_mm),
         marks=marks,  # type: ignore[arg-type]  # one of the three
     )
-    return WantedSheet(name, sides, copies, format_of(values.get("sheet_format") or "pdf"), options)
+    format = format_of(values.get("sheet_format") or "pdf")
+    if format != "PDF" and (pixels := round(sides[0] * sides[1] * size.px_per_mm**2)) > _MOST_SHEET_PX:
+        raise OptionError(
+            f"a sheet of {pixels / 1e6:.0f} million pixels; at most {_MOST_SHEET_PX / 1e6:.0f} million are made here: "
+            "ask for a PDF",
+            pixels=pixels,
+        )
+    return WantedSheet(name, sides, copies, format, options)
 
 
 def _whole(name: str, text: str) -> int:

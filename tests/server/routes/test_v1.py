@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,7 @@ def opened(content: bytes) -> Image.Image:
         ("size=cn-1inch&paper=6inch&sheet_format=doc", "no picture we write"),
         ("size=cn-1inch&paper=1000x1000mm", "at most 420 mm"),
         ("size=2x2mm@300&paper=a4", "more than 200"),
+        ("size=us-visa&px=2000x2000&paper=a4&sheet_format=png", "97 million pixels; at most 36"),
         ("size=6000x6000px", "at most 4000000"),
         ("size=" + "9" * 90 + "x1mm", "there is no size|can be 16 to 6000"),
         ("size=1000x100px", "times as wide as high"),
@@ -173,6 +175,25 @@ def test_a_file_has_its_format_and_its_facts(format: str) -> None:
     else:
         assert opened(file.content).size == (413, 531)
     assert file.facts["px"] == [413, 531]
+
+
+@pytest.mark.parametrize("query", ["format=png", "format=webp&kb=900", "format=tiff", "format=jpeg&kb=900"])
+def test_the_largest_photos_cost_little(query: str) -> None:
+    """In CPU seconds; a PNG of this size once cost nine."""
+    noisy = np.random.default_rng(1).integers(0, 64, (900, 900, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noisy).save(stream, "JPEG", quality=95)
+    started = time.process_time()
+    file, _ = photo_api.only_photo(SEGMENT, stream.getvalue(), f"size=51x51mm&px=2000x2000&{query}")
+    assert len(file.content) > 100_000
+    assert time.process_time() - started < 4.0
+
+
+def test_the_largest_sheet_costs_little() -> None:
+    started = time.process_time()
+    for format in ("png", "webp", "jpeg", "tiff"):
+        photo_api.only_sheet(SEGMENT, PHOTO, f"size=cn-1inch&paper=297x420mm&sheet_format={format}")
+    assert time.process_time() - started < 4 * 4.0
 
 
 def test_the_background_is_the_one_asked_for() -> None:
