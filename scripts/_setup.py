@@ -1,6 +1,6 @@
-"""Shared by demo.py and test.py: make a virtual environment beside the checkout and install idseg into it.
+"""Shared by demo.py and test.py: create a virtual environment beside the checkout and install idseg into it.
 
-Runs on the plain Python of a fresh machine (3.10-3.14, standard library only).
+Needs only Python 3.10 to 3.14 and the standard library.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ _LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libgthread-2.0.so.0": "libglib2.0-0",
 }
-"""What MediaPipe (the first two) and OpenCV are linked to, and Debian's packages of them."""
+"""System libraries that MediaPipe (the first two) and OpenCV are linked to, and their Debian packages."""
 
 
 def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
-    """The python of a virtual environment with ``idseg[extra]`` and ``more`` installed; made or brought up to date if
-    needed."""
+    """Create or update a virtual environment with ``idseg[extra]`` and ``more``; return the path of its python."""
     if not (3, 10) <= sys.version_info[:2] <= (3, 14):
         raise SystemExit(
             f"idseg needs Python 3.10 to 3.14, this is {sys.version.split()[0]}; run it with another python3"
@@ -42,7 +41,7 @@ def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
     print(f"Setting up {folder.name} (once; about a minute) …", flush=True)
     if subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)]).returncode != 0:
         raise SystemExit("making a virtual environment failed; on Debian or Ubuntu: apt-get install -y python3-venv")
-    # One call: the resolver sees everything at once.
+    # One call, so that pip resolves all requirements together.
     install = [
         str(python),
         "-m",
@@ -54,13 +53,13 @@ def environment(extra: str, more: tuple[str, ...] = ()) -> Path:
         *more,
     ]
     if subprocess.run(install).returncode != 0:
-        raise SystemExit("installing failed; the lines above say why. Is the package index reachable?")
+        raise SystemExit("the installation failed; see pip's messages above. Is the package index reachable?")
     stamp.write_text(wanted)
     return python
 
 
 def system_libraries() -> None:
-    """MediaPipe and OpenCV are linked to libraries that slim systems lack: install them where we may, else say how."""
+    """Check the system libraries that slim systems lack: install them if possible, else exit with the command."""
     if not sys.platform.startswith("linux"):
         return
     missing = [package for library, package in _LIBRARIES.items() if not _loads(library)]

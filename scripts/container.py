@@ -1,13 +1,13 @@
-"""Run the Dockerfile's steps without Docker, in Debian trees of this machine, and check what comes out.
+"""Run the steps of the Dockerfile without Docker, in Debian trees on this machine, and check the result.
 
     python -m scripts.container FOLDER
 
 Needs root, Debian's ``debootstrap`` and about 2 GB in FOLDER. Every stage of ``scripts/Dockerfile`` becomes a tree:
-its ``FROM debian:SUITE-slim`` a debootstrap of the same suite, its ``RUN`` and ``COPY`` lines run in it. So a system
-library that slim Debian lacks is seen. pip and apt of the trees use this machine's settings.
+debootstrap makes the ``debian:SUITE-slim`` of its ``FROM`` line, and its ``RUN`` and ``COPY`` lines run in that tree.
+So a system library that slim Debian lacks is noticed. pip and apt in the trees use this machine's settings.
 
-Then the last tree runs as the image would: not as root, its root read-only, without network. Checked are ``idseg
-doctor``, ``idseg segment`` of a photo, and the server's health.
+Then the last tree runs as the image would: not as root, with a read-only root, without network. The script runs ``idseg
+doctor`` and ``idseg segment`` on a photo, and asks the server for its health.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "scripts" / "Dockerfile"
 LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip", "/opt/wheels", "/opt/pypi")
-"""What pip needs of this machine to reach its index; bound read-only into a tree while it is built."""
+"""Files of this machine that pip needs to reach its index; mounted read-only into a tree while it is built."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-"""This machine's certificate authorities. The tree gets a copy: its own packages write to ``/etc/ssl/certs``."""
+"""This machine's certificate authorities. The tree gets a copy, because its packages write to ``/etc/ssl/certs``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One ``FROM`` of a Dockerfile and the instructions under it."""
+    """One ``FROM`` line of a Dockerfile and its instructions."""
 
     base: str
     name: str
     steps: tuple[tuple[str, str], ...]
-    """(instruction, rest of the line), in order."""
+    """(instruction, rest of the line), in the order of the file."""
 
 
 @dataclass
 class Image:
-    """A tree and what the instructions say of it."""
+    """A tree with the settings from the instructions."""
 
     tree: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Image:
 
 
 def parse(text: str) -> tuple[Stage, ...]:
-    """The stages of a Dockerfile (the instructions that ours uses; a line that ends in a backslash goes on)."""
+    """Parse the stages of a Dockerfile (only the instructions that ours uses). A final backslash continues a line."""
     stages: list[Stage] = []
     joined = re.sub(r"\\\n\s*", "", text)
     for line in joined.splitlines():
@@ -74,7 +74,7 @@ def parse(text: str) -> tuple[Stage, ...]:
 
 
 def build(stage: Stage, tree: Path, built: dict[str, Image]) -> Image:
-    """Debootstrap the stage's base and run its steps."""
+    """Make the stage's base with debootstrap and run its steps."""
     suite = re.fullmatch(r"debian:(\w+)-slim", stage.base)
     if suite is None:
         raise SystemExit(f"container: FROM {stage.base} is not debian:SUITE-slim")
@@ -113,7 +113,7 @@ def _step(instruction: str, rest: str, image: Image, built: dict[str, Image]) ->
     elif instruction in ("ENTRYPOINT", "CMD"):
         image.command += json.loads(rest)
     elif instruction not in ("EXPOSE", "VOLUME"):
-        raise SystemExit(f"container: {instruction} is not known here")
+        raise SystemExit(f"container: {instruction} is not supported here")
 
 
 def _copy(origin: Path, target: Path, *, into: bool) -> None:
@@ -133,7 +133,7 @@ def _pip_settings() -> dict[str, str]:
 
 @contextmanager
 def _lent(tree: Path) -> Iterator[None]:
-    """Bind /proc, /dev/null and this machine's network settings into the tree."""
+    """Mount /proc, /dev/null and this machine's network settings in the tree."""
     bound = []
     certificates = tree / "run" / CERTIFICATES.name
     if CERTIFICATES.exists():
@@ -160,7 +160,7 @@ def _lent(tree: Path) -> Iterator[None]:
 
 
 def check(image: Image, photo: Path) -> bool:
-    """Run the image as Docker would with ``--read-only --network none``; True where all answers are right."""
+    """Run the image as ``docker run --read-only --network none`` would; returns whether all checks passed."""
     environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in image.environment.items())
     tree = shlex.quote(str(image.tree))
     inside = f"chroot --userspec={image.user} {tree} /usr/bin/env -i {environment}"
@@ -207,7 +207,7 @@ def _run(command: list[str], *, environment: dict[str, str] | None = None, quiet
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("folder", type=Path, help="where the trees are made; removed by you")
+    parser.add_argument("folder", type=Path, help="folder for the trees; this command does not remove it")
     parser.add_argument("--photo", type=Path, required=True, help="a photo of one person, for idseg segment")
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("debootstrap"):

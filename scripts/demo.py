@@ -1,10 +1,9 @@
-"""README's first command: the main job on an example portrait with the weights that ship.
+"""The first command of the README: process an example portrait with the models that ship.
 
     python3 scripts/demo.py [PHOTO ...]
 
-Sets itself up (a virtual environment in .venv-demo), then cuts the person out of the example portrait (NASA's
-portrait of the astronaut Eileen Collins, public domain, from scikit-image's wheel) or out of the PHOTOs given, and
-leaves pictures in out/.
+Creates a virtual environment in .venv-demo. Then it cuts the person out of the given PHOTOs, or of an example portrait
+(the astronaut Eileen Collins, NASA, public domain, from scikit-image's wheel), and writes pictures to out/.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The reference of idseg from its docstrings, as HTML, with every link checked.
+"""Build the API reference of idseg from its docstrings, as HTML, and check every link.
 
     pip install -e ".[docs,server]"
     python -m scripts.docs [FOLDER]        # default: out/docs; open index.html in it
 
-pdoc makes the pages. The command fails if a page links to nothing, or a docstring names what is not there.
+pdoc makes the pages. The command fails if a link has no target or a docstring refers to a name that does not exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 _ROLE = re.compile(r":(?:func|class|meth|data|attr|mod|exc):`~?([\w.]+)`")
 _NOT_DOCUMENTED = ("idseg.__main__",)
-"""Importing it runs the command line."""
+"""Modules without a page. Importing ``idseg.__main__`` would run the command line."""
 
 
 def main() -> int:
@@ -44,24 +44,24 @@ def modules() -> list[str]:
 
 
 def build(out: Path) -> None:
-    """Write the pages into a folder."""
+    """Write the pages into the folder ``out``."""
     import pdoc
 
     import idseg
 
-    for name in idseg.__all__:  # they load at their first use, and pdoc only sees what is loaded
+    for name in idseg.__all__:  # names load on first use; pdoc sees only loaded ones
         getattr(idseg, name)
     pdoc.render.configure(docformat="google", show_source=False, footer_text="idseg, Apache-2.0")
-    with warnings.catch_warnings():  # each name stands for the modules below it too
-        # Types that are imported for type checkers only: their names stand in the page without a link.
+    with warnings.catch_warnings():  # a module name includes its submodules
+        # Types imported only for type checkers appear in the page without a link.
         warnings.filterwarnings("ignore", message="Error parsing type annotation", category=UserWarning)
-        # Pillow names IPython for type checkers only.
+        # Pillow imports IPython only for type checkers.
         warnings.filterwarnings("ignore", message="Failed to run TYPE_CHECKING code", category=UserWarning)
         pdoc.pdoc(*(name for name in modules() if name.count(".") < 2), output_directory=out)
 
 
 class _Page(HTMLParser):
-    """The links and the anchors of a page."""
+    """Collects the links and anchors of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _Page(HTMLParser):
 
 
 def broken_links(folder: Path) -> Iterator[str]:
-    """One line for each link in a folder's pages whose file or anchor is missing; the web is not asked."""
+    """One line for each link whose file or anchor is missing in the folder. Links to the web are not checked."""
     pages: dict[Path, _Page] = {}
     for path in sorted(folder.rglob("*.html")):
         page = pages[path.resolve()] = _Page()
@@ -95,17 +95,17 @@ def broken_links(folder: Path) -> Iterator[str]:
 
 
 def broken_names() -> Iterator[str]:
-    """One line for each ``:func:`name``` and the like in a module's docstrings that names nothing."""
+    """One line for each ``:func:`name``` (or similar) in a docstring that refers to a name that does not exist."""
     for name in modules():
         module = importlib.import_module(name)
         assert module.__file__ is not None
         for role in _ROLE.finditer(Path(module.__file__).read_text(encoding="utf-8")):
             if not _exists(role[1], module):
-                yield f"{name}: `{role[1]}` names nothing"
+                yield f"{name}: `{role[1]}` does not exist"
 
 
 def _exists(dotted: str, module: ModuleType) -> bool:
-    """Whether a name means something in a module, in one of its classes, or from the top."""
+    """Whether a name exists in a module, in one of its classes, or as a full dotted name."""
     if dotted.startswith("."):
         return _importable(resolve_name(dotted, module.__package__))
     classes = (value for value in vars(module).values() if isinstance(value, type))

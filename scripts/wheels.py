@@ -1,10 +1,10 @@
-"""Do all dependencies have wheels? One row for each Python, one column for each platform, one table for each extra.
+"""Check that all dependencies have wheels: a table per extra, with a row per Python and a column per platform.
 
     python -m scripts.wheels [--json FILE]
 
-Resolves idseg's dependencies, and each extra's, from wheels alone (no source is built), for every platform and every
-Python that idseg supports, by ``uv pip compile`` (``pip install uv``). uv reads environment markers for the target
-platform; pip's own ``--platform`` reads them for the machine that it runs on. Nothing is installed.
+``uv pip compile`` (``pip install uv``) resolves the dependencies of idseg and of each extra from wheels only, for every
+supported platform and Python. uv evaluates environment markers for the target platform; pip's ``--platform`` evaluates
+them for the machine it runs on. Nothing is installed.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ PLATFORMS = {
     "macOS arm64": "aarch64-apple-darwin",
     "Windows x86-64": "x86_64-pc-windows-msvc",
 }
-"""Our name and uv's. ``manylinux_2_28``: glibc 2.28 or newer (Debian 10, RHEL 8, Ubuntu 20.04)."""
+"""Our name of each platform → uv's name. ``manylinux_2_28``: glibc 2.28 or newer (Debian 10, RHEL 8, Ubuntu 20.04)."""
 EXTRAS = ("", "server", "ray")
 MACOS = "14.0"
-"""Oldest macOS that is asked for: onnxruntime's wheels for Python 3.14 need it."""
+"""Oldest macOS version to resolve for; onnxruntime's wheels for Python 3.14 need it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What one resolution gave."""
+    """Result of one resolution."""
 
     extra: str
     python: str
     platform: str
     packages: tuple[str, ...]
-    """``name==version``; empty where no set of wheels fits."""
+    """``name==version``; empty if no set of wheels fits."""
     reason: str
-    """uv's message where none fits."""
+    """uv's message if no set of wheels fits."""
 
 
 def resolve(extra: str, python: str, platform: str) -> Resolved:
@@ -71,7 +71,7 @@ def _environment() -> dict[str, str]:
 
 
 def table(outcomes: tuple[Resolved, ...]) -> Iterator[str]:
-    """Markdown: a row for each Python, a column for each platform; the number of packages, or "none"."""
+    """Markdown lines: a row per Python, a column per platform; each cell is the number of packages, or "none"."""
     for extra in dict.fromkeys(outcome.extra for outcome in outcomes):
         yield f"**{f'idseg[{extra}]' if extra else 'idseg'}**"
         yield ""

@@ -19,7 +19,7 @@ from scripts.train.nets import PublishedRefine
 
 COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep")
 REFINE_STAGES = ("refine", "refine-fine")
-"""Each goes on from the averaged weights of the one before; a config may leave out all but the first."""
+"""Each stage continues from the averaged weights of the stage before. A config may omit all but the first."""
 STAGES = (*COARSE_STAGES, "export-coarse", "quantize", *REFINE_STAGES, "export-refine", "publish")
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -30,15 +30,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--stage", choices=STAGES, nargs="+", default=list(STAGES))
     parser.add_argument("--data", type=Path, help="folder as in the data README")
     parser.add_argument("--runs", type=Path, help="folder of checkpoints, logs and exported files")
-    parser.add_argument("--limit", type=int, help="people and backgrounds of each set, for a try")
+    parser.add_argument("--limit", type=int, help="use only this many people and backgrounds of each set (trial run)")
     given = parser.parse_args(arguments)
     config: dict[str, Any] = tomllib.loads(given.config.read_text())
-    cv2.setNumThreads(1)  # before the workers fork: OpenCV's thread pool does not survive a fork
+    cv2.setNumThreads(1)  # before the workers fork, which breaks OpenCV's thread pool
     run(config, given.data or Path(config["root"]), given.runs or Path(config["runs"]), given.stage, given.limit)
 
 
 def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit: int | None) -> None:
-    """The stages in the order given; each reads what the one before left in ``runs``."""
+    """Run the stages in the given order; each reads the files that the stage before wrote to ``runs``."""
     runs.mkdir(parents=True, exist_ok=True)
     exclude = frozenset(config["exclude"])
     coarse_file, refine_file = runs / "portrait-coarse.onnx", runs / "portrait-refine.onnx"
@@ -75,12 +75,12 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
 
 
 def present(config: dict[str, Any], stages: tuple[str, ...]) -> list[str]:
-    """The stages that the config has."""
+    """The stages that have a table in the config."""
     return [stage for stage in stages if stage in config]
 
 
 def before(config: dict[str, Any], stages: tuple[str, ...], stage: str, runs: Path) -> Path | None:
-    """The checkpoint of the stage before; None for the first."""
+    """Checkpoint of the previous stage; None for the first stage."""
     index = present(config, stages).index(stage)
     return runs / f"{present(config, stages)[index - 1]}.pt" if index else None
 

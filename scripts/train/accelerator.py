@@ -1,23 +1,24 @@
-"""Minutes of a lent accelerator: train both nets from a pack, with nothing but torch on that machine.
+"""Train both nets from a pack on a borrowed accelerator for some minutes. That machine needs only torch.
 
-Here, where onnx and the data are:
+On your own machine, which has onnx and the data:
 
     python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-5.toml --out start.pt
 
-and there, with this folder, the pack (scripts/train/hair) and start.pt carried along:
+On the accelerator, with this folder, the packs (``scripts.train.build_pack``) and start.pt:
 
     python -m scripts.train.accelerator train --pack a.pack b.pack --start start.pt --out OUT --minutes 9
 
-It needs Python 3.10, torch 2.5 and NumPy, and Pillow or OpenCV to read the pack; no network. Given again with the same
-OUT it goes on from the last checkpoint: three files under 16 MiB each, written every two minutes. OUT/joint.csv is the
-log.
+That machine needs Python 3.10, torch 2.5 and NumPy, and Pillow or OpenCV to read the pack, but no network. Run the same
+command with the same OUT again to continue from the last checkpoint (three files under 16 MiB each, written every two
+minutes). OUT/joint.csv is the log.
 
-Then, back here, with the files of OUT:
+Then on your own machine, with the files of OUT:
 
     python -m scripts.train.accelerator finish --pack a.pack --out OUT
     python -m scripts.train.measure --data ../shared/data --nets OUT
 
-finish writes the ONNX files, also the coarse net in 8-bit integers, whose ranges come from pictures of the pack.
+``finish`` writes the ONNX files, including the coarse net in 8-bit integers, whose value ranges come from pictures of
+the pack.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -40,11 +41,11 @@ from scripts.train.scene.store import Store
 
 MODELS = Path(__file__).parents[2] / "models"
 _FIRST_SEED = 100_000
-"""Of the hair that is drawn meanwhile: no seed of a pack's."""
+"""First seed of the hair that is drawn during training. The packs use smaller seeds."""
 _MOST_LAYERS = 4000
-"""In memory: 6 MB each at most."""
+"""Maximum number of hair layers in memory; each takes up to 6 MB."""
 _QUANTISED = (640, 800)
-"""Width and height, px, of the pictures to quantise by: those of a finished cut."""
+"""Width and height, px, of the pictures for quantisation: the size of a finished cut."""
 _NOTE = "portrait-5, scripts/train/accelerator.py"
 
 
@@ -55,23 +56,31 @@ def main(arguments: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True)
-    prepare_command = commands.add_parser("prepare", help="write the start: published weights and the config's table")
+    prepare_command = commands.add_parser(
+        "prepare", help="write the starting point: published weights and the config's table"
+    )
     prepare_command.add_argument("--config", type=Path, required=True, help="TOML file with a [joint] table")
     prepare_command.add_argument("--models", type=Path, default=MODELS, help="folder of the published ONNX files")
-    prepare_command.add_argument("--out", type=Path, required=True, help="the file to write")
+    prepare_command.add_argument("--out", type=Path, required=True, help="output file")
     prepare_command.set_defaults(run=lambda given: prepare(given.config, given.models, given.out))
-    train_command = commands.add_parser("train", help="train for some minutes, or go on")
+    train_command = commands.add_parser("train", help="train for some minutes, or continue")
     train_command.add_argument("--pack", type=Path, nargs="+", required=True, help="files of scripts.train.build_pack")
-    train_command.add_argument("--start", type=Path, required=True, help="what prepare wrote")
+    train_command.add_argument("--start", type=Path, required=True, help="output file of prepare")
     train_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    train_command.add_argument("--minutes", type=float, required=True, help="of training, all calls together")
-    train_command.add_argument("--device", help="cuda, cpu, … (default: cuda where there is one)")
-    train_command.add_argument("--drawing", type=int, default=0, help="processes that draw more hair meanwhile")
+    train_command.add_argument("--minutes", type=float, required=True, help="minutes of training, all calls together")
+    train_command.add_argument("--device", help="cuda, cpu, … (default: cuda if available)")
+    train_command.add_argument(
+        "--drawing", type=int, default=0, help="number of processes that draw more hair during training"
+    )
     train_command.set_defaults(run=run_train)
-    finish_command = commands.add_parser("finish", help="write the ONNX files of what was trained")
-    finish_command.add_argument("--pack", type=Path, nargs="+", required=True, help="pictures to quantise by")
+    finish_command = commands.add_parser("finish", help="write the trained nets as ONNX files")
+    finish_command.add_argument(
+        "--pack", type=Path, nargs="+", required=True, help="packs with pictures for quantisation"
+    )
     finish_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the files")
-    finish_command.add_argument("--pictures", type=int, default=64, help="how many of them (default: 64)")
+    finish_command.add_argument(
+        "--pictures", type=int, default=64, help="number of pictures for quantisation (default: 64)"
+    )
     finish_command.set_defaults(
         run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures)
     )
@@ -88,9 +97,9 @@ def run_train(given: argparse.Namespace) -> None:
 
 
 def prepare(config: Path, models: Path, out: Path) -> None:
-    """Write the weights of the published nets as float16 and the config's table; 7 MB.
+    """Write the published nets' weights (float16) and the config's table to ``out``, about 7 MB.
 
-    A detail net that is not published yet is left out: the training then starts a new one.
+    If no detail net is published yet, the file has none and the training starts with a new one.
     """
     import tomllib
 
@@ -112,7 +121,7 @@ def load_start(path: Path) -> tuple[joint.Pair, joint.JointConfig]:
 
 
 def train(store: Store, start: Path, out: Path, minutes: float) -> list[dict[str, float]]:
-    """Train from ``start`` or go on from ``out/joint.pt``, on the device of the material; returns the log."""
+    """Train from ``start``, or continue from ``out/joint.pt``, on the device of the material; returns the log."""
     out.mkdir(parents=True, exist_ok=True)
     pair, config = load_start(start)
     config = replace(config, minutes=minutes, workers=0)  # the pictures are composed on the device

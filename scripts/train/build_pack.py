@@ -1,8 +1,8 @@
 """python -m scripts.train.build_pack --data ../shared/data --out FILE.pack [--labels DIR] [--layers 16] [--limit N]
 
-Packs people, backdrops and a few layers of hair for training on a machine that has nothing else (see
-`scripts.train.pack`). People: cut-outs of studio/, labelled photos of photos/SET with the labels of --labels or of
-fused/. Never: held-out photos (one in eight), those that the config leaves out, and the validation sets.
+Packs people, backdrops and some hair layers, for training on a machine without the data folder (see
+`scripts.train.pack`). People come from the cut-outs of studio/ and from photos/SET, with the labels in --labels or
+fused/. Held-out photos (one in eight), photos that the config excludes, and the validation sets are never packed.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ U8 = NDArray[np.uint8]
 
 PHOTO_SETS = ("official", "faker", "facechain", "sfhq")
 QUALITY = {"studio": 70, "official": 60, "faker": 60, "facechain": 70, "sfhq": 60, "backdrop": 55, "layer": 60}
-"""WebP quality of the colours of each set: together they fit 55 MiB."""
+"""WebP quality of each set's colours, chosen so that everything fits into 55 MiB."""
 LONGEST_BACKDROP = 768
-"""px."""
+"""Maximum longer side of a backdrop, px."""
 EVERY = {"sfhq": 2}
-"""Of these sets only each second photo is taken: they are many, small and soft."""
+"""Sets of which only every n-th photo is packed: they have many small, soft photos."""
 LAYER_SEED = 50_000
 MOST_MIB = 55
-"""What a machine that is lent takes beside the program."""
+"""Size limit of what can be copied to the accelerator besides the program, MiB."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A person to pack: a cut-out (``label`` is its alpha) or a photo with a label of alpha and trust."""
+    """A person to pack: a cut-out (``label`` is its alpha), or a photo with a label (alpha and trust)."""
 
     kind: str
     picture: Path
@@ -50,7 +50,7 @@ class Source:
 
 
 def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> Iterator[Source]:
-    """All people that may be trained on; ``limit`` of each set."""
+    """All people that may be used for training; at most ``limit`` of each set."""
     for path in sorted((data / "studio").glob("*.jpg"))[:limit]:
         yield Source("studio", path, path.with_suffix(".png"))
     for kind in PHOTO_SETS:
@@ -65,7 +65,7 @@ def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> I
 
 
 def webp(pixels: U8, quality: int, **options: Any) -> bytes:
-    """Encoded pixels; alpha is kept without loss unless ``options`` say otherwise."""
+    """Encode pixels as WebP. Alpha is lossless unless ``options`` say otherwise."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=4, **options)
     return buffer.getvalue()
@@ -102,14 +102,14 @@ def packed_person(source: Source, number: int, face: list[float] | None) -> tupl
 
 
 def doubtless(trust: U8) -> U8:
-    """Trust at a quarter of the size: a square of 4x4 pixels with one in doubt is in doubt."""
+    """Trust at a quarter of the size: a 4x4 square with one untrusted pixel is untrusted."""
     height, width = trust.shape
     padded = np.pad(trust, ((0, -height % 4), (0, -width % 4)), mode="edge")
     return np.asarray(padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4).min(axis=(1, 3)), np.uint8)
 
 
 def find_face(segmenter: Segmenter, source: Source) -> list[float] | None:
-    """The face box (left, top, width, height), px, or None where no single face is found."""
+    """Face box (left, top, width, height) in px; None unless exactly one face is found."""
     rgb = np.asarray(Image.open(source.picture).convert("RGB"))
     if source.kind == "studio":  # colours without a backdrop
         alpha = np.asarray(Image.open(source.label).convert("L"))[..., None] / 255.0
@@ -122,21 +122,21 @@ def find_face(segmenter: Segmenter, source: Source) -> list[float] | None:
 
 
 def hair_colour(rgb: U8, alpha: U8, face: list[float] | None) -> list[float]:
-    """Mean colour 0..255 of the person above the face box; grey where there is none."""
+    """Mean colour (0..255) of the person above the face box; grey if there is no such pixel."""
     rows = slice(0, int(max(face[1] if face else 0.15 * len(rgb), 1)))
     inside = alpha[rows] > 240
     return [float(v) for v in rgb[rows][inside].mean(axis=0)] if inside.sum() > 50 else [90.0, 80.0, 75.0]
 
 
 def packed_backdrop(path: Path) -> bytes:
-    """A backdrop, reduced."""
+    """A backdrop, shrunk and encoded."""
     picture = Image.open(path).convert("RGB")
     picture.thumbnail((LONGEST_BACKDROP, LONGEST_BACKDROP))
     return webp(np.asarray(picture), QUALITY["backdrop"])
 
 
 def build(data: Path, labels: Path, exclude: set[str], layers: int, limit: int | None, out: list[Path]) -> list[int]:
-    """Write the packs ``out``, people in turns; returns their sizes in bytes."""
+    """Write the packs ``out``, distributing the people among them; returns the sizes in bytes."""
     found = list(sources(data, labels, exclude, limit))
     backdrops = sorted((data / "backgrounds").glob("*.jpg"))[:limit]
     indices: list[dict[str, Any]] = [{"people": [], "backdrops": [], "layers": []} for _ in out]
@@ -171,12 +171,10 @@ def main() -> None:
         "--config",
         type=Path,
         default=Path(__file__).parent / "configs/portrait-4.toml",
-        help="whose list of photos to leave out",
+        help="config whose list of excluded photos to use",
     )
-    parser.add_argument(
-        "--layers", type=int, default=16, help="layers of hair in the pack; more are drawn while training"
-    )
-    parser.add_argument("--limit", type=int, help="so many of each set, for a try")
+    parser.add_argument("--layers", type=int, default=16, help="layers of hair in the pack; the training draws more")
+    parser.add_argument("--limit", type=int, help="use at most this many of each set (trial run)")
     parser.add_argument(
         "--out", type=Path, nargs="+", required=True, help="one file, or several that share the material"
     )

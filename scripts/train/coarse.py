@@ -1,4 +1,4 @@
-"""Stage "coarse": train the net that sees the whole picture."""
+"""Stage "coarse": train the net that sees the whole picture at reduced size."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -31,23 +31,23 @@ class CoarseConfig:
     encoder_rate: float  # peak learning rate of the pretrained encoder
     weight_decay: float
     average: float  # decay of the averaged weights
-    long_side: int  # px to which the pictures are shrunk in memory
+    long_side: int  # px; pictures are shrunk to this size in memory
     seed: int
     workers: int
     shares: dict[str, float]
-    photo_share: float = 0.65  # how often a labelled photo keeps its own backdrop
-    strand_share: float = 0.0  # how often hair is drawn
-    strength: float = 1.0  # of the changes of light and colour
+    photo_share: float = 0.65  # probability that a labelled photo keeps its backdrop
+    strand_share: float = 0.0  # probability that hair is drawn
+    strength: float = 1.0  # strength of random changes of light and colour
     gradient: float = 0.0  # weight of the loss on alpha's differences
-    as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
-    grow: bool = False  # by what large inputs need; the batch norms go into the convolutions
-    deepen: bool = False  # by a residual block after each of the decoder's steps
-    new_rate: float = 1e-3  # peak learning rate of the blocks that come with either
-    hard_share: float = 0.0  # how often a backdrop has the person's colour somewhere on the edge
-    square: float = 0.0  # weight of the squared error, which is of large mistakes
-    fold: bool = False  # put the batch norms into the convolutions first
-    frozen: int = 0  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
-    check_pictures: int = 40  # of each set, every five minutes
+    as_it_is: float = 0.0  # probability that a studio person is neither scaled nor turned
+    grow: bool = False  # add the layers for large inputs; fold the batch norms
+    deepen: bool = False  # add a residual block after each decoder step
+    new_rate: float = 1e-3  # peak learning rate of the added blocks
+    hard_share: float = 0.0  # probability that a backdrop matches the person's colour at a place on the edge
+    square: float = 0.0  # weight of the squared error, which punishes large errors
+    fold: bool = False  # first fold the batch norms into the convolutions
+    frozen: int = 0  # number of first encoder blocks that are not trained (nor is the stem)
+    check_pictures: int = 40  # pictures per set for the check every five minutes
 
 
 def imagenet_weights() -> Path:
@@ -59,7 +59,7 @@ def imagenet_weights() -> Path:
 
 
 def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
-    """Alpha at the picture's own size from the torch net, seen as the product shows it."""
+    """Alpha at the picture's own size from the torch net, with the input prepared as idseg does it."""
     framed, inner = into_frame(rgb, form(area))
     with torch.no_grad():
         alpha = published_alpha(net(torch.from_numpy(data.normalise(framed))[None]))[0, 0].numpy()
@@ -67,7 +67,7 @@ def predict(net: CoarseNet, rgb: data.U8, area: int) -> NDArray[np.float32]:
 
 
 def form(area: float) -> MatteForm:
-    """The published form, at another area."""
+    """The published input form of the net, but with another area (px)."""
     side = round(area**0.5)
     return MatteForm(Size(side, side), "area", 32, (0.0,) * 3, (1.0,) * 3, "none")
 
@@ -106,7 +106,7 @@ def averaged_net(checkpoint: Path) -> CoarseNet:
 
 
 def load_pool(config: CoarseConfig, job: loop.Job) -> data.Material:
-    """What a stage's pictures are composed of."""
+    """Load the material from which a stage composes its pictures."""
     people = data.load_people(job.root, sorted(config.shares), set(job.exclude), config.long_side, job.limit)
     backgrounds = data.load_backgrounds(job.root, config.long_side, job.limit)
     print(f"{len(people)} people, {len(backgrounds)} backgrounds", flush=True)
@@ -114,7 +114,7 @@ def load_pool(config: CoarseConfig, job: loop.Job) -> data.Material:
 
 
 def batches(config: CoarseConfig, pool: data.Material, step: int) -> data.CoarseBatches:
-    """A stage's pictures, from the step at which the training stands."""
+    """A stage's training pictures, starting at the given step."""
     return data.CoarseBatches(
         pool,
         [(width, height) for width, height in config.shapes],
@@ -125,7 +125,7 @@ def batches(config: CoarseConfig, pool: data.Material, step: int) -> data.Coarse
 
 
 def train(config: CoarseConfig, job: loop.Job) -> list[dict[str, float]]:
-    """Train from ImageNet's weights or the job's start, or go on from its checkpoint; returns the log."""
+    """Train from ImageNet weights or the job's start, or continue from its checkpoint; returns the log."""
     torch.manual_seed(config.seed)
     if job.start is None:
         net = CoarseNet()

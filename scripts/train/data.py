@@ -1,11 +1,11 @@
 """Training pictures: read once into memory, composed and augmented with OpenCV on uint8.
 
-Three kinds of material (the README of the data folder says where they come from):
+There are three kinds of material (the README of the data folder gives their sources):
 
-* *studio*: exact foreground colours and alpha; composited on any backdrop the truth is exact.
-* *photo*: labelled photographs; the label is a teacher's, so its unsure areas carry no weight, and
-  the colours of the foreground are estimated before the person is put before another backdrop.
-* *background*: pictures without people, besides the plain and gradient backdrops drawn here.
+* *studio*: exact foreground colours and alpha; on any backdrop, the composite's true alpha is exact.
+* *photo*: labelled photographs. A teacher net made the labels, so their uncertain areas have no weight. The foreground
+  colours are estimated before the person is put in front of another backdrop.
+* *background*: pictures without people. Plain and gradient backdrops are drawn here.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -31,21 +31,21 @@ from scripts.train.strands import add_strands
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-# ImageNet statistics in 0..255, as the encoder was pretrained with.
+# ImageNet statistics in 0..255, as in the pretraining of the encoder.
 MEAN = np.array((123.675, 116.28, 103.53), np.float32)
 STD = np.array((58.395, 57.12, 57.375), np.float32)
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person in memory: RGB foreground colours, alpha, the photograph itself and facts."""
+    """One person in memory: RGB foreground colours, alpha, the original photo and some facts."""
 
     name: str
     kind: str  # "studio" or the photo set's name
     foreground: U8
     alpha: U8
-    photo: U8 | None  # None for studio: there is no true backdrop
-    weight: U8 | None  # 255 where the label can be trusted; None: everywhere
+    photo: U8 | None  # None for studio people, whose photos have no backdrop
+    weight: U8 | None  # 255 where the label can be trusted; None: trusted everywhere
     top: float  # first row of the person, 0..1 of the height
     shoulders: float  # row where the body gets wider than the head, 0..1 of the height
 
@@ -65,7 +65,7 @@ def read_alpha(path: Path) -> U8:
 
 
 def trust(alpha: U8) -> U8:
-    """Weight of a teacher's label: 0 inside broad half-transparent areas, which are its doubts."""
+    """Weight of a teacher's label: 0 inside broad half-transparent areas, where the teacher was uncertain."""
     unsure = ((alpha > 25) & (alpha < 230)).astype(np.float32)
     side = max(alpha.shape) // 40 * 2 + 1
     broad = cv2.blur(unsure, (side, side)) > 0.55
@@ -85,7 +85,7 @@ def shrink(picture: U8, long_side: int | None) -> U8:
 def load_people(
     root: Path, sets: list[str], exclude: set[str], long_side: int | None, limit: int | None
 ) -> list[Person]:
-    """Read the training share of ``sets`` ("studio", "faker", ...); ``limit`` persons of each."""
+    """Read the training share of ``sets`` ("studio", "faker", ...); at most ``limit`` people of each."""
     people: list[Person] = []
     for kind in sets:
         folder = root / ("studio" if kind == "studio" else f"photos/{kind}")
@@ -133,7 +133,7 @@ def tone(rgb: U8, rng: np.random.Generator, strength: float) -> U8:
 
 
 def recolour_clothes(foreground: U8, shoulders: float, colour: NDArray[np.float64], rng: np.random.Generator) -> U8:
-    """Paint what lies below the shoulders in ``colour``, keeping folds and sparing skin."""
+    """Paint everything below the shoulders in ``colour``, keeping folds and skin."""
     height = foreground.shape[0]
     start = shoulders * height - 0.03 * height
     rows = np.clip((np.arange(height) - start) / (0.05 * height), 0.0, 1.0).astype(np.float32)
@@ -155,8 +155,8 @@ def recolour_clothes(foreground: U8, shoulders: float, colour: NDArray[np.float6
 def place_person(person: Person, width: int, height: int, rng: np.random.Generator, wide: bool) -> NDArray[np.float64]:
     """Affine map from the person's picture into the frame.
 
-    A straight cut at the bottom of the source never shows: it stays at or below the frame's bottom.
-    ``wide`` allows small persons whose cut sides may show.
+    The straight cut at the bottom of the source stays at or below the bottom of the frame, so it is never visible.
+    ``wide`` allows small persons, whose cut sides may be visible.
     """
     source_height, source_width = person.alpha.shape
     base = width / source_width
@@ -168,7 +168,7 @@ def place_person(person: Person, width: int, height: int, rng: np.random.Generat
     stretch = float(np.exp(rng.normal(0.0, 0.04)))
     cut_off = rng.random() < 0.08
     top = (rng.uniform(-0.25, 0.0) if cut_off else rng.uniform(0.01, 0.28)) * height
-    if person.top < 0.01:  # the source cuts the head off: so must the frame
+    if person.top < 0.01:  # the source crops the head, so the frame must crop it too
         scale = max(scale, 1.02 * height / source_height)
         top = rng.uniform(-0.1, 0.0) * height
     dip = 0.4 * width * abs(np.tan(np.radians(angle)))  # rotation lifts a corner of the cut
@@ -183,7 +183,7 @@ def place_person(person: Person, width: int, height: int, rng: np.random.Generat
 
 
 def shrunk(person: Person, width: int, rng: np.random.Generator) -> Person:
-    """The person's picture averaged over areas down to about the frame's width, if it is wider."""
+    """The person's picture shrunk with area averaging to about the frame's width, if it is wider."""
     height, source_width = person.alpha.shape
     factor = width * rng.uniform(1.0, 1.12) / source_width
     if factor > 0.95:
@@ -197,7 +197,7 @@ def shrunk(person: Person, width: int, rng: np.random.Generator) -> Person:
 
 
 def place_as_it_is(shape: tuple[int, ...], width: int, height: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Whole pixels: the person's picture at the bottom of the frame, in the middle or a little beside, or mirrored."""
+    """Map without resampling: the picture at the bottom of the frame, near its middle, perhaps mirrored."""
     slack = (width - shape[1]) // 2
     shift = slack + int(rng.integers(-12, 13)) if slack < 12 else slack
     matrix = np.array(((1.0, 0.0, shift), (0.0, 1.0, height - shape[0])))
@@ -210,10 +210,10 @@ def place_crop(shape: tuple[int, int], width: int, height: int, rng: np.random.G
     """Affine map of a random window of a whole photograph onto the frame."""
     source_height, source_width = shape
     cover = max(width / source_width, height / source_height)
-    # Between the whole photo squeezed a little and a third of it enlarged.
+    # The range goes from the whole photo, slightly squeezed, to an enlarged third of it.
     scale = cover * float(np.exp(abs(rng.normal(0.0, 0.18))))
     scale_x = scale_y = scale
-    if rng.random() < 0.4:  # the whole photo: what matte(rgb) of a portrait sees
+    if rng.random() < 0.4:  # the whole photo, as in matte(rgb) of a portrait
         scale_x, scale_y = width / source_width, height / source_height
         middle = np.sqrt(scale_x * scale_y)
         scale_x = float(np.clip(scale_x, middle * 0.8, middle * 1.25))
@@ -234,7 +234,7 @@ def place_crop(shape: tuple[int, int], width: int, height: int, rng: np.random.G
 
 
 def warp(picture: U8, matrix: NDArray[np.float64], size: tuple[int, int], border: int) -> U8:
-    """Resample; area-averaged first where the picture shrinks to less than 2/3, against aliasing."""
+    """Resample; uses area averaging first if the picture shrinks to less than 2/3 (against aliasing)."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.67:
         factor = max(scale * 1.2, 1e-3)
@@ -249,7 +249,7 @@ def warp(picture: U8, matrix: NDArray[np.float64], size: tuple[int, int], border
 
 
 def plain_backdrop(width: int, height: int, colour: NDArray[np.float64], rng: np.random.Generator) -> U8:
-    """One colour with a gradient, a vignette or a stain, and grain: as in ID photos and studios."""
+    """One colour with a gradient, a vignette or a stain, and grain, as in ID photos and studios."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     rows, columns = rows / height - 0.5, columns / width - 0.5
     kind = rng.integers(0, 4)
@@ -270,7 +270,7 @@ def plain_backdrop(width: int, height: int, colour: NDArray[np.float64], rng: np
 
 
 def random_crop(picture: U8, width: int, height: int, rng: np.random.Generator, zoom: tuple[float, float]) -> U8:
-    """A window of the picture, mirrored half the time; zoom 1 covers as much as possible."""
+    """A window of the picture, mirrored half of the time; zoom 1 takes the largest possible window."""
     source_height, source_width = picture.shape[:2]
     cover = min(source_width / width, source_height / height)
     factor = cover / rng.uniform(*zoom)
@@ -293,7 +293,7 @@ def blend(foreground: U8, alpha: U8, background: U8) -> U8:
 
 
 def spoil(rgb: U8, rng: np.random.Generator) -> U8:
-    """What cameras and the web do: blur, noise, JPEG, grey."""
+    """Degrade a picture as cameras and web sites do: blur, noise, JPEG, grey."""
     if rng.random() < 0.12:
         rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.1)), np.uint8)
     if rng.random() < 0.2:
@@ -305,7 +305,7 @@ def spoil(rgb: U8, rng: np.random.Generator) -> U8:
         quality = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(35, 96))]
         coded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), quality)[1]
         decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        assert decoded is not None  # we have just encoded it
+        assert decoded is not None  # imencode wrote it just above
         rgb = np.asarray(decoded[..., ::-1], np.uint8)
     return np.ascontiguousarray(rgb)
 
@@ -315,7 +315,7 @@ def spoil(rgb: U8, rng: np.random.Generator) -> U8:
 
 @dataclass(frozen=True)
 class Material:
-    """Everything samples are drawn from."""
+    """All material that samples are drawn from."""
 
     people: list[Person]
     backgrounds: list[U8]
@@ -323,7 +323,7 @@ class Material:
 
 
 def make_pool(people: list[Person], backgrounds: list[U8], shares: dict[str, float]) -> Material:
-    """``shares``: how often each set is drawn; within a set all persons are equal."""
+    """``shares``: probability of each set. Within a set all persons have the same probability."""
     counts: dict[str, int] = {}
     for person in people:
         counts[person.kind] = counts.get(person.kind, 0) + 1
@@ -332,7 +332,7 @@ def make_pool(people: list[Person], backgrounds: list[U8], shares: dict[str, flo
 
 
 def clothes_colour(foreground: U8, alpha: U8) -> NDArray[np.float64]:
-    """Mean colour of the lowest quarter of the person; grey when there is none."""
+    """Mean colour of the lowest quarter of the person; grey if it is empty."""
     quarter = foreground.shape[0] * 3 // 4
     inside = alpha[quarter:] > 200
     if not inside.any():
@@ -341,7 +341,7 @@ def clothes_colour(foreground: U8, alpha: U8) -> NDArray[np.float64]:
 
 
 def backdrop(pool: Material, foreground: U8, alpha: U8, rng: np.random.Generator, strength: float = 1.0) -> U8:
-    """A backdrop for a person who already stands in the frame."""
+    """Draw a backdrop for a person who is already placed in the frame."""
     height, width = alpha.shape
     if rng.random() < 0.38:
         draw = rng.random()
@@ -371,8 +371,8 @@ def backdrop(pool: Material, foreground: U8, alpha: U8, rng: np.random.Generator
 
 
 def like_the_edge(scene: U8, foreground: U8, alpha: U8, rng: np.random.Generator) -> U8:
-    """The backdrop in such light that somewhere on the person's edge it has nearly their colour there: dark hair before
-    a dark room, skin before a wall of its colour. Unchanged where there is no edge."""
+    """The backdrop relit so that at one place on the person's edge it nearly matches the person's colour there: dark
+    hair in front of a dark room, skin in front of a wall of that colour. Unchanged if there is no edge."""
     height, width = alpha.shape
     step = max(min(height, width) // 100, 1)
     small = alpha[::step, ::step]
@@ -392,7 +392,7 @@ def like_the_edge(scene: U8, foreground: U8, alpha: U8, rng: np.random.Generator
 
 
 def add_bystander(scene: U8, pool: Material, rng: np.random.Generator) -> U8:
-    """Someone else, cut off by the edge of the frame or small behind: counts as background."""
+    """Add another person, cropped by the edge of the frame or small in the distance, as background."""
     height, width = scene.shape[:2]
     other = pool.people[int(rng.choice(len(pool.people), p=pool.shares))]
     scale = width / other.alpha.shape[1] * rng.uniform(0.35, 0.9)
@@ -415,19 +415,19 @@ def draw_person(pool: Material, rng: np.random.Generator) -> Person:
 
 @dataclass(frozen=True)
 class Mix:
-    """How often what is drawn into training pictures."""
+    """Probabilities of what is drawn into training pictures."""
 
     photo_share: float
-    """How often a labelled photo keeps its own backdrop."""
+    """Probability that a labelled photo keeps its own backdrop."""
     strand_share: float
-    """How often hair is drawn."""
+    """Probability that hair is drawn."""
     strength: float = 1.0
-    """Of the changes of light and colour."""
+    """Strength of the random changes of light and colour."""
     as_it_is: float = 0.0
-    """How often a person without a photo of their own is not turned, and not scaled unless shrunk as a photo is, so
-    that no resampling softens the truth."""
+    """Probability that a studio person is not rotated, and is scaled only if shrunk as a photo is, so that resampling
+    does not soften the true alpha."""
     hard_share: float = 0.0
-    """How often another backdrop has the person's colour somewhere on the edge."""
+    """Probability that a new backdrop matches the person's colour at a place on the edge."""
 
 
 def compose(
@@ -470,7 +470,7 @@ def compose(
         scene = like_the_edge(scene, foreground, alpha, rng)
     if rng.random() < 0.07:
         scene = add_bystander(scene, pool, rng)
-    if rng.random() < 0.25:  # light wraps around the person: a common illumination
+    if rng.random() < 0.25:  # the person takes on the tint of the scene's light
         tint = scene.reshape(-1, 3).mean(axis=0) / max(float(scene.mean()), 1.0)
         foreground = np.clip(foreground * (0.6 + 0.4 * tint), 0, 255).astype(np.uint8)
     rgb = blend(foreground, alpha, scene)
@@ -486,7 +486,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class CoarseBatches(IterableDataset[Batch]):
-    """Endless batches (rgb, alpha, weight) of one shape each; the shapes take turns by chance."""
+    """Endless batches (rgb, alpha, weight). All pictures of a batch have one shape, which is chosen at random."""
 
     def __init__(
         self,
@@ -507,7 +507,7 @@ class CoarseBatches(IterableDataset[Batch]):
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng((self.seed, info.id if info else 0))
         while True:
-            # The first shape is the published one and drawn half of the time.
+            # The first shape is the published one; half of the batches have it.
             first = rng.random() < 0.5 or len(self.shapes) == 1
             index = 0 if first else int(rng.integers(1, len(self.shapes)))
             width, height = self.shapes[index]

@@ -1,10 +1,10 @@
-"""The detail net: hair from the picture's own pixels and from what the coarse net knows of the place.
+"""The detail net: refines hair using the picture's own pixels and the coarse net's features.
 
-A learnt affine map of each pixel's own colours, in the manner of the deep guided filter (Wu et al. 2018, "Fast
-End-to-End Trainable Guided Filter", arXiv 1803.05619, as Lin et al. 2021, arXiv 2108.11515, use it for portraits): the
-matte is the coarse matte plus a . rgb + b, and a and b come from convolutions that see the pixels at stride 2 and 4
-together with the coarse net's features. Strands come out of the pixels; who is a person comes from the features. The
-change is not bounded by the coarse matte's unsure band, so a gap that the coarse net filled can be opened.
+The net is a learnt affine map of each pixel's colour, similar to the deep guided filter (Wu et al. 2018, "Fast
+End-to-End Trainable Guided Filter", arXiv 1803.05619; Lin et al. 2021, arXiv 2108.11515, use it for portraits). The
+matte is the coarse matte plus a . rgb + b. Convolutions predict a and b from the pixels at stride 2 and 4 and from the
+coarse net's features. The pixels show the strands; the features tell person from background. The change is not limited
+to the unknown band of the coarse matte, so the net can open a gap that the coarse net filled.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -20,22 +20,22 @@ from scripts.train import losses
 from scripts.train.nets import FEATURES, zeroed
 
 _LEAK = 0.1
-"""Slope of the activations below zero. Nearly everywhere the coarse matte is right and no change is the best change;
-plain ReLUs reach that by dying, all of them within a hundred steps."""
+"""Slope of the activations below zero. The coarse matte is right almost everywhere, so the best change is mostly zero;
+with plain ReLUs all units stop responding within a hundred steps."""
 _STEP = 0.1
-"""Factor of the map, which makes its first steps small."""
+"""Factor of the map; it keeps the first training steps small."""
 
 
-def _bent(x: Tensor) -> Tensor:
+def _leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, _LEAK)
 
 
 class DetailNet(nn.Module):
-    """Refined alpha (N, 1, H, W), unclamped, of a picture or of a tile of one.
+    """Refines the alpha of a picture or a tile: (N, 1, H, W), not clamped.
 
     ``forward`` takes normalised RGB (N, 3, H, W), the coarse alpha in 0..1 at that size (N, 1, H, W) and the coarse
-    net's features at half of that size (N, FEATURES, H / 2, W / 2); H and W are multiples of 4. Each output pixel sees
-    16 px to each side. A net that is not trained gives the coarse alpha back.
+    net's features at half of that size (N, FEATURES, H / 2, W / 2); H and W are multiples of 4. Each output pixel
+    depends on 16 px to each side. An untrained net returns the coarse alpha unchanged.
 
     Args:
         width: channels at stride 2.
@@ -53,24 +53,24 @@ class DetailNet(nn.Module):
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.map = nn.Conv2d(width, 16, 3, padding=1)
         for layer in (self.near, self.join, self.down, self.deep, self.up, self.last):
-            # Torch's own start shrinks what passes a layer: after six of them, without norms, nothing is left.
+            # Torch's default initialisation shrinks the signal at each layer: six layers without norms leave nothing.
             nn.init.kaiming_normal_(layer.weight, a=_LEAK)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         zeroed(self.map)
         self.unfold = nn.PixelShuffle(2)
 
     def forward(self, rgb: Tensor, alpha: Tensor, features: Tensor) -> Tensor:
-        near = _bent(self.near(self.fold(torch.cat((rgb, alpha), dim=1))))
-        near = _bent(self.join(torch.cat((near, features), dim=1)))
-        deep = _bent(self.deep(_bent(self.down(near))))
+        near = _leaky_relu(self.near(self.fold(torch.cat((rgb, alpha), dim=1))))
+        near = _leaky_relu(self.join(torch.cat((near, features), dim=1)))
+        deep = _leaky_relu(self.deep(_leaky_relu(self.down(near))))
         deep = functional.interpolate(deep, scale_factor=2.0, mode="bilinear", align_corners=False)
-        both = _bent(self.up(torch.cat((near, deep), dim=1)))
-        slopes = _STEP * self.unfold(self.map(_bent(self.last(both))))
+        both = _leaky_relu(self.up(torch.cat((near, deep), dim=1)))
+        slopes = _STEP * self.unfold(self.map(_leaky_relu(self.last(both))))
         return alpha + (slopes[:, :3] * rgb).sum(dim=1, keepdim=True) + slopes[:, 3:]
 
 
 class PublishedDetail(nn.Module):
-    """The detail net as it ships: alpha in 0..1."""
+    """The detail net as published: alpha clamped to 0..1."""
 
     def __init__(self, net: DetailNet) -> None:
         super().__init__()

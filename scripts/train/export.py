@@ -1,4 +1,4 @@
-"""Stage "export": ONNX files with half-precision weights, checked against torch."""
+"""Stage "export": write ONNX files with half-precision weights and compare them with torch."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -24,9 +24,9 @@ _SMALLEST_HALVED = 256  # elements; scales and biases stay float32
 
 
 def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 weights as float16 with a Cast each; ONNX Runtime folds the casts when it loads.
+    """Store large float32 weights as float16 with a Cast each; ONNX Runtime folds the casts when it loads the file.
 
-    All arithmetic stays float32: only the stored values are rounded (relative error below 2**-11).
+    All arithmetic stays float32. Only the stored values are rounded (relative error below 2**-11).
     """
     casts = []
     for index, tensor in enumerate(model.graph.initializer):
@@ -47,19 +47,19 @@ def export(
     """Write ``path``; returns the largest difference between torch and ONNX Runtime on the examples.
 
     Args:
-        net: its inputs and outputs are NCHW, with free height and width.
-        examples: the inputs by name, in their order.
-        path: of the file.
-        outputs: names of what the net gives; "alpha" is the one that is compared.
-        note: stored in the file.
+        net: inputs and outputs are NCHW with free height and width.
+        examples: the inputs by name, in order.
+        path: the file to write.
+        outputs: names of the outputs; only "alpha" is compared.
+        note: text to store in the file.
     """
     net.eval()
     beside = path.with_suffix(".part")
     names = (*examples, *outputs)
-    # Axes of one size share a name; those at half the size have their own.
+    # Axes of the same size share a name; axes of half the size have other names.
     free = {name: {0: "n", 2: f"{_scale(name)}height", 3: f"{_scale(name)}width"} for name in names}
     with warnings.catch_warnings():
-        # The tracing exporter is deprecated, but the other needs onnxscript and unrolls the free axes.
+        # The tracing exporter is deprecated, but the new one needs onnxscript and fixes the free axes.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             net,
@@ -85,13 +85,13 @@ def export(
 
 
 def export_coarse(net: CoarseNet, size: tuple[int, int], path: Path, note: str) -> float:
-    """:func:`export` of a coarse net with its features; ``size``: width and height of the example."""
+    """Call :func:`export` for a coarse net with its features; ``size``: width and height of the example."""
     examples = {"rgb": torch.randn(1, 3, size[1], size[0], generator=torch.Generator().manual_seed(0))}
     return export(PublishedCoarse(net), examples, path, outputs=("alpha", "features"), note=note)
 
 
 def export_detail(net: DetailNet, path: Path, note: str) -> float:
-    """:func:`export` of a detail net."""
+    """Call :func:`export` for a detail net."""
     chance = torch.Generator().manual_seed(0)
     examples = {
         "rgb": torch.randn(1, 3, 64, 64, generator=chance),
@@ -106,13 +106,13 @@ def _scale(name: str) -> str:
 
 
 def facts(path: Path) -> tuple[int, str]:
-    """Bytes and sha256, as the manifest wants them."""
+    """Size in bytes and SHA-256 of a file, as in the manifest."""
     content = path.read_bytes()
     return len(content), hashlib.sha256(content).hexdigest()
 
 
 def report(path: Path, difference: float | None = None) -> None:
-    """Print what the manifest wants to know of a file, and how far torch and ONNX Runtime differ."""
+    """Print a file's manifest values, and the difference between torch and ONNX Runtime."""
     size, sha256 = facts(path)
     print(f"{path.name}: {size} bytes, sha256 {sha256}")
     if difference is not None:

@@ -1,9 +1,9 @@
-"""Stage "joint": the coarse net and the detail net on the same pictures, in one step.
+"""Stage "joint": train the coarse net and the detail net together, on the same pictures.
 
-The pictures have the size of finished cuts and more. The coarse net sees each reduced, as in the product; the detail
-net sees crops of its own pixels, most of them at the edge, with the coarse alpha and features of the place. The loss of
-the detail net reaches the coarse net's features, so that they learn hair too. Only torch is needed here: the same code
-runs on a CPU and on a lent accelerator.
+The pictures have at least the size of finished cuts. The coarse net sees each one shrunk, as in idseg. The detail net
+sees crops at full size, mostly at the edge, with the coarse alpha and features of the same place. The detail net's loss
+also trains the coarse net's features, so that they learn about hair. Only torch is needed; the same code runs on a CPU
+and on an accelerator.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -28,17 +28,17 @@ from scripts.train.losses import coarse_loss
 from scripts.train.nets import CoarseNet, fold_batchnorm, published_alpha
 
 MEAN = (123.675, 116.28, 103.53)
-"""ImageNet statistics in 0..255, as the encoder was pretrained with."""
+"""ImageNet statistics in 0..255, as in the pretraining of the encoder."""
 STD = (58.395, 57.12, 57.375)
 _MULTIPLE = 32
-"""Of the sides of what the coarse net sees."""
+"""The sides of the coarse net's input are multiples of this."""
 _EDGE_CROPS = 0.8
-"""Share of the crops that hold a pixel where the truth is between 0 and 1, or where the coarse net is wrong."""
+"""Share of the crops around a pixel whose true alpha is between 0 and 1, or where the coarse net is wrong."""
 
 _WIDE = 33
-"""Side of the window, px, in which the coarse net's mean error says whether the detail net can mend it."""
+"""Side, px, of the window for the coarse net's mean error, which decides whether the detail net can correct it."""
 _HOPELESS = 0.5
-"""Mean error from which it can not."""
+"""Mean error above which the detail net cannot correct the coarse net."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """RGB (N, H, W, 3), alpha and trust (N, H, W), all uint8, on any device."""
@@ -48,23 +48,25 @@ Batch = tuple[Tensor, Tensor, Tensor]
 class JointConfig:
     """The [joint] table of a config file."""
 
-    shapes: list[list[int]]  # (width, height) px of the composed pictures, multiples of 4; the first half of the time
-    batch: int  # pictures of a step
-    crops: int  # of each picture, for the detail net
+    shapes: list[
+        list[int]
+    ]  # (width, height) px of the composed pictures, multiples of 4; half of the batches have the first
+    batch: int  # pictures per step
+    crops: int  # per picture, for the detail net
     crop: int  # px, side of a crop, a multiple of 4
-    areas: list[int]  # least and most px that the coarse net sees of a picture
+    areas: list[int]  # smallest and largest input of the coarse net, px
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
     detail_rate: float  # peak learning rate of the detail net
     weight_decay: float
     average: float  # decay of the averaged weights
     seed: int
-    trained: Literal["detail", "decoder", "all"] = "detail"  # what of the coarse net learns besides the detail net
+    trained: Literal["detail", "decoder", "all"] = "detail"  # parts of the coarse net that are also trained
     rate: float = 0.0  # peak learning rate of the coarse net's decoder
-    encoder_rate: float = 0.0  # and of its encoder
-    frozen: int = 3  # blocks of the encoder, from the first one, that stay as they are (and the stem with them)
+    encoder_rate: float = 0.0  # peak learning rate of its encoder
+    frozen: int = 3  # number of first encoder blocks that are not trained (nor is the stem)
     width: int = 24  # channels of a new detail net at stride 2
-    deep: int = 48  # and at stride 4
+    deep: int = 48  # channels of a new detail net at stride 4
     workers: int = 0
 
 
@@ -77,9 +79,9 @@ class Pair(nn.Module):
 
 
 def pair_of(weights: dict[str, Tensor], config: JointConfig | None = None) -> Pair:
-    """The nets of the given weights, in eval mode; names begin with ``coarse.`` or ``detail.``.
+    """The nets with the given weights, in eval mode. Names begin with ``coarse.`` or ``detail.``.
 
-    Without weights of a detail net, a new one of the config's width.
+    Without weights for a detail net, the pair gets a new one with the config's width.
     """
     parts: dict[str, dict[str, Tensor]] = {"coarse": {}, "detail": {}}
     for name, value in weights.items():
@@ -113,14 +115,14 @@ def normalised(rgb: Tensor) -> Tensor:
 
 
 def coarse_size(height: int, width: int, area: float) -> tuple[int, int]:
-    """Rows and columns of what the coarse net sees of a picture: about ``area`` px, never more than the picture has."""
+    """Height and width of the coarse net's input: about ``area`` px, and never more than the picture has."""
     scale = min((area / (height * width)) ** 0.5, 1.0)
     rows, columns = (max(round(side * scale / _MULTIPLE), 1) * _MULTIPLE for side in (height, width))
     return rows, columns
 
 
 def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """What the coarse net found at the size of the picture (alpha) and at half of it (features)."""
+    """Upsample the coarse net's alpha to the size of the picture, and its features to half of that size."""
     if alpha.shape[-2:] != (height, width):
         alpha = functional.interpolate(alpha, (height, width), mode="bicubic", align_corners=False).clamp(0.0, 1.0)
     half = (height // 2, width // 2)
@@ -130,7 +132,7 @@ def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[
 
 
 def corners(target: Tensor, trusted: Tensor, seen: Tensor, config: JointConfig) -> list[tuple[int, int, int]]:
-    """Picture, top and left of crops, multiples of 4: most of them around a pixel that is not easy."""
+    """(picture, top, left) of crops, multiples of 4; most of them lie around a difficult pixel."""
     count, _, height, width = target.shape
     side = config.crop
     hard = ((target > 0.02) & (target < 0.98) | ((target - seen).abs() > 0.2)).float() * trusted
@@ -153,9 +155,9 @@ def corners(target: Tensor, trusted: Tensor, seen: Tensor, config: JointConfig) 
 
 
 def mendable(target: Tensor, seen: Tensor) -> Tensor:
-    """0 where the coarse net is wrong all around, so that nothing near could tell the detail net who is right; else 1.
+    """0 where the coarse net is wrong in a whole neighbourhood, so that the detail net has nothing to go by; else 1.
 
-    A gap between neck and hair that the coarse net filled is narrower than that, a head of hair that it missed is not.
+    A filled gap between neck and hair is narrower than the neighbourhood; a completely missed head of hair is not.
     """
     wrong = functional.avg_pool2d((target - seen).abs(), _WIDE, 4, _WIDE // 2)
     return functional.interpolate((wrong < _HOPELESS).float(), target.shape[-2:], mode="nearest")
@@ -169,7 +171,7 @@ def cropped(values: Tensor, places: list[tuple[int, int, int]], side: int, share
 
 
 def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precision: torch.dtype) -> Tensor:
-    """The loss of one batch; ``area``: px that the coarse net sees of each picture."""
+    """The loss of one batch; ``area``: px of the coarse net's input."""
     device = next(pair.parameters()).device
     rgb, alpha, trust = (values.to(device, non_blocking=True) for values in batch)
     picture = normalised(rgb)
@@ -199,7 +201,7 @@ def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precis
 
 
 def groups(pair: Pair, config: JointConfig) -> list[dict[str, Any]]:
-    """Parameter groups with their peak learning rates; what is not in one stays as it is."""
+    """Parameter groups with their peak learning rates. Parameters in no group are not trained."""
     learning: list[tuple[list[nn.Parameter], float]] = [(list(pair.detail.parameters()), config.detail_rate)]
     if config.trained != "detail":
         named = pair.coarse.named_parameters()
@@ -223,15 +225,15 @@ def train(
     device: torch.device,
     log_every: int = 20,
 ) -> list[dict[str, float]]:
-    """Train ``pair`` in place, or go on from the checkpoint; returns the log.
+    """Train ``pair`` in place, or continue from the checkpoint; returns the log.
 
     Args:
-        pair: the nets to start from, batch norms folded.
+        pair: the initial nets, with folded batch norms.
         config: the stage's table.
         checkpoint: see :func:`loop.save_checkpoint`.
-        batches: endless batches, from the step at which the training stands.
-        device: ``cpu`` trains in float32, others in bfloat16 with float32 weights.
-        log_every: steps of one row of the log.
+        batches: returns endless batches, given the current step.
+        device: ``cpu`` trains in float32, other devices in bfloat16 with float32 weights.
+        log_every: number of steps per row of the log.
     """
     torch.manual_seed(config.seed)
     pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,8 +1,8 @@
 """python -m scripts.train.labels --data ../shared/data --teacher DIR --out DIR [--sets official faker ...]
 
-Better labels for photos from three opinions: the fused label (our net for who is person, ISNet for hair; data/fused)
-and a teacher's matte of the same photo, DIR/SET/NAME.png (8-bit grey, the photo's size). Where both agree on who is
-person, the teacher's hair is taken; where they disagree, the label gets no trust. Writes SET/NAME.png, 8-bit LA: alpha
+Improves labels of photos by merging two: the fused label in data/fused (our net for the person's outline, ISNet for
+hair) and a teacher's matte of the same photo, DIR/SET/NAME.png (8-bit grey, the photo's size). Where the two agree
+about the person, the teacher's hair is used; where they disagree, the trust is 0. Writes SET/NAME.png, 8-bit LA: alpha
 and trust.
 """
 
@@ -22,22 +22,22 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 SMOOTH = 0.012
-"""Sigma, of the picture's longer side, at which the two are compared: hairs vanish in it, a lost hat does not."""
+"""Sigma of the blur before the comparison, as a share of the longer side: it hides hairs but not a missing hat."""
 AGREE = (0.15, 0.35)
-"""Smoothed difference up to which the teacher's hair is taken, and from which none of it is."""
+"""Smoothed difference up to which the teacher's hair is used fully, and from which it is not used."""
 DOUBT = 0.4
-"""Smoothed difference from which a pixel has no trust."""
+"""Smoothed difference from which a pixel is not trusted."""
 STRAND = 0.005
-"""Half the width, of the longer side, of what counts as a strand or as a gap between strands."""
+"""Half the maximum width of a strand, or of a gap between strands, as a share of the longer side."""
 FINE = (0.08, 0.25)
-"""Strength of strands in the teacher's alpha from which they begin to count, and count in full."""
+"""Strength of strands in the teacher's alpha from which they count partly, and from which they count fully."""
 
 
 def merge(label: F32, trust: U8, teacher: F32) -> tuple[F32, U8]:
-    """Alpha and trust from a label and a teacher's matte, all (H, W); alpha float32 0..1, trust 0 or 255.
+    """Merge a label and a teacher's matte, all (H, W); returns alpha (float32 0..1) and trust (0 or 255).
 
-    The teacher counts where it draws strands: where its alpha differs from its opening or closing over STRAND, the two
-    operations that remove strands and gaps. On plain edges the label stays, which is sharper there.
+    The teacher is used where it has strands: where its alpha differs from its opening or closing with radius STRAND,
+    the operations that remove strands and gaps. The label is used on plain edges, where it is sharper.
     """
     longest = max(label.shape)
     sigma = SMOOTH * longest
@@ -69,7 +69,7 @@ def read(path: Path) -> U8:
     """A picture's pixels as they are stored.
 
     Raises:
-        ValueError: the file is no picture.
+        ValueError: the file is not a picture.
     """
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None:
@@ -78,10 +78,10 @@ def read(path: Path) -> U8:
 
 
 def label_one(fused: Path, teacher: Path, out: Path) -> None:
-    """Merge two files into a third, written whole or not at all.
+    """Merge two files into a third, which is written completely or not at all.
 
     Raises:
-        ValueError: a file is no picture, or the sizes differ.
+        ValueError: a file is not a picture, or the sizes differ.
     """
     old, new = read(fused), read(teacher)
     if old.shape[:2] != new.shape[:2]:

@@ -1,4 +1,4 @@
-"""What all trainings share: the loop itself, schedule, averaged weights, checkpoints, the log."""
+"""Shared by all trainings: the loop, the schedule, averaged weights, checkpoints and the log."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -21,9 +21,8 @@ from torch.utils.data import DataLoader, IterableDataset
 class Float32Depthwise(nn.Conv2d):
     """Depthwise convolution that stays float32 under bfloat16 autocast.
 
-    oneDNN's bfloat16 backward pass of depthwise convolutions is several times slower than the
-    float32 one, while all other layers gain from bfloat16 (measured: .078 s a sample in float32,
-    .065 in bfloat16, .053 with this mixture).
+    In oneDNN, the bfloat16 backward pass of depthwise convolutions is several times slower than the float32 one, while
+    all other layers are faster in bfloat16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,14 +39,14 @@ def keep_depthwise_float32(net: nn.Module) -> None:
 
 @dataclass
 class Progress:
-    """Where a training stands. ``elapsed_s`` counts training time over all restarts."""
+    """State of a training. ``elapsed_s`` is the training time over all restarts."""
 
     step: int = 0
     elapsed_s: float = 0.0
     log: list[dict[str, float]] = field(default_factory=list)
 
     def fraction(self, steps: int, minutes: float) -> float:
-        """Part of the schedule that is over: by steps or by minutes, whichever is further."""
+        """Completed share of the schedule: by steps or by minutes, whichever is larger."""
         return min(max(self.step / steps, self.elapsed_s / (60.0 * minutes)), 1.0)
 
 
@@ -76,8 +75,8 @@ class Average:
 
 
 PARTS = ("", ".net", ".adam")
-"""A checkpoint NAME.pt is three files, so that none is over 16 MiB: the averaged weights with the step and the log in
-NAME.pt, the weights of the last step in NAME.net.pt, Adam's moments rounded to bfloat16 in NAME.adam.pt."""
+"""Suffixes of the three files of a checkpoint NAME.pt, so that none exceeds 16 MiB: NAME.pt (averaged weights, step,
+log), NAME.net.pt (weights of the last step), NAME.adam.pt (Adam's moments rounded to bfloat16)."""
 
 
 def save_checkpoint(
@@ -87,7 +86,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write beside, then move: a killed training leaves no half a file."""
+    """Write to temporary files, then rename them: a killed training leaves no partial file."""
     moments = optimizer.state_dict()
     moments["state"] = {key: _rounded(values) for key, values in moments["state"].items()}
     counted = {"step": progress.step, "elapsed_s": progress.elapsed_s, "log": progress.log}
@@ -109,7 +108,7 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
     """Read the three files of a checkpoint.
 
     Raises:
-        ValueError: the files are not of one step: the training was killed while it moved them.
+        ValueError: the files belong to different steps, because the training was killed while renaming them.
     """
     state: dict[str, Any] = {}
     steps = set()
@@ -119,7 +118,7 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
         steps.add(content["step"])
         state |= content
     if len(steps) != 1:
-        raise ValueError(f"the files of {path} are of the steps {sorted(steps)}: start anew from {path.name}")
+        raise ValueError(f"the files of {path} belong to the steps {sorted(steps)}: start anew from {path.name}")
     net.load_state_dict(state["net"])
     average.state = {name: value.to(device) for name, value in state["average"].items()}
     optimizer.load_state_dict(state["optimizer"])  # brings the moments to the weights' own type and device
@@ -127,7 +126,7 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
 
 
 class Schedule(Protocol):
-    """What the loop reads of a stage's table."""
+    """The fields that the loop reads from a stage's table."""
 
     @property
     def steps(self) -> int: ...
@@ -143,20 +142,20 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One training: what it reads, where it writes."""
+    """Input and output of one training."""
 
     root: Path
     """The data folder."""
     runs: Path
     """Folder of checkpoints and logs."""
     name: str
-    """Of the checkpoint and the log."""
+    """Name of the checkpoint and the log."""
     exclude: frozenset[str] = frozenset()
-    """Labelled photos left out, by name."""
+    """Names of labelled photos to leave out."""
     limit: int | None = None
-    """People and backgrounds of each set, for a try."""
+    """Maximum number of people and backgrounds of each set (trial run)."""
     start: Path | None = None
-    """A checkpoint whose averaged weights are the start."""
+    """Checkpoint whose averaged weights are the starting point."""
 
     @property
     def checkpoint(self) -> Path:
@@ -165,16 +164,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a net learns from, and how it is told."""
+    """Batches, loss and checks of one training."""
 
     batches: Callable[[int], IterableDataset[Any]]
-    """Endless batches, from the step at which the training stands."""
+    """Returns endless batches, given the current step."""
     loss_of: Callable[[Any], Tensor]
-    """Of one batch."""
+    """Loss of one batch."""
     check: Callable[[], dict[str, float]] | None = None
-    """Figures to log every five minutes; called while the net holds the averaged weights."""
+    """Figures for the log, every five minutes; called while the net has the averaged weights."""
     log_every: int = 50
-    """Steps of one row of the log."""
+    """Number of steps per row of the log."""
 
 
 CHECK_S = 300.0
@@ -188,10 +187,10 @@ def fit(
     checkpoint: Path,
     lesson: Lesson,
 ) -> list[dict[str, float]]:
-    """Train ``net`` in place, or go on from the checkpoint; returns the log, also written beside it as CSV.
+    """Train ``net`` in place, or continue from the checkpoint. Returns the log, which is also saved as CSV.
 
     Args:
-        net: in training mode, its layers as they shall be trained.
+        net: in training mode.
         groups: parameter groups with their ``peak`` learning rates.
         schedule: the stage's table.
         checkpoint: written every two minutes and at the end.
@@ -202,7 +201,7 @@ def fit(
     progress = Progress()
     if checkpoint.exists():
         progress = load_checkpoint(checkpoint, net, average, optimizer)
-        print(f"going on from step {progress.step}", flush=True)
+        print(f"continuing from step {progress.step}", flush=True)
     loader = DataLoader(
         lesson.batches(progress.step),
         batch_size=None,

@@ -1,4 +1,4 @@
-"""Losses on alpha, all weighted per pixel, all means over trusted pixels."""
+"""Losses on alpha, weighted per pixel and averaged over trusted pixels."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -12,12 +12,12 @@ from scripts.train.nets import stretched_alpha
 
 
 def transition(alpha: Tensor, radius: int) -> Tensor:
-    """1 within ``radius`` px (a square) of a half-transparent pixel or an edge of (N, 1, H, W) alpha."""
+    """1 within ``radius`` px (square window) of a half-transparent pixel or an edge of alpha (N, 1, H, W), else 0."""
     return ((_largest(alpha, radius) + _largest(-alpha, radius)) > 0.05).float()
 
 
 def _largest(values: Tensor, radius: int) -> Tensor:
-    """Maximum over a square, rows first then columns: 2 n comparisons in place of n squared."""
+    """Maximum over a square window, first over rows, then over columns (2 n comparisons instead of n squared)."""
     side = 2 * radius + 1
     rows = functional.max_pool2d(values, (1, side), 1, (0, radius))
     return functional.max_pool2d(rows, (side, 1), 1, (radius, 0))
@@ -51,10 +51,10 @@ def gradient_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def clamped(unclamped: Tensor) -> Tensor:
-    """Alpha clamped to 0..1, whose slope passes the clamp as if it were not there.
+    """Clamp alpha to 0..1, but let gradients pass as if it were not clamped.
 
-    What lies beyond 0 or 1 on the right side is right and costs nothing, what lies beyond on the wrong side can come
-    back. (On unclamped alpha a net spends itself on hitting exactly 0 and 1 where nothing is unsure.)
+    So a value beyond the correct limit costs nothing, and a value beyond the wrong limit can still return. (Without
+    clamping, the net wastes capacity on reaching exactly 0 and 1.)
     """
     return unclamped + (unclamped.clamp(0.0, 1.0) - unclamped).detach()
 

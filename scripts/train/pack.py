@@ -1,7 +1,7 @@
-"""Packs: all training material in one or a few files, read into a device's memory. Build them with `build_pack`.
+"""Packs: all training material in one or more files, which are read into a device's memory. `build_pack` makes them.
 
-A pack is a ZIP file without compression: WebP pictures and ``index.json``, which says what they are. Needs torch, NumPy
-and Pillow; layers of hair are drawn besides, in processes of their own, while training runs.
+A pack is an uncompressed ZIP file with WebP pictures and their description, ``index.json``. Needs torch, NumPy and
+Pillow. More hair layers can be drawn in other processes during training.
 """
 
 # torch is not in the environment that checks types.
@@ -30,23 +30,23 @@ from scripts.train.scene.store import Layer, Person, Store, foreground
 U8 = NDArray[np.uint8]
 
 FORMAT = 1
-"""Changes when old readers cannot read new packs."""
+"""Version of the format; changes when old readers cannot read new packs."""
 SHARES = {"studio": 0.45, "official": 0.2, "faker": 0.14, "sfhq": 0.16, "facechain": 0.05}
-"""How often people of each set are drawn."""
+"""Probability of each set of people."""
 DRAWN_SIZES = ((640, 800), (640, 800), (1024, 1280))
-"""Sizes of layers that are drawn while training, in turn."""
+"""Sizes of the layers that are drawn during training, in turn."""
 
 
 class PackError(ValueError):
-    """A file that is no pack, or a damaged one."""
+    """The file is not a pack, or it is damaged."""
 
 
 def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, float] | None = None) -> Store:
-    """All material of one or more packs in the memory of ``device``.
+    """Load all material of one or more packs into the memory of ``device``.
 
     Raises:
-        PackError: a file is no pack of this format, or is damaged.
-        ValueError: no person is of a kind that ``shares`` names.
+        PackError: a file is not a pack of this format, or is damaged.
+        ValueError: ``shares`` names a kind of which the packs have no person.
     """
     people: list[Person] = []
     backdrops: list[Tensor] = []
@@ -70,13 +70,13 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
 
 
 def decoded(blob: bytes) -> U8:
-    """A picture's pixels: (H, W), (H, W, 3) or (H, W, 4)."""
+    """Decode a picture's pixels: (H, W), (H, W, 3) or (H, W, 4)."""
     with Image.open(io.BytesIO(blob)) as picture:
         return np.asarray(picture, np.uint8)
 
 
 def on_device(pixels: U8, device: torch.device) -> Tensor:
-    """(H, W, C) or (H, W) pixels as (C, H, W) in the device's memory."""
+    """Copy pixels (H, W, C) or (H, W) to the device as (C, H, W)."""
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes)).to(device)
 
@@ -84,7 +84,7 @@ def on_device(pixels: U8, device: torch.device) -> Tensor:
 def _person(entry: dict[str, Any], pictures: dict[str, U8], device: torch.device) -> Person:
     figure = on_device(pictures[entry["picture"]], device)
     photo = trust = None
-    if entry["photo"]:  # the picture is the photo and its alpha
+    if entry["photo"]:  # the RGBA picture holds the photo and its alpha
         photo = figure[:3]
         figure = torch.cat((foreground(photo, figure[3]), figure[3:]))
     if entry["trust"]:
@@ -105,8 +105,8 @@ def make_layer(front: U8, back: U8, device: torch.device) -> Layer:
 
 
 def draw(task: tuple[int, tuple[int, int]]) -> tuple[U8, U8]:
-    """Front and back of the layer of a (seed, size); runs in another process."""
-    from scripts.train.hair.groom import groom  # numba is loaded in the processes that draw, and only there
+    """Draw the front and the back of the layer for a (seed, size). Runs in another process."""
+    from scripts.train.hair.groom import groom  # only the drawing processes load numba
 
     torch.set_num_threads(1)
     hair = groom(*task)
@@ -114,7 +114,7 @@ def draw(task: tuple[int, tuple[int, int]]) -> tuple[U8, U8]:
 
 
 def tasks(first: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Endless (seed, size) from the seed ``first`` on."""
+    """Endless (seed, size) pairs, starting at seed ``first``."""
     seed = first
     while True:
         yield seed, DRAWN_SIZES[seed % len(DRAWN_SIZES)]
@@ -122,7 +122,7 @@ def tasks(first: int) -> Iterator[tuple[int, tuple[int, int]]]:
 
 
 class HairDresser:
-    """Draws layers in other processes and puts them into a store, until it is closed or ``most`` are there.
+    """Draws layers in other processes and adds them to a store, until it is closed or the store has ``most`` layers.
 
     >>> with HairDresser(store, first=100_000, processes=12, most=4000):  # doctest: +SKIP
     ...     train(store)
@@ -131,7 +131,7 @@ class HairDresser:
     def __init__(self, store: Store, first: int, processes: int, most: int) -> None:
         self._store, self._most = store, most
         self._work = tasks(first)
-        context = multiprocessing.get_context("spawn")  # a fork would take over the accelerator's state
+        context = multiprocessing.get_context("spawn")  # a forked process would share the accelerator's state
         self._pool = ProcessPoolExecutor(processes, mp_context=context)
         self._queued = 2 * processes
         self._stop = threading.Event()

@@ -1,7 +1,7 @@
-"""The published ONNX files back as weights of the torch nets, so that a training can start from them.
+"""Converts the published ONNX files back to weights of the torch nets, so that a training can start from them.
 
-The checkpoints of a training are large and may be gone; the files in ``models/`` are always there. Their weights are
-those of the nets, rounded to float16 where they are stored so.
+This needs no checkpoints of the original training. The weights equal those of the nets, except for the rounding of
+weights that are stored as float16.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -16,17 +16,17 @@ import torch
 from onnx import numpy_helper
 
 _HALF = "_half"
-"""What ``export.halve_weights`` appends to the name of a weight that it stores as float16."""
+"""Suffix that ``export.halve_weights`` adds to the name of a float16 weight."""
 _WRAPPER = "net."
-"""The exported modules hold the net under this name."""
+"""Name prefix of the net inside an exported module."""
 _FILES = {"coarse": "portrait-coarse.onnx", "detail": "portrait-detail.onnx"}
 
 
 def published_weights(models: Path) -> dict[str, torch.Tensor]:
-    """Float32 weights of the nets in a folder, as :func:`scripts.train.joint.pair_of` takes them.
+    """Float32 weights of the nets in a folder, in the form that :func:`scripts.train.joint.pair_of` takes.
 
-    The names are those of the torch nets behind ``coarse.`` and ``detail.``; there are none of the detail net where its
-    file is missing.
+    The names are those of the torch nets with the prefix ``coarse.`` or ``detail.``. If the detail net's file is
+    missing, its weights are missing too.
     """
     found: dict[str, torch.Tensor] = {}
     for part, name in _FILES.items():
@@ -37,7 +37,7 @@ def published_weights(models: Path) -> dict[str, torch.Tensor]:
 
 
 def stored_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The weights in an exported float file, under the names that they have in the torch net."""
+    """The weights in an exported float file, with their names in the torch net."""
     weights = {}
     for tensor in onnx.load(str(path)).graph.initializer:
         name = tensor.name.removesuffix(_HALF)

@@ -1,10 +1,10 @@
-"""Stage "quantize": the coarse net in 8-bit integers, for CPUs: about half the time and the bytes.
+"""Stage "quantize": the coarse net in 8-bit integers for CPUs, which halves the time and the size.
 
 Static quantisation after training (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference"): activations uint8, weights int8 of each output channel its own scale, ranges from
-training pictures. Weights keep to 7 bits, because the 16-bit sums of CPUs without VNNI saturate on 8 (ONNX Runtime's
+Integer-Arithmetic-Only Inference"): uint8 activations, int8 weights with a scale per output channel, and ranges from
+training pictures. Weights use 7 bits, because the 16-bit sums of CPUs without VNNI saturate on 8 (ONNX Runtime's
 documentation, "Quantize ONNX models", "When to use reduce-range"). The stem, the first two blocks and the last
-convolution stay float32: most of what the integers lose, they lose there (held-out MAD .0156, so .0154, floats .0152).
+convolution stay float32, because quantising them causes most of the error.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -28,11 +28,11 @@ from scripts.train import data
 from scripts.train.coarse import CoarseConfig, batches
 
 _FLOAT = ("/_conv_stem/", "/_blocks.0/", "/_blocks.1/", "/head/")
-"""Parts of the names of nodes that stay float32."""
+"""Name parts of the nodes that stay float32."""
 
 
 class _Pictures(CalibrationDataReader):
-    """What ONNX Runtime's calibration reads: one feed after the other, then None."""
+    """Feeds pictures to ONNX Runtime's calibration: one per call, then None."""
 
     def __init__(self, pictures: Iterator[NDArray[np.float32]], name: str) -> None:
         self._pictures, self._name = pictures, name
@@ -43,7 +43,7 @@ class _Pictures(CalibrationDataReader):
 
 
 def pictures(pool: data.Material, config: CoarseConfig, count: int) -> Iterator[NDArray[np.float32]]:
-    """Training pictures as the stage of ``config`` sees them, (1, 3, H, W) normalised, of its first shape."""
+    """Training pictures of the stage ``config``, normalised (1, 3, H, W), in its first shape."""
     rng = np.random.default_rng(config.seed)
     stream = batches(config, pool, 0)
     for _ in range(count):
@@ -52,17 +52,17 @@ def pictures(pool: data.Material, config: CoarseConfig, count: int) -> Iterator[
 
 
 def quantize(source: Path, path: Path, samples: Iterator[NDArray[np.float32]]) -> None:
-    """Write ``path`` from the float net ``source``, whose activations' ranges ``samples`` show."""
+    """Quantise the float net ``source`` and write it to ``path``. ``samples`` give the ranges of the activations."""
     beside = path.with_suffix(".part")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         options = onnxruntime.SessionOptions()
-        # Folds the casts of the weights.
+        # This level folds the casts of the weights.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(plain)
         onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
         model = onnx.load(str(plain))
-        logging.disable(logging.WARNING)  # its advice to pre-process with a symbolic shape inference we do not need
+        logging.disable(logging.WARNING)  # hides the advice to run shape inference, which is not needed here
         try:
             quantize_static(
                 str(plain),

@@ -1,4 +1,4 @@
-"""Stage "refine": train the net that works at the picture's own resolution around the edge."""
+"""Stage "refine": train the net that refines the edge at the picture's own resolution."""
 
 # torch and onnx are not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -28,35 +28,35 @@ class RefineConfig:
     """The [refine] table of a config file."""
 
     crop: int  # px, side of a training crop, a multiple of 16
-    crops: int  # taken from each composed picture
+    crops: int  # number taken from each composed picture
     pictures: int  # in a batch
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
     rate: float
     weight_decay: float
     average: float  # decay of the averaged weights
-    coarse_area: int  # px at which the coarse net sees a picture
+    coarse_area: int  # px of the coarse net's input
     seed: int
     workers: int
     shares: dict[str, float]
-    photo_share: float = 0.05  # how often a labelled photo keeps its own backdrop
-    strand_share: float = 0.5  # how often hair is drawn
-    strength: float = 1.0  # of the changes of light and colour
-    as_it_is: float = 0.0  # how often a person of the studio set is neither scaled nor turned
-    least_share: float = 0.0  # coarse mattes see between this share of a picture's pixels and all; 0: coarse_area
+    photo_share: float = 0.05  # probability that a labelled photo keeps its backdrop
+    strand_share: float = 0.5  # probability that hair is drawn
+    strength: float = 1.0  # strength of random changes of light and colour
+    as_it_is: float = 0.0  # probability that a studio person is neither scaled nor turned
+    least_share: float = 0.0  # the coarse net's input has between this share of the pixels and all; 0: coarse_area
     disturbed: float = 1.0  # share of the pictures whose coarse matte may be disturbed
-    kept: int = 0  # pictures kept to be cut from again; one of them is new in each batch. 0: all are new
+    kept: int = 0  # pictures kept for more crops; each batch adds one new picture. 0: all are new
 
 
 def coarse_alpha(session: onnxruntime.InferenceSession, rgb: data.U8, area: float) -> NDArray[np.float32]:
-    """The coarse matte as the product computes it."""
+    """The coarse matte, computed as in idseg."""
     framed, inner = into_frame(rgb, form(area))
     alpha = session.run(None, {"rgb": data.normalise(framed)[None]})[0][0, 0]
     return out_of_frame(alpha, inner, Size(rgb.shape[1], rgb.shape[0]))
 
 
 def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Errors a coarse matte has on pictures unlike the training's: shifted, swollen, holes, islands."""
+    """Add errors that a coarse matte has on unfamiliar pictures: shifts, dilation, holes, islands."""
     height, width = alpha.shape
     if rng.random() < 0.25:
         alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 4.0)), np.float32)
@@ -80,7 +80,7 @@ def disturb(alpha: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture to cut crops from."""
+    """A picture from which crops are taken."""
 
     packed: data.U8  # (H, W, 4): RGB and coarse alpha
     alpha: data.U8
@@ -119,7 +119,7 @@ class RefineBatches(IterableDataset[data.Batch]):
     def pictures(
         self, session: onnxruntime.InferenceSession, kept: list[Prepared], rng: np.random.Generator
     ) -> list[Prepared]:
-        """The pictures of one batch; where pictures are kept, one new one and some of the others."""
+        """The pictures of one batch. If pictures are kept, one is new and the others are chosen from the kept ones."""
         if not self.config.kept:
             return [self.prepare(session, rng) for _ in range(self.config.pictures)]
         new = self.prepare(session, rng)
@@ -137,7 +137,7 @@ class RefineBatches(IterableDataset[data.Batch]):
         """A composed picture with its coarse matte, which may be disturbed."""
         rgb, alpha, weight = self.picture(rng)
         area = self.config.coarse_area * np.exp(rng.normal(0.0, 0.25))
-        if self.config.least_share:  # as if the picture were larger than it is
+        if self.config.least_share:  # as if the picture were larger
             area = min(area, rgb.shape[0] * rgb.shape[1] * rng.uniform(self.config.least_share, 1.0))
         coarse = coarse_alpha(session, rgb, area)
         if rng.random() < self.config.disturbed:
@@ -145,7 +145,7 @@ class RefineBatches(IterableDataset[data.Batch]):
         return Prepared(np.dstack((rgb, (coarse * 255.0 + 0.5).astype(np.uint8))), alpha, weight)
 
     def picture(self, rng: np.random.Generator) -> tuple[data.U8, data.U8, data.U8]:
-        """A composed picture whose persons have about the size in px that they have in the source."""
+        """A composed picture in which people have about the same size in px as in their source."""
         person = data.draw_person(self.pool, rng)
         width = person.alpha.shape[1] * rng.uniform(0.75, 1.2)
         height = width * rng.uniform(1.0, 1.4)
@@ -158,7 +158,7 @@ class RefineBatches(IterableDataset[data.Batch]):
 
 
 def corners(alpha: data.U8, coarse: data.U8, side: int, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Left top corners of crops: four in five hold a pixel where the truth or the coarse matte is between."""
+    """(left, top) of crops. Four in five contain a pixel where the true or the coarse alpha is between 0 and 1."""
     height, width = alpha.shape
     between = ((alpha > 5) & (alpha < 250)) | (cv2.absdiff(coarse, alpha) > 50)
     rows, columns = np.nonzero(between)
@@ -226,8 +226,8 @@ def check(net: RefineNet, coarse: Path, root: Path, area: int, limit: int) -> di
 
 
 def train(config: RefineConfig, coarse: Path, job: loop.Job) -> list[dict[str, float]]:
-    """Train on the outputs of the coarse ONNX file, from nothing or the job's start, or go on from its checkpoint;
-    returns the log."""
+    """Train on the outputs of the coarse ONNX file, from random weights, the job's start, or its checkpoint; returns
+    the log."""
     torch.manual_seed(config.seed)
     net = RefineNet() if job.start is None else averaged_net(job.start)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,10 +1,10 @@
-"""Contact sheets to look at: ours beside a peer, on white, black and green, with hair at 200 %.
+"""Contact sheets for visual checks: our matte and a peer's, on white, black and green, with hair at 200 %.
 
     python -m scripts.train.sheets --data ../shared/data --out SHEETS [--isnet ISNET.onnx]
 
-Each strip: the picture; ours: alpha, on white, on black, on green; the peer: alpha, on green; then the piece of the
-matte's edge with the most half-covered pixels at 200 %: picture, ours on black and white, the peer on black. The
-sheets show real people of the data folder: never commit them.
+Each strip shows: the picture; our alpha and our cut-out on white, black and green; the peer's alpha and cut-out on
+green. Then, at 200 %, the part of the edge with the most half-transparent pixels: picture, ours on black and white, the
+peer's on black. The sheets show real people of the data folder: never commit them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import Matte, load_matte
 from idseg.types import Alpha, Rgb
 
-_HEIGHT = 260  # px of a strip
-_CROP = 120  # px of the picture that are shown at 200 %
-_STRIPS = 5  # in a sheet
+_HEIGHT = 260  # height of a strip, px
+_CROP = 120  # px of the picture shown at 200 %
+_STRIPS = 5  # strips per sheet
 
 
 def shown(picture: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def on(colour: tuple[int, int, int], foreground: Rgb, alpha: Alpha) -> npt.NDArr
 
 
 def hairiest(alpha: Alpha) -> tuple[int, int]:
-    """Left top corner of the crop with the most half-covered pixels in the upper 70 %."""
+    """(left, top) of the crop with the most half-transparent pixels in the upper 70 %."""
     between = ((alpha > 0.05) & (alpha < 0.95)).astype(np.float32)
     between[int(0.7 * alpha.shape[0]) :] = 0
     sums = cv2.boxFilter(between, -1, (_CROP, _CROP), normalize=False, borderType=cv2.BORDER_CONSTANT)
@@ -84,7 +84,7 @@ def strip(path: Path, ours: Segmenter, peer: Matte | None, cache: Path) -> npt.N
 
 
 def chosen(root: Path) -> list[Path]:
-    """40 of val, then 60 photos: 36 held-out labelled ones, 12 of house, 8 of senate, 4 that have no label."""
+    """40 pictures of val, then 60 photos: 36 held-out labelled ones, 12 of house, 8 of senate, 4 without a label."""
     val = sorted((root / "val").glob("*.jpg"))[:40]
     labelled = [
         path

@@ -1,4 +1,4 @@
-"""Which photos are never trained on, and where a person's head and shoulders are: NumPy only."""
+"""The held-out photos, and the rows of a person's head and shoulders. Uses only NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def held_out(name: str) -> bool:
-    """The split: one labelled photo in eight, by the MD5 of its name, is never trained on."""
+    """Whether a labelled photo is held out of training: one in eight, by the MD5 of its name."""
     return hashlib.md5(name.encode(), usedforsecurity=False).digest()[0] % 8 == 0
 
 

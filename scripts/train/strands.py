@@ -1,4 +1,4 @@
-"""Procedural hair: single strands drawn from the edge of a head outwards, with exact alpha."""
+"""Procedural hair: strands drawn outwards from the edge of a head, with exact alpha."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 U8 = NDArray[np.uint8]
 
-_SUPERSAMPLING = 2  # canvas px for each picture px: strands become thinner than a pixel
-_POINTS = 12  # of the polyline of one strand
+_SUPERSAMPLING = 2  # canvas px per picture px, because strands may be thinner than a pixel
+_POINTS = 12  # points of a strand's polyline
 _SHIFT = 4  # OpenCV's fixed-point bits of a polyline's coordinates
 
 
 def add_strands(foreground: U8, alpha: U8, rng: np.random.Generator) -> tuple[U8, U8]:
-    """Foreground (H, W, 3) and alpha (H, W) with hair added; both are returned as new arrays.
+    """Add hair to a foreground (H, W, 3) and alpha (H, W); returns new arrays.
 
-    Tufts of strands start on the edge of the upper 60 % of the person, leave it roughly along the outward
-    normal or along the edge, and bend. Colour: that of the hair under the root, a little lighter or darker.
+    Tufts of strands start on the edge of the upper 60 % of the person, leave it roughly along the outward normal or
+    along the edge, and bend. A strand has the colour of the hair at its root, slightly lighter or darker.
     """
     height, width = alpha.shape
     rows = np.flatnonzero((alpha > 127).sum(axis=1) > 2)
@@ -66,7 +66,7 @@ def add_strands(foreground: U8, alpha: U8, rng: np.random.Generator) -> tuple[U8
     strands = strands / 255.0
     old = alpha.astype(np.float32)[..., None] / 255.0
     total = 1.0 - (1.0 - old) * (1.0 - strands)
-    # Both layers over each other: strands in front, weighted by what each shows.
+    # Composite the strands over the foreground; each layer is weighted by its visible share.
     mixed = (colours * strands + foreground * old * (1.0 - strands)) / np.maximum(total, 1e-4)
     hairy = np.where(total > 1e-3, mixed, foreground)
     return (

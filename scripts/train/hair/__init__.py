@@ -1,5 +1,5 @@
-"""Drawn hair with exact alpha: strands grown around a head, lit, and rasterised with exact coverage.
+"""Drawn hair with exact alpha: strands grow on a head, are lit, and are rasterised with exact coverage.
 
-`groom.layer` gives one RGBA picture; `groom.groom` gives the same hair in two parts, before and behind the body, so
-that a real neck and real shoulders can stand between them. Nothing is imported here: composing needs no numba.
+`groom.layer` returns one RGBA picture. `groom.groom` returns the hair in two parts, in front of the body and behind it,
+so that the neck and shoulders of a photo fit between them. This module imports nothing: composing needs no numba.
 """

@@ -1,8 +1,8 @@
 """python -m scripts.train.hair --out DIR [--first 2000] [--count 100] [--style NAME]
 
-Draws layers into DIR: SEED.webp (what is seen around a mean body), SEED.front.webp and SEED.back.webp (before the body
-and behind it). Two of three are 640x800, each third 1024x1280. Seeds that are there already are left out, so a run that
-was stopped goes on.
+Draws layers into DIR: SEED.webp (the hair visible around a mean body), SEED.front.webp and SEED.back.webp (the hair in
+front of the body and behind it). Two of three layers have 640x800 px, the third 1024x1280. Seeds that exist already are
+skipped, so run the command again to continue.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.train.hair", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the layers")
     parser.add_argument("--first", type=int, default=2000, help="first seed")
-    parser.add_argument("--count", type=int, default=100, help="how many layers")
+    parser.add_argument("--count", type=int, default=100, help="number of layers")
     parser.add_argument("--style", choices=STYLES, help="one style (default: drawn by the seed)")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def main() -> None:
         start = time.process_time()
         hair = groom(seed, LARGE if seed % 3 == 0 else SMALL, given.style)
         pictures = {"front.webp": hair.front, "back.webp": hair.back}
-        pictures["webp"] = flatten(hair.front, hair.back, hair.hidden)  # last: it says that the seed is done
+        pictures["webp"] = flatten(hair.front, hair.back, hair.hidden)  # last: marks the seed as done
         for ending, rgba in pictures.items():
             beside = given.out / f".{seed}.part"
             Image.fromarray(rgba).save(beside, "WEBP", quality=90, alpha_quality=100, method=2)

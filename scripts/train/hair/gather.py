@@ -1,4 +1,4 @@
-"""Gathered hair: tails, buns, braids and what holds them; fringes, beards and loose hairs."""
+"""Gathered hair (tails, buns, braids, hair ties, bands), fringes, beards and loose hairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_tie(rng: np.random.Generator, head: HeadShape, roots: F32, tie: F32, loos
 
 
 def draw_tie(rng: np.random.Generator, kind: str) -> list[F32]:
-    """Where hair is gathered, on the unit sphere: one place, or one at each side."""
+    """Draw where hair is gathered, on the unit sphere: one place, or one on each side."""
     if kind == "braids" and rng.random() < 0.6:
         x, z = rng.uniform(0.65, 0.85), rng.uniform(-0.55, -0.1)
         return [unit(np.array((sign * x, 0.45, z), np.float32)) for sign in (-1.0, 1.0)]
@@ -43,7 +43,7 @@ def draw_tie(rng: np.random.Generator, kind: str) -> list[F32]:
 
 
 def centre_line(rng: np.random.Generator, head: HeadShape, tie: F32, length: float, way: Way) -> F32:
-    """The path (48, 3) of a tail from its tie: outwards, then down, often over a shoulder."""
+    """Path (48, 3) of a tail, starting at its tie: outwards, then down, often over a shoulder."""
     outwards = rng.uniform(0.3, 1.0)
     over = rng.random() < 0.5 or abs(tie[0]) > 0.5
     sign = np.sign(tie[0]) if abs(tie[0]) > 0.3 else rng.choice((-1.0, 1.0))
@@ -95,7 +95,7 @@ def bun(rng: np.random.Generator, head: HeadShape, tie: F32, n: int) -> F32:
 
 
 def band_of_cloth(rng: np.random.Generator, head: HeadShape, over: float) -> F32:
-    """A headband over the head at the angle ``over`` (radians; 0 is the crown, more is nearer to the brow)."""
+    """A headband at the angle ``over`` in radians (0 is the crown; larger angles are nearer to the forehead)."""
     n = 500
     angle = np.linspace(-1.75, 1.75, 60)[None]
     slant = over + rng.normal(0.0, 0.05, (n, 1))
@@ -106,7 +106,7 @@ def band_of_cloth(rng: np.random.Generator, head: HeadShape, over: float) -> F32
 
 
 def fringe(rng: np.random.Generator, head: HeadShape, line: float, n: int, way: Way) -> F32:
-    """Bangs (n, 40, 3): locks from the front of the scalp down to the brow."""
+    """A fringe (n, 40, 3): locks from the front of the scalp down to the forehead."""
     guides = int(rng.integers(25, 90))
     roots = scalp(rng, 12 * (n + guides), line, 0.05)
     roots = roots[(roots[:, 1] < -0.35) & (np.abs(roots[:, 0]) < 0.55)]

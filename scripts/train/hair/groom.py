@@ -1,4 +1,4 @@
-"""One head of hair from a seed: style, strands, light, and its two layers."""
+"""One head of hair from a seed: style, strands and light, drawn in two layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scripts.train.hair.view import MIDDLE, VIEW
 U8 = NDArray[np.uint8]
 
 PIECES = 12
-"""Parts of a strand that are sorted by depth and coloured."""
+"""Pieces per strand; each piece is sorted by depth and coloured separately."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Strands:
 class Groom:
     """Hair in two layers, RGBA uint8 (H, W, 4), straight alpha.
 
-    ``front`` lies before the body, ``back`` behind it: a picture is front over person over back over backdrop.
-    ``hidden`` float32 (H, W), 0 or 1: where the mean body would cover ``back``.
+    ``front`` lies in front of the body and ``back`` behind it: composite front over person over back over backdrop.
+    ``hidden``, float32 (H, W), is 1 where the mean body would cover ``back``, else 0.
     """
 
     style: str
@@ -45,12 +45,12 @@ class Groom:
 
 
 def groom(seed: int, size: tuple[int, int], style: str | None = None, strands: float = 1.0) -> Groom:
-    """The hair of ``seed`` as a picture of ``size`` (width, height), 4:5; a seed gives the same hair at any size.
+    """Draw the hair of ``seed`` as a picture of ``size`` (width, height), 4:5. A seed gives the same hair at any size.
 
-    ``strands``: times as many as the style has; fewer are drawn faster.
+    ``strands`` multiplies the style's number of strands; fewer strands are faster to draw.
 
     Raises:
-        KeyError: ``style`` is no key of `STYLES`.
+        KeyError: ``style`` is not a key of `STYLES`.
     """
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(list(STYLES)))
@@ -63,7 +63,7 @@ def groom(seed: int, size: tuple[int, int], style: str | None = None, strands: f
 
 
 def layer(seed: int, size: tuple[int, int], style: str | None = None) -> U8:
-    """One RGBA picture uint8 (H, W, 4), straight alpha: what of the hair is seen around a mean body."""
+    """One RGBA picture, uint8 (H, W, 4), straight alpha: the hair that is visible around a mean body."""
     hair = groom(seed, size, style)
     return flatten(hair.front, hair.back, hair.hidden)
 
@@ -78,7 +78,7 @@ def flatten(front: U8, back: U8, hidden: F32) -> U8:
 
 
 def straight(premultiplied: F32) -> U8:
-    """RGBA uint8 with straight alpha from colours premultiplied, 0..255, and alpha 0..1."""
+    """RGBA uint8 with straight alpha, from premultiplied colours in 0..255 and alpha in 0..1."""
     alpha = premultiplied[..., 3:]
     rgb = premultiplied[..., :3] / np.maximum(alpha, 1e-4)
     return np.asarray(np.clip(np.concatenate((rgb, alpha * 255.0), axis=-1) + 0.5, 0, 255), np.uint8)
@@ -88,7 +88,7 @@ def straight(premultiplied: F32) -> U8:
 
 
 def draw_way(rng: np.random.Generator, style: Style) -> Way:
-    """The forces of one head: those of its style, now and then wind."""
+    """The forces on one head's hair: those of its style, sometimes with wind."""
     wind = rng.normal(0.0, 0.004, 3)
     if rng.random() < 0.15:
         wind = np.array(
@@ -111,7 +111,7 @@ def draw_way(rng: np.random.Generator, style: Style) -> Way:
 
 
 def grow_all(rng: np.random.Generator, head: HeadShape, style: Style, strands: float = 1.0) -> list[Strands]:
-    """All strands of one head, and what holds them."""
+    """All strands of one head, with hair ties and bands."""
     way = draw_way(rng, style)
     line, recession = rng.uniform(0.42, 0.68), rng.uniform(0.0, 0.2)
     total = int(strands * rng.uniform(*style.strands))
@@ -137,7 +137,7 @@ def grow_all(rng: np.random.Generator, head: HeadShape, style: Style, strands: f
     if style is STYLES["beard"] or rng.random() < 0.07:
         add(gather.beard(rng, head, way), 1.0)
     longest = float(np.clip(0.5 * np.mean(style.length), 0.12, 1.1))
-    few = int(total * 10 ** rng.uniform(-3.3, -1.6))  # mostly few: ordinary edges are ordinary
+    few = int(total * 10 ** rng.uniform(-3.3, -1.6))  # mostly few, because ordinary hair has few
     add(gather.flyaways(rng, head, few + 3, longest, line, way), 0.6)
     if rng.random() < 0.5:  # short new hair along the hairline
         add(gather.flyaways(rng, head, int(rng.uniform(30, 300)), 0.3, line, way), 0.55)
@@ -148,7 +148,7 @@ def grow_all(rng: np.random.Generator, head: HeadShape, style: Style, strands: f
 
 
 def in_view(points: F32) -> NDArray[np.bool_]:
-    """Strands (n,) that do not leave a picture of 4:5 at its top or its sides: a layer is not cut off there."""
+    """Which strands (n,) stay inside the top and sides of a 4:5 picture, so that a layer is not cut off there."""
     top = points[..., 2].max(axis=1) < MIDDLE + 0.61 * VIEW
     beside = (np.abs(points[..., 0]) > 0.485 * VIEW) & (points[..., 2] > -1.6)
     return np.asarray(top & ~beside.any(axis=1))
@@ -157,7 +157,7 @@ def in_view(points: F32) -> NDArray[np.bool_]:
 def free_hair(
     rng: np.random.Generator, head: HeadShape, style: Style, way: Way, total: int, line: tuple[float, float]
 ) -> tuple[F32, NDArray[np.int64]]:
-    """Strands that fall freely, and the lock that each belongs to."""
+    """Strands that fall freely, and the index of each strand's lock."""
     guides = scalp(rng, int(rng.choice(style.guides)), *line)
     if style.gather == "half":
         guides = guides[guides[:, 2] < 0.35]
@@ -191,7 +191,7 @@ def free_hair(
 def gather_hair(
     rng: np.random.Generator, head: HeadShape, style: Style, way: Way, total: int, line: float
 ) -> list[F32]:
-    """Strands along the skin to a tie and on from it: a tail, a bun or braids."""
+    """Strands along the skin to a tie, and beyond it as a tail, a bun or braids."""
     ties = gather.draw_tie(rng, style.gather)
     loose = float(rng.choice((0.0, 0.02, 0.06)) * rng.uniform(0, 1.5))
     roots = scalp(rng, total // 2, line, 0.05)
@@ -216,7 +216,7 @@ def gather_hair(
 
 
 class Tints:
-    """Own colours of strands: one pigment, uneven by strand and lock; streaks and grey hairs now and then."""
+    """Colours of strands: one pigment with variation by strand and lock, sometimes with streaks and grey hairs."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.pigment = draw_pigment(rng)
@@ -236,7 +236,7 @@ class Tints:
         return np.where(grey[:, None], rng.uniform(150, 225, (n, 1)), tint).astype(np.float32)
 
     def cloth(self, rng: np.random.Generator, n: int) -> F32:
-        """One colour of cloth, uneven by thread."""
+        """One colour of cloth with variation by thread."""
         return (rng.uniform(15, 235, 3) * np.exp(rng.normal(0.0, 0.08, (n, 1)))).astype(np.float32)
 
 
@@ -274,7 +274,7 @@ def render(groups: list[Strands], head: HeadShape, light: Light, size: tuple[int
 
 
 def place(points: F32, size: tuple[int, int], samples: int) -> F32:
-    """Head units to samples of the canvas: x, y (down), depth."""
+    """Convert head units to canvas samples: x, y (down), depth."""
     width, height = size
     scale = width / VIEW * samples
     x = points[..., 0] * scale + width * samples / 2

@@ -1,4 +1,4 @@
-"""Strands from their roots: guides grown step by step, curls around them, and the strands between the guides.
+"""Grows strands: guide strands step by step, curls around them, and the strands between them.
 
 Points are float32 (strands, points, 3) in head units; a strand begins just under the skin.
 """
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scripts.train.hair.head import F32, HeadShape, push_out, unit
 
 STEPS = 32
-"""Points of a grown path, before it is made smooth."""
+"""Number of points of a grown path before smoothing."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """What bends growing strands: see `scripts.train.hair.styles.Style`; ``wind`` and ``weight`` are forces a step."""
+    """Forces that bend growing strands; see `scripts.train.hair.styles.Style`. ``wind`` and ``weight``: per step."""
 
     part: float
     lift: float
@@ -53,7 +53,7 @@ def grow(rng: np.random.Generator, head: HeadShape, roots: F32, length: F32, way
     for _ in range(STEPS - 1):
         d = unit(d * way.stiff + pull + drift + rng.normal(0.0, 0.5 * way.wander, (n, 3)))
         moved = push_out(p + d * step, head, way.swell, way.opening)
-        d = unit(0.5 * d + 0.5 * unit(moved - p))  # what slides along the body turns along it
+        d = unit(0.5 * d + 0.5 * unit(moved - p))  # a strand that slides along the body follows its direction
         p = moved
         path.append(p)
     return np.stack(path, axis=1)
@@ -78,7 +78,7 @@ def spline(knots: F32, count: int) -> F32:
 
 
 def frames(path: F32) -> tuple[F32, F32, F32]:
-    """Unit tangent, a normal that lies mostly in depth, and the normal across; all (n, k, 3)."""
+    """Unit tangent, a normal mostly along the depth axis, and the normal across; all (n, k, 3)."""
     tangent = unit(np.gradient(path, axis=1).astype(np.float32))
     reference = np.array((0.2, 1.0, 0.15), np.float32)
     deep = unit(reference - (tangent @ reference)[..., None] * tangent)
@@ -98,7 +98,7 @@ def curls(rng: np.random.Generator, path: F32, amplitude: F32, turns: F32, flat:
 
 
 def nearest(roots: F32, guides: F32, part: float, count: int) -> tuple[NDArray[np.int64], F32]:
-    """Indices (n, count) of the nearest guides, same side of the parting first, and weights that sum to 1."""
+    """Indices (n, count) of the nearest guides (same side of the parting preferred) and weights that sum to 1."""
     found = []
     for begin in range(0, len(roots), 4096):
         block = roots[begin : begin + 4096]
@@ -116,7 +116,7 @@ def nearest(roots: F32, guides: F32, part: float, count: int) -> tuple[NDArray[n
 
 
 def cut(paths: F32, share: F32) -> F32:
-    """The first ``share`` (n,) of each path, with as many points."""
+    """The first ``share`` (n,) of each path, with the same number of points."""
     n, k, _ = paths.shape
     at = share[:, None] * np.arange(k, dtype=np.float32)[None]
     cell = np.clip(at.astype(int), 0, k - 2)
@@ -130,26 +130,26 @@ def stray(rng: np.random.Generator, n: int, k: int, size: float) -> F32:
     knots = rng.normal(0.0, 1.0, (n, 9, 3)).astype(np.float32)
     knots[:, 0] = 0.0
     walk = knots.cumsum(axis=1) / 3.0 * np.linspace(0.0, 1.0, 9)[None, :, None]
-    each = rng.lognormal(-0.5, 0.8, (n, 1, 1)).astype(np.float32)  # most strands little, some much
+    each = rng.lognormal(-0.5, 0.8, (n, 1, 1)).astype(np.float32)  # small for most strands, large for some
     return np.asarray(size * each * spline(walk.astype(np.float32), k), np.float32)
 
 
 @dataclass(frozen=True)
 class Fill:
-    """How strands fill the space between guides: see `scripts.train.hair.styles.Style`."""
+    """How strands fill the space between guides; see `scripts.train.hair.styles.Style`."""
 
     clump: float
     early: float
-    """Exponent of the clumping along the strand: below 1 it begins near the root."""
+    """Exponent of the clumping along the strand; below 1 it starts near the root."""
     tube: float
-    """Radius of a lock at its end, units."""
+    """Radius of a lock at its end, head units."""
     frizz: float
     blend: int
-    """Guides that a strand follows."""
+    """Number of guides that a strand follows."""
     shortest: float
-    """Strands end between this share of their length and all of it."""
+    """Strands end between this share of their length and their full length."""
     lobes: int
-    """0, or strands of each plait."""
+    """Number of strands per plait; 0: not plaited."""
 
 
 class Guides(NamedTuple):
@@ -158,17 +158,17 @@ class Guides(NamedTuple):
     roots: F32
     """(guides, 3) on the unit sphere."""
     plain: F32
-    """(guides, k, 3): their paths."""
+    """(guides, k, 3): paths without curls."""
     wound: F32
-    """(guides, k, 3): their curls' displacement."""
+    """(guides, k, 3): displacement by the curls."""
     part: float
-    """x of the parting."""
+    """x coordinate of the parting."""
 
 
 def fill(
     rng: np.random.Generator, head: HeadShape, roots: F32, guides: Guides, how: Fill
 ) -> tuple[F32, NDArray[np.int64]]:
-    """Strands (n, k, 3) at ``roots`` (n, 3) on the unit sphere, and the guide (n,) that each belongs to."""
+    """Strands (n, k, 3) at ``roots`` (n, 3) on the unit sphere, and the index (n,) of each strand's guide."""
     plain, wound = guides.plain, guides.wound
     n, k = len(roots), plain.shape[1]
     index, weight = nearest(roots, guides.roots, guides.part, how.blend)
@@ -192,7 +192,7 @@ def fill(
 
 
 def plaits(rng: np.random.Generator, path: F32, radius: float, lobes: int, pitch: float = 3.2) -> F32:
-    """Displacement (n, k, 3) of strands plaited along ``path``: a figure of eight, one turn each ``pitch`` radii."""
+    """Displacement (n, k, 3) of strands plaited along ``path``: a figure of eight, one turn per ``pitch`` radii."""
     n, k, _ = path.shape
     _, deep, across = frames(path)
     length = np.linalg.norm(np.diff(path, axis=1), axis=-1).cumsum(axis=1)

@@ -1,7 +1,7 @@
 """The head and body that hair grows on: ellipsoids in head units.
 
-Frame: x to the picture's right, y away from the camera, z up; the middle of the head is the origin. One unit is about
-100 mm: the mean head is 1.56 units wide. Points are float32 (..., 3).
+Coordinates: x to the picture's right, y away from the camera, z up; the origin is the centre of the head. One unit is
+about 100 mm; the mean head is 1.56 units wide. Points are float32 (..., 3).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ F32 = NDArray[np.float32]
 Real = NDArray[np.floating[Any]]
 
 HALF_AXES = np.array((0.78, 0.95, 1.05))
-"""Mean half axes of the head, units: ear to ear, front to back, chin to crown."""
+"""Mean half axes of the head, head units: ear to ear, front to back, chin to crown."""
 NECK = (np.array((0.0, 0.14, -1.35)), np.array((0.44, 0.44, 0.95)))
 SHOULDERS = (np.array((0.0, 0.2, -2.75)), np.array((1.95, 0.7, 1.02)))
-"""Middle and half axes of the ellipsoids that stand for neck and shoulders."""
+"""Centre and half axes of the ellipsoids for neck and shoulders, head units."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class HeadShape:
     turn: F32
 
     def inside(self, points: Real) -> F32:
-        """Points of the world in the frame of the head's unit sphere: length 1 is the skin."""
+        """Transform world points to the head's unit sphere (length 1 is the skin)."""
         return np.asarray((points @ self.turn) / self.half, np.float32)
 
     def outside(self, points: Real) -> F32:
@@ -38,12 +38,12 @@ class HeadShape:
         return np.asarray((points * self.half) @ self.turn.T, np.float32)
 
     def normals(self, points: Real) -> F32:
-        """Outward unit normals of the skin near ``points`` of the world."""
+        """Outward unit normals of the skin near the world points ``points``."""
         return unit((points @ self.turn / self.half**2) @ self.turn.T)
 
 
 def draw_head(rng: np.random.Generator) -> HeadShape:
-    """A head of random shape (standard deviation 5 % an axis), turned and tilted by a few degrees."""
+    """A head of random shape (standard deviation 5 % per axis), turned and tilted by a few degrees."""
     half = HALF_AXES * np.exp(rng.normal(0.0, 0.05, 3))
     yaw, pitch, roll = rng.normal(0.0, (0.22, 0.09, 0.06))
     return HeadShape(half.astype(np.float32), rotation(yaw, pitch, roll))
@@ -59,15 +59,15 @@ def rotation(yaw: float, pitch: float, roll: float) -> F32:
 
 
 def unit(vectors: Real) -> F32:
-    """Vectors of length 1 (zero stays zero)."""
+    """Normalise vectors to length 1; zero vectors stay zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
 def scalp(rng: np.random.Generator, count: int, line: float, recession: float) -> F32:
-    """Points of the unit sphere, evenly spread above the hairline.
+    """Points on the unit sphere, evenly distributed above the hairline.
 
-    ``line``: height of the hairline over the forehead, 0..1 of the half axis; ``recession``: how much higher it is at
-    the temples. At the sides the hairline is above the ears, behind it is low.
+    ``line``: height of the hairline at the forehead, 0..1 of the half axis. ``recession``: how much higher it is at the
+    temples. At the sides the hairline is above the ears; at the back it is low.
     """
     found: list[F32] = []
     while sum(map(len, found)) < count:
@@ -82,7 +82,7 @@ def scalp(rng: np.random.Generator, count: int, line: float, recession: float) -
 
 
 def jaw(rng: np.random.Generator, count: int, full: float) -> F32:
-    """Points of the unit sphere where a beard grows: jaw, chin, upper lip; ``full`` 0..1 adds the cheeks."""
+    """Points on the unit sphere where a beard grows: jaw, chin, upper lip; ``full`` (0..1) adds the cheeks."""
     found: list[F32] = []
     while sum(map(len, found)) < count:
         p = unit(rng.normal(size=(12 * count, 3)).astype(np.float32))
@@ -96,9 +96,9 @@ def jaw(rng: np.random.Generator, count: int, full: float) -> F32:
 
 
 def push_out(points: Real, head: HeadShape, swell: float, opening: float) -> F32:
-    """Points (n, 3) moved out of the head (enlarged by ``swell``), the neck, the shoulders and the face.
+    """Move points (n, 3) out of the head (enlarged by ``swell``), the neck, the shoulders and the face.
 
-    ``opening``: half width of the face that stays free, 0..1 of the head's; 0 lets hair hang before it.
+    ``opening``: half width of the free face, as a share of the head's; with 0, hair may hang in front of the face.
     """
     q = head.inside(points)
     if opening > 0:
@@ -120,7 +120,7 @@ def push_out(points: Real, head: HeadShape, swell: float, opening: float) -> F32
 
 
 def body_depth(head: HeadShape, x: F32, z: F32) -> F32:
-    """Depth y of the body's front at places (x, z) of the picture, units; infinite beside the body."""
+    """Depth y of the front of the body at (x, z), head units; infinite beside the body."""
     depth = np.full(np.broadcast_shapes(x.shape, z.shape), np.inf, np.float32)
     quadric = (head.turn / head.half**2) @ head.turn.T  # p^T quadric p = 1 is the skin
     b = quadric[0, 1] * x + quadric[1, 2] * z

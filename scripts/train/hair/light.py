@@ -1,8 +1,8 @@
-"""Light on hair: Kajiya and Kay's shading with shadows inside the hair and of the head.
+"""Light on hair: Kajiya and Kay's shading, with shadows inside the hair and shadows of the head.
 
-Kajiya & Kay 1989, "Rendering fur with three dimensional textures", equations 14 to 16; the shifted white and the
-coloured highlight are those of Marschner et al. 2003. Shadows: optical depth of the strands on a grid of cells,
-summed on the way to each light.
+Source: Kajiya & Kay 1989, "Rendering fur with three dimensional textures", equations 14 to 16. The shifted white and
+the coloured highlight come from Marschner et al. 2003. Shadows use the optical depth of the strands on a grid of cells,
+summed along the way to each light.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from scripts.train.hair.head import F32, HeadShape, unit
 
 CELL, REACH = 0.07, 3.2
-"""Edge of a cell of the grid, and how far the grid reaches from the middle of the head, units."""
+"""Edge of a grid cell, and the distance from the centre of the head to the edge of the grid, head units."""
 
 PIGMENTS = (
     (16, 14, 14), (26, 22, 20), (38, 29, 25), (58, 40, 30), (88, 60, 42), (122, 86, 56), (160, 120, 78),
     (196, 158, 108), (224, 200, 156), (146, 70, 40), (178, 96, 56), (150, 148, 146), (205, 203, 200), (236, 234, 230),
 )  # fmt: skip
-"""Hair in even light, sRGB: black to blond, red, grey to white."""
+"""Hair colours in even light, sRGB: black to blond, red, grey to white."""
 
 
 @dataclass(frozen=True)
 class Lamp:
-    """A far light: unit direction towards it (3,), and RGB strength."""
+    """A distant light: unit vector (3,) towards it, and its RGB strength."""
 
     towards: F32
     strength: F32
@@ -34,18 +34,18 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Light:
-    """All light on one head."""
+    """All lights on one head."""
 
     lamps: tuple[Lamp, ...]
     ambient: F32
     gloss: float
     power: float
     glow: float
-    """Of light that shines through from behind."""
+    """Strength of light that shines through the hair from behind."""
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """A main light in front, often a fill, often one behind; each of its own warmth."""
+    """A main light in front, often a fill light, often a light behind; each with its own colour temperature."""
     lamps = [_lamp(rng, (rng.uniform(-1.2, 1.2), -1.0, rng.uniform(-0.1, 1.2)), rng.uniform(0.5, 1.0))]
     if rng.random() < 0.6:
         lamps.append(
@@ -65,7 +65,7 @@ def _lamp(rng: np.random.Generator, towards: tuple[float, float, float], strengt
 
 
 def draw_pigment(rng: np.random.Generator) -> F32:
-    """One hair colour, linear in the light, 0..255: natural mostly, dyed sometimes."""
+    """One hair colour, linear light, 0..255: mostly natural, sometimes dyed."""
     if rng.random() < 0.06:
         return rng.uniform(10, 225, 3).astype(np.float32)
     index = int(len(PIGMENTS) * rng.random() ** 1.6)  # more dark than light
@@ -73,10 +73,10 @@ def draw_pigment(rng: np.random.Generator) -> F32:
 
 
 class Shade:
-    """Optical depth of all strands of a head in cells, and how much light arrives anywhere in it."""
+    """Optical depth of all strands of a head on a grid, and how much light reaches each place."""
 
     def __init__(self, head: HeadShape, samples: list[tuple[F32, float]]) -> None:
-        """``samples``: points (n, 3) and the area (units squared) that each stands for."""
+        """``samples``: points (n, 3) and the area (square units) that each point represents."""
         self.size = int(2 * REACH / CELL)
         flat = np.zeros(self.size**3, np.float32)
         for points, area in samples:
@@ -93,7 +93,7 @@ class Shade:
         return np.asarray((cell[..., 0] * self.size + cell[..., 1]) * self.size + cell[..., 2], np.int64)
 
     def arrives(self, points: F32, towards: F32) -> F32:
-        """Share (n,) of a lamp's light at ``points`` (n, 3): the cells up to 1.3 units on the way dim it."""
+        """Share (n,) of a lamp's light that reaches ``points`` (n, 3); the cells along 1.3 units of its way dim it."""
         depth = np.zeros(len(points), np.float32)
         blocked = self.blocked.ravel()
         for step in range(1, 14):
@@ -101,7 +101,7 @@ class Shade:
         return np.asarray(np.exp(-0.35 * depth), np.float32)
 
     def open(self, points: F32) -> F32:
-        """How open to all sides ``points`` (n, 3) are, 0..1: one step to each of four sides towards the camera."""
+        """How open ``points`` (n, 3) are to all sides, 0..1: samples one step in each of four directions."""
         sides = np.array(((0.1, -0.15, 0), (-0.1, -0.15, 0), (0, -0.12, 0.14), (0, -0.2, -0.05)), np.float32)
         depth = np.zeros(len(points), np.float32)
         grid = self.grid.ravel()
@@ -111,7 +111,7 @@ class Shade:
 
 
 def colours(points: F32, tint: F32, shade: Shade, light: Light) -> F32:
-    """Colours (n, m, 3), 0..255, along strands ``points`` (n, m, 3) of own colour ``tint`` (n, m, 3)."""
+    """Colours (n, m, 3), 0..255, along strands ``points`` (n, m, 3) with pigments ``tint`` (n, m, 3)."""
     n, m, _ = points.shape
     tangent = unit(np.gradient(points, axis=1).astype(np.float32)).reshape(-1, 3)
     flat, own = points.reshape(-1, 3), tint.reshape(-1, 3)

@@ -1,8 +1,8 @@
-"""Strands to pixels: ribbons with exact coverage, painted from the back to the front.
+"""Draws strands as pixels: ribbons with exact coverage, from back to front.
 
-A picture is painted at ``samples`` times its size. In each sample a strand covers the share of it that a ribbon of the
-strand's width covers (a box filter across the strand), so strands thinner than a sample keep their weight; samples are
-put over each other (Porter & Duff, 1984), then averaged to pixels.
+A picture is painted at ``samples`` times its size. In each sample, a strand covers as much as a ribbon of its width
+would (a box filter across the strand), so strands thinner than a sample keep their weight. Samples are composited
+(Porter & Duff, 1984), then averaged to pixels.
 """
 
 # numba's decorators have no types.
@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Ribbons:
-    """Strands of one number of points, in samples of the canvas.
+    """Strands with the same number of points, in samples of the canvas.
 
     ``points`` float32 (n, k, 3): x, y (down) and depth (larger is farther; any unit). ``colours`` float32 (n, m, 3),
     0..255, at m even places along each strand. ``widths`` float32 (n, k), samples.
@@ -48,7 +48,7 @@ def _put(  # noqa: PLR0913 - numba takes plain numbers
 def _segment(  # noqa: PLR0913 - numba takes plain numbers
     front: F32, back: F32, split: F32, step: int, p: F32, q: F32, width: float, r: float, g: float, b: float
 ) -> None:
-    """Paint from p to q (x, y, depth): along the longer axis, sample by sample, half open at the end."""
+    """Paint from p to q (x, y, depth), sample by sample along the longer axis, excluding the end."""
     height, across = front.shape[0], front.shape[1]
     dx, dy = q[0] - p[0], q[1] - p[1]
     steep = abs(dy) > abs(dx)
@@ -84,7 +84,7 @@ def _segment(  # noqa: PLR0913 - numba takes plain numbers
 def _paint(  # noqa: PLR0913 - numba takes plain arrays
     front: F32, back: F32, split: F32, step: int, points: F32, colours: F32, widths: F32, pieces: NDArray[np.int32]
 ) -> None:
-    """Paint pieces in the order given. A piece (first point, last point, first colour) ends at the next colour."""
+    """Paint pieces in the given order; a piece (first point, last point, first colour) ends at the next colour."""
     for index in range(pieces.shape[0]):
         begin, end, first = pieces[index]
         c0, c1 = colours[first], colours[first + 1]
@@ -96,9 +96,9 @@ def _paint(  # noqa: PLR0913 - numba takes plain arrays
 
 
 def paint(ribbons: list[Ribbons], split: F32, samples: int) -> tuple[F32, F32]:
-    """Two RGBA pictures float32 (H, W, 4), colours premultiplied 0..255, alpha 0..1: before ``split`` and behind it.
+    """Two RGBA pictures, float32 (H, W, 4), premultiplied colours 0..255, alpha 0..1: in front of and behind ``split``.
 
-    ``split`` (H, W): the depth that parts the two, per pixel.
+    ``split`` (H, W): the depth that separates the two pictures, per pixel.
     """
     height, width = split.shape
     front = np.zeros((height * samples, width * samples, 4), np.float32)
@@ -129,7 +129,7 @@ def _pieces(ribbons: Ribbons) -> NDArray[np.int32]:
 
 
 def shrink(canvas: F32, samples: int) -> F32:
-    """Means over squares of ``samples``."""
+    """Average over squares of ``samples`` x ``samples``."""
     total = np.zeros((canvas.shape[0] // samples, canvas.shape[1] // samples, canvas.shape[2]), np.float32)
     for row in range(samples):
         for column in range(samples):

@@ -1,11 +1,11 @@
-"""Hair styles as numbers: how strands leave the scalp, fall, curl, clump and stray."""
+"""Hair styles as numbers: how strands leave the scalp, fall, curl, clump and separate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 Span = tuple[float, float]
-"""A number is drawn evenly between the two."""
+"""A range; a value is drawn from it with equal probability."""
 
 
 @dataclass(frozen=True)
@@ -14,28 +14,28 @@ class Style:
 
     length: Span
     lift: float = 0.6
-    """Along the skin's normal at the root."""
+    """Force along the skin's normal at the root."""
     side: float = 0.4
-    """Away from the parting."""
+    """Force away from the parting."""
     back: float = 0.2
     up: float = 0.1
     stiff: float = 0.85
     weight: float = 0.25
     """Gravity."""
     amplitude: Span = (0.0, 0.03)
-    """Of waves and curls."""
+    """Amplitude of waves and curls."""
     turns: Span = (1.0, 3.0)
     flat: float = 0.4
-    """Chance that the curl is a wave in a plane and no helix."""
+    """Probability that the curl is a wave in a plane instead of a helix."""
     clump: float = 0.5
-    """How far strands of a lock draw together at their ends."""
+    """How strongly the strands of a lock converge at their ends."""
     frizz: float = 0.02
     guides: tuple[int, ...] = (200, 400, 800)
     strands: Span = (14000.0, 26000.0)
     opening: Span = (0.62, 0.85)
-    """Half width of the free face, 0..1 of the head's."""
+    """Half width of the uncovered face, as a share of the head's."""
     bangs: float = 0.0
-    """Chance of a fringe."""
+    """Probability of a fringe."""
     gather: str = ""
     """Where strands are gathered: "tail", "bun", "braids", "half", or nowhere."""
 
@@ -81,4 +81,4 @@ STYLES: dict[str, Style] = {
     "updo": replace(_TIED, length=(0.8, 1.4), gather="bun"),
     "beard": replace(_SHORT, length=(0.1, 0.3)),
 }  # fmt: skip
-"""Every style by its name. "beard" is a short cut over a long beard; other styles have a beard now and then."""
+"""Every style by name. "beard" is short hair with a long beard; other styles sometimes have a beard too."""

@@ -1,1 +1,1 @@
-"""Training pictures composed on any device: people, hair, worn things and hard backgrounds, with exact alpha."""
+"""Composes training pictures on any device: people, hair, worn things and hard backgrounds, with exact alpha."""

@@ -1,8 +1,9 @@
-"""One training picture after the other: a person, hair, worn things, a backdrop; then whole batches degraded.
+"""Composes training pictures (person, hair, worn things, backdrop) and degrades whole batches of them.
 
-Three ways, drawn by chance (`Shares`): an exactly cut-out person before a new backdrop; a labelled photo's person, its
-foreground colours estimated, before a new backdrop; a labelled photo as it is. Hair is laid over and behind the first
-two, and over the third. Where a label is in doubt the trust is 0, except where opaque hair covers the place.
+Each picture is made in one of three ways, chosen at random (`Shares`): an exact cut-out on a new backdrop; the person
+of a labelled photo, with estimated foreground colours, on a new backdrop; or a labelled photo unchanged. Hair is added
+in front of and behind the person in the first two, and in front of the third. Uncertain pixels of a label have trust 0,
+unless opaque hair covers them.
 """
 
 # torch is not in the environment that checks types.
@@ -27,26 +28,26 @@ from scripts.train.scene.warp import Map, blur, joined, scale_of, warp
 
 _VIEW = (VIEW, MIDDLE, FACE_WIDTH, FACE_MIDDLE)
 _PAPERS = ((245, 245, 245), (225, 225, 228), (90, 140, 210), (200, 40, 40), (60, 90, 160))
-"""Backdrops of ID photos, 0..255: white, grey, blue, red."""
+"""Backdrop colours of ID photos, 0..255: white, grey, blue, red."""
 LAYER_ENLARGED = 1.35
-"""The most that a layer is enlarged: drawn strands get soft."""
+"""Maximum enlargement of a layer; more would blur the drawn strands."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How often things happen, 0..1; ``strength`` scales the changes of light and colour."""
+    """Probabilities of the random choices, 0..1; ``strength`` scales the changes of light and colour."""
 
     photo: float = 0.55
-    """A labelled photo keeps its own backdrop."""
+    """A labelled photo keeps its backdrop."""
     hair: float = 0.4
     worn: float = 0.12
     neighbours: float = 0.45
     plain: float = 0.3
     bystander: float = 0.06
     pale: float = 0.12
-    """Pale clothes, mostly before a pale wall."""
+    """The clothes are pale, mostly in front of a pale wall."""
     sharp: float = 0.4
-    """Whole pixels stay whole where the sizes allow it."""
+    """Pixels are not resampled, where the sizes allow it."""
     strength: float = 0.8
 
 
@@ -61,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Groomed:
-    """A figure under hair, the hair's cover (H, W) on it, and the hair behind it, premultiplied (4, H, W), 0..1."""
+    """A figure with hair in front, that hair's coverage (H, W), and the hair behind it (4, H, W), premultiplied."""
 
     figure: worn.Figure
     cover: Tensor
@@ -108,7 +109,7 @@ class Composer:
     # ---------------------------------------------------------------------------- the person
 
     def _figure(self, person: Person, matrix: Map, frame: Frame) -> worn.Figure:
-        """The cut-out person in the frame, in another light, now and then in other clothes."""
+        """The cut-out person in the frame, with different light and sometimes other clothes."""
         source = person.figure.float()
         source = torch.cat((source[:3] * (source[3:] / 255.0), source[3:]))
         warped = warp(source, matrix, frame.size, "zeros") / 255.0
@@ -127,11 +128,11 @@ class Composer:
         return worn.Figure(colour.clamp(0.0, 1.0), alpha)
 
     def _pale(self, colour: Tensor, person: Person, matrix: Map, frame: Frame) -> Tensor:
-        """Clothes below the shoulders in white or another pale colour; folds stay, skin stays."""
+        """Recolour the clothes below the shoulders in white or another pale colour, keeping folds and skin."""
         rng, height = self.rng, frame.size[1]
         row = float(place.mapped(matrix, person.size[0] / 2, person.shoulders * person.size[1])[1])
         below = ((frame.y - row + 0.03 * height) / (0.05 * height)).clamp(0.0, 1.0)
-        warm = ((colour[0] - colour[2] - 0.08) / 0.1).clamp(0.0, 1.0)  # skin is redder than clothes, mostly
+        warm = ((colour[0] - colour[2] - 0.08) / 0.1).clamp(0.0, 1.0)  # skin is mostly redder than clothes
         light = colour.mean(dim=0)
         chosen = (light * below).sum() / below.sum().clamp(min=1.0)
         paint = np.clip(rng.uniform(0.8, 1.0) * np.ones(3) + rng.normal(0, 0.03, 3), 0, 1)
@@ -142,7 +143,7 @@ class Composer:
     # ------------------------------------------------------------------------------ the hair
 
     def _layer(self, person: Person) -> Layer | None:
-        """A layer for this person, or none: by chance, or where no layer is large enough."""
+        """A layer for this person, chosen at random; None sometimes, or if no layer is large enough."""
         if person.face is None or not self.store.layers or self.rng.random() >= self.shares.hair:
             return None
         for _ in range(4):
@@ -153,8 +154,8 @@ class Composer:
         return None
 
     def _groom(self, figure: worn.Figure, layer: Layer, person: Person, matrix: Map, frame: Frame) -> Groomed | None:
-        """Hair over the figure, with its shadow on it; None where the layer would be enlarged too much."""
-        assert person.face is not None  # `_layer` gives none otherwise
+        """Add hair and its shadow to the figure; None if the layer would have to be enlarged too much."""
+        assert person.face is not None  # otherwise `_layer` returns None
         size = (layer.front.shape[2], layer.front.shape[1])
         onto = joined(matrix, place.hair_map(size, person.face, _VIEW, self.rng))
         if scale_of(onto) > 1.2 * LAYER_ENLARGED:
@@ -166,7 +167,7 @@ class Composer:
         return Groomed(covered, front[3], back)
 
     def _tint(self, layer: Layer, person: Person) -> Tensor:
-        """Factors (3, 1, 1): half of the time towards the person's own hair colour, always a little of chance."""
+        """Factors (3, 1, 1): half of the time towards the person's own hair colour, always with some variation."""
         gain = np.exp(self.rng.normal(0.0, 0.12, 3) * 0.5 + self.rng.normal(0.0, 0.15))
         if self.rng.random() < 0.55:
             wanted = (np.array(person.hair) + 6.0) / (np.array(layer.colour) + 6.0)
@@ -180,7 +181,7 @@ class Composer:
         return (warp(source, onto, frame.size, "zeros") / 255.0).clamp(0.0, 1.0)
 
     def _shadow(self, cover: Tensor, frame: Frame) -> Tensor:
-        """What hair of ``cover`` (H, W) leaves of the light on the skin below it."""
+        """Share of the light that reaches the skin below hair of coverage ``cover`` (H, W)."""
         sigma = frame.size[0] * float(self.rng.uniform(0.004, 0.025))
         shift = (int(self.rng.normal(0.0, 0.02) * frame.size[0]), int(self.rng.uniform(0.0, 0.03) * frame.size[1]))
         moved = torch.roll(cover, shifts=(shift[1], shift[0]), dims=(0, 1))
@@ -189,7 +190,7 @@ class Composer:
     # -------------------------------------------------------------------------- the backdrop
 
     def _backdrop(self, figure: worn.Figure, person: Person, matrix: Map, frame: Frame) -> Tensor:
-        """A wall or a picture, with hard neighbours, a bystander, the person's shadow; (3, H, W), 0..1."""
+        """A wall or a picture, with hard neighbours, a bystander and the person's shadow; (3, H, W), 0..1."""
         rng = self.rng
         places = edge_places(figure, frame, rng)
         if rng.random() < self.shares.plain or not self.store.backdrops:
@@ -206,7 +207,7 @@ class Composer:
             source = (picture.shape[2], picture.shape[1])
             scene = warp(picture, place.window_map(source, frame.size, rng, 2.0), frame.size, "reflection") / 255.0
             gain = np.exp(rng.normal(0.0, 0.25) + rng.normal(0.0, 0.1, 3))
-            if places and rng.random() < 0.3:  # somewhere on the edge nearly the person's colour
+            if places and rng.random() < 0.3:  # nearly the person's colour at a place on the edge
                 spot = places[int(rng.integers(len(places)))]
                 x, y = (int(min(max(v, 0), side - 1)) for v, side in zip(spot.at, frame.size, strict=True))
                 window = scene[:, max(y - 20, 0) : y + 20, max(x - 20, 0) : x + 20].mean(dim=(1, 2))
@@ -223,7 +224,7 @@ class Composer:
         return scene.clamp(0.0, 1.0)
 
     def _bystander(self, scene: Tensor, frame: Frame) -> Tensor:
-        """Someone else at the side, behind, mostly out of focus: background."""
+        """Another person at the side or behind, mostly out of focus, as background."""
         other, rng = self.store.person(self.rng), self.rng
         width, height = frame.size
         scale = width / other.size[0] * rng.uniform(0.35, 0.9)
@@ -237,21 +238,21 @@ class Composer:
     # ------------------------------------------------------------------------- labelled photos
 
     def _photo(self, person: Person, photo: Tensor, frame: Frame) -> Sample:
-        """A labelled photo as it is, now and then under drawn hair."""
+        """A labelled photo, sometimes with drawn hair on it."""
         matrix = place.photo_map(person.size, frame.size, self.rng)
         source = torch.cat((photo, person.figure[3:]))
         warped = warp(source, matrix, frame.size, "reflection") / 255.0
         rgb, alpha = warped[:3].clamp(0.0, 1.0), warped[3].clamp(0.0, 1.0)
         trust = self._trust(person, matrix, frame, "reflection")
         layer = self._layer(person) if self.rng.random() < 0.4 else None
-        whole = worn.Figure(rgb, torch.ones_like(alpha))  # the photo stands for person and backdrop together
+        whole = worn.Figure(rgb, torch.ones_like(alpha))  # the photo includes the backdrop
         if layer is not None and (groomed := self._groom(whole, layer, person, matrix, frame)):
             rgb, alpha = groomed.figure.colour, groomed.cover + alpha * (1 - groomed.cover)
             trust = torch.maximum(trust, (groomed.cover > 0.98).float())
         return Sample(rgb * 255.0, alpha, trust)
 
     def _trust(self, person: Person, matrix: Map, frame: Frame, padding: str = "border") -> Tensor:
-        """Trust of the label in the frame, 0 or 1."""
+        """The trust of the label in the frame, 0 or 1."""
         if person.trust is None:
             return torch.ones_like(frame.x)
         height, width = person.trust.shape[-2:]
@@ -268,7 +269,7 @@ def face_in(person: Person, matrix: Map) -> worn.Face:
 
 
 def edge_places(figure: worn.Figure, frame: Frame, rng: np.random.Generator, count: int = 6) -> list[neighbours.Place]:
-    """Places on the edge of the figure and its colour near them; none where there is no edge."""
+    """Places on the edge of the figure and its colour near them; empty if there is no edge."""
     step = max(min(frame.size) // 80, 1)
     alpha, colour = figure.alpha[::step, ::step].cpu().numpy(), figure.colour[:, ::step, ::step].cpu().numpy()
     inside = alpha > 0.5
@@ -292,7 +293,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class PackBatches(IterableDataset[Batch]):
-    """Endless batches of one size each; the first size half of the time, the others by chance."""
+    """Endless batches. All pictures of a batch have one size: the first size half of the time, else a random other."""
 
     def __init__(self, store: Store, shapes: list[tuple[int, int]], batch: int, seed: int, shares: Shares) -> None:
         """``shapes``: (width, height) px."""

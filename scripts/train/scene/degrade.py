@@ -1,4 +1,4 @@
-"""What cameras and the web do to whole batches (N, 3, H, W), 0..255: light, colour, blur, noise, JPEG."""
+"""Degrades whole batches (N, 3, H, W), 0..255, as cameras and web sites do: light, colour, blur, noise, JPEG."""
 
 # torch is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -20,11 +20,11 @@ _LUMA = (
     (14, 17, 22, 29, 51, 87, 80, 62), (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
     (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
 )  # fmt: skip
-"""Steps of luminance at quality 50: ITU-T T.81, table K.1. Chrominance, K.2, is 99 but for its first corner."""
+"""Luminance steps at quality 50: ITU-T T.81, table K.1. Chrominance (K.2) is 99 except in the first corner."""
 
 
 def degrade(pictures: Tensor, rng: np.random.Generator, chance: torch.Generator, strength: float) -> Tensor:
-    """The batch after random light and colour (all), then blur, noise, JPEG and grey (some of it)."""
+    """Change light and colour of all pictures at random; blur, add noise, JPEG-compress or decolour some of them."""
     count = len(pictures)
     pictures = tone(pictures, rng, strength)
     for index in range(count):
@@ -75,7 +75,7 @@ def tone(pictures: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def softened(pictures: Tensor, scale: float) -> Tensor:
-    """Reduced and enlarged again."""
+    """Shrink by ``scale`` and enlarge again."""
     height, width = pictures.shape[-2:]
     small = functional.interpolate(pictures, (int(height * scale), int(width * scale)), mode="area")
     return functional.interpolate(small, (height, width), mode="bicubic", align_corners=False)
@@ -89,7 +89,7 @@ def _cosines(device: torch.device) -> Tensor:
 
 
 def jpeg(pictures: Tensor, quality: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-    """What JPEG's quantisation leaves of (N, 3, H, W), 0..255; ``quality`` (N,), 1..100; chroma at half size."""
+    """Simulate JPEG's quantisation of (N, 3, H, W), 0..255; ``quality`` (N,), 1..100; chroma at half size."""
     device = pictures.device
     height, width = pictures.shape[-2:]
     padded = functional.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
@@ -112,7 +112,7 @@ def jpeg(pictures: Tensor, quality: np.ndarray) -> Tensor:  # type: ignore[type-
 
 
 def _quantised(planes: Tensor, table: Tensor, factor: Tensor) -> Tensor:
-    """8x8 blocks of (N, C, H, W) through the DCT, rounded to ``table`` times ``factor``, and back."""
+    """DCT of 8x8 blocks of (N, C, H, W), rounded to multiples of ``table * factor``, and the inverse DCT."""
     count, channels, height, width = planes.shape
     cosines = _cosines(planes.device)
     blocks = planes.reshape(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4)

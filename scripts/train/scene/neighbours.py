@@ -1,4 +1,4 @@
-"""Hard neighbours: things of the background that touch hair, jaw, neck and shoulders, often in the person's colours."""
+"""Hard neighbours: background objects that touch hair, jaw, neck and shoulders, often in the person's colours."""
 
 # torch is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -28,7 +28,7 @@ class Place:
 
 
 def add_neighbours(scene: Tensor, frame: Frame, places: list[Place], rng: np.random.Generator) -> Tensor:
-    """``scene`` (3, H, W) with one to four things, each on one of ``places``, now and then out of focus."""
+    """Draw one to four objects on ``scene`` (3, H, W), each at one of ``places``, sometimes out of focus."""
     for _ in range(int(rng.integers(1, 5))):
         place = places[int(rng.integers(len(places)))]
         colour = place.colour if rng.random() < 0.5 else rng.uniform(0.0, 1.0, 3)
@@ -42,12 +42,12 @@ def add_neighbours(scene: Tensor, frame: Frame, places: list[Place], rng: np.ran
 
 
 def _lit(scene: Tensor, frame: Frame, colour: Colour, coverage: Tensor, rng: np.random.Generator) -> Tensor:
-    """A thing with its shadow on what is behind it."""
+    """Draw an object with its shadow on the background."""
     return over(scene, surface(frame, colour, rng), coverage)
 
 
 def plank(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """A plank, pipe or beam through the place, mostly level or upright."""
+    """A plank, pipe or beam through the place, mostly horizontal or vertical."""
     width = frame.size[0]
     angle = rng.normal(0.0, 0.2) + (np.pi / 2 if rng.random() < 0.4 else 0.0)
     thick = width * float(np.exp(rng.uniform(np.log(0.006), np.log(0.12))))
@@ -58,7 +58,7 @@ def plank(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random
 
 
 def edge(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """A table, wall or floor: everything below, or beside, a straight edge at the place; a lit rim on it."""
+    """A table, wall or floor: everything below or beside a straight edge at the place; the edge has a light rim."""
     width = frame.size[0]
     angle = rng.normal(0.0, 0.12) + (np.pi / 2 * rng.choice((-1, 1)) if rng.random() < 0.35 else 0.0)
     across = shapes.turned(frame, at, angle)[1]
@@ -70,7 +70,7 @@ def edge(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.
 
 
 def rock(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """A rock, bush or cushion: an uneven blob that reaches to the place."""
+    """A rock, bush or cushion: an irregular blob that touches the place."""
     width = frame.size[0]
     half = (width * rng.uniform(0.08, 0.4), width * rng.uniform(0.08, 0.35))
     angle = rng.uniform(0, 2 * np.pi)
@@ -85,7 +85,7 @@ def rock(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.
 
 
 def curtain(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """A curtain or blind beside or behind the person: folds or slats from the place on."""
+    """A curtain or blind beside or behind the person: folds or slats that start at the place."""
     side = rng.choice((-1.0, 1.0))
     width = frame.size[0]
     bent = frame.x + 0.01 * width * noise(frame.size, (2, 5), frame.chance)
@@ -97,7 +97,7 @@ def curtain(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.rand
 
 
 def screen(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """A screen, window, picture or cupboard with a frame and things in it; a corner or side near the place."""
+    """A screen, window, picture or cupboard with a frame and objects in it; a corner or side is near the place."""
     width = frame.size[0]
     half = (width * rng.uniform(0.1, 0.5), width * rng.uniform(0.1, 0.5))
     side = (rng.choice((-1.0, 1.0)), rng.choice((-1.0, 0.0, 1.0)))
@@ -114,7 +114,7 @@ def screen(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.rando
 
 
 def figure(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """Something like a person: a head and shoulders in skin and clothes, as of a statue, a poster or a passer-by."""
+    """A human shape, such as a statue, a poster or a passer-by: head and shoulders in skin and clothes colours."""
     width = frame.size[0]
     size = width * rng.uniform(0.04, 0.16)
     side = rng.choice((-1.0, 1.0))
@@ -132,7 +132,7 @@ def figure(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.rando
 
 
 def limbs(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
-    """Branches, chair legs, cables or leaves: lines of any width that meet at or near the place."""
+    """Branches, chair legs, cables or leaves: lines of different widths that meet near the place."""
     width = frame.size[0]
     thick = width * float(np.exp(rng.uniform(np.log(0.0008), np.log(0.03))))
     start = (at[0] + rng.normal(0, 0.1) * width, at[1] + rng.normal(0, 0.1) * width)
@@ -161,11 +161,11 @@ def grid(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.
 
 Drawing = Callable[[Tensor, Frame, Point, Colour, np.random.Generator], Tensor]
 KINDS: tuple[Drawing, ...] = (plank, plank, edge, edge, rock, curtain, screen, screen, figure, limbs, grid)
-"""Each draws one thing on a scene: (scene, frame, place, colour, rng) to scene."""
+"""Functions that each draw one object on a scene: (scene, frame, place, colour, rng) → scene."""
 
 
 def plain(frame: Frame, colour: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
-    """A wall, as in studios and ID photos: one colour, a slope, a vignette or a stain, and grain."""
+    """A wall, as in studios and ID photos: one colour, a gradient, a vignette or a stain, and grain."""
     width, height = frame.size
     angle = rng.uniform(0, 2 * np.pi)
     u, v = frame.x / width - 0.5, frame.y / height - 0.5

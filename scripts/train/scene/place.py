@@ -1,4 +1,4 @@
-"""Where people, hair and photos go in a frame: affine maps drawn at random. NumPy only."""
+"""Random affine maps that place people, hair and photos in a frame. Uses only NumPy."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FACE = tuple[float, float, float, float]
 def person_map(
     source: Size, top: float, frame: Size, rng: np.random.Generator, *, room: float = 0.0, sharp: float = 0.3
 ) -> Map:
-    """From a cut-out person's picture to the frame. A straight cut at the source's bottom never shows.
+    """Map a cut-out person's picture into the frame. The straight cut at the source's bottom is never visible.
 
-    ``top``: first row of the person, 0..1; ``room``: what hair adds above it, 0..1 of the source's height; ``sharp``:
-    how often whole pixels stay whole (no turn, no scaling).
+    ``top``: first row of the person, 0..1; ``room``: space that hair adds above it, 0..1 of the source's height;
+    ``sharp``: probability that the map neither rotates nor scales.
     """
     width, height = frame
     base = width / source[0]
@@ -34,7 +34,7 @@ def person_map(
         scale, angle, stretch = 1.0, 0.0, 1.0
     above = rng.uniform(-0.2, 0.0) if rng.random() < 0.08 else rng.uniform(0.01, 0.26)
     head = scale * (top - room) * source[1]  # the first row of person or hair, if the source stood at the top
-    dip = 0.4 * width * abs(np.tan(angle))  # a turn lifts a corner of the cut
+    dip = 0.4 * width * abs(np.tan(angle))  # a rotation lifts a corner of the cut
     down = max(above * height - head, height + dip - scale * source[1])
     across = width / 2 - scale * source[0] / 2 + rng.normal(0.0, 0.08) * width
     matrix = np.array(((scale * stretch, 0.0, across), (0.0, scale, down)))
@@ -46,11 +46,11 @@ def person_map(
 
 
 def photo_map(source: Size, frame: Size, rng: np.random.Generator) -> Map:
-    """From a whole photo to the frame: all of it or a window, turned a little, mirrored half the time."""
+    """Map a whole photo, or a window of it, into the frame; slightly rotated, mirrored half of the time."""
     cover = max(frame[0] / source[0], frame[1] / source[1])
     scale = cover * float(np.exp(abs(rng.normal(0.0, 0.2))))
     if rng.random() < 0.3 and cover <= 1.0:
-        scale = 1.0  # whole pixels
+        scale = 1.0  # no resampling
     slack = np.array(frame) - scale * np.array(source)
     shift = slack * (np.clip(rng.normal(0.5, 0.2), 0, 1), rng.uniform(0.0, 0.7))
     matrix = np.array(((scale, 0.0, shift[0]), (0.0, scale, shift[1])))
@@ -73,7 +73,7 @@ def turn(angle: float, about: tuple[float, float], scale: float = 1.0) -> Map:
 
 
 def window_map(source: Size, frame: Size, rng: np.random.Generator, zoom: float) -> Map:
-    """From a backdrop to the frame: any window that fills it, up to ``zoom`` times enlarged."""
+    """Map a random window of a backdrop to the whole frame, enlarged up to ``zoom`` times."""
     scale = max(frame[0] / source[0], frame[1] / source[1]) * float(np.exp(rng.uniform(0.0, np.log(zoom))))
     slack = np.array(frame) - scale * np.array(source)
     shift = slack * rng.uniform(0.0, 1.0, 2)
@@ -84,9 +84,9 @@ def window_map(source: Size, frame: Size, rng: np.random.Generator, zoom: float)
 
 
 def hair_map(layer: Size, face: FACE, view: tuple[float, float, float, float], rng: np.random.Generator) -> Map:
-    """From a layer of hair to the person's picture, by the face box.
+    """Map a layer of hair to the person's picture, using the face box.
 
-    ``view``: the layer's width, the height of its middle, and the face box's width and middle, head units.
+    ``view``: width of the layer, height of its centre, width and centre of the face box; all in head units.
     """
     across, middle, face_width, face_middle = view
     unit = layer[0] / across
@@ -102,5 +102,5 @@ def hair_map(layer: Size, face: FACE, view: tuple[float, float, float, float], r
 
 
 def mapped(matrix: Map, x: float, y: float) -> NDArray[np.float64]:
-    """A point through a map."""
+    """Apply the map to a point."""
     return np.asarray(matrix[:, :2] @ (x, y) + matrix[:, 2], np.float64)

@@ -1,6 +1,6 @@
-"""Drawn things on any device: shapes by their signed distance, and what surfaces look like.
+"""Draws shapes from signed distances, and surfaces, on any device.
 
-A shape is a coverage float32 (H, W), 0..1, exact to the slope of its edge within a pixel; colours are 0..1 (3, H, W).
+A shape is a coverage, float32 (H, W), 0..1, anti-aliased to first order. Colours are 0..1 (3, H, W).
 """
 
 # torch is not in the environment that checks types.
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Frame:
-    """The pixels of one picture: x and y (H, W) of their middles, and the chance that draws on them."""
+    """The pixels of one picture: the x and y coordinates (H, W) of their centres, and a random generator."""
 
     x: Tensor
     y: Tensor
@@ -123,7 +123,7 @@ SURFACES = ("flat", "wood", "stripes", "plaid", "folds", "speckle", "cloud")
 
 
 def surface(frame: Frame, colour: Colour, rng: np.random.Generator, kind: str | None = None) -> Tensor:
-    """What a thing of ``colour`` looks like: one of `SURFACES`, in an uneven light; (3, H, W)."""
+    """The surface of an object of this colour: one of `SURFACES`, unevenly lit; (3, H, W)."""
     kind = kind or str(rng.choice(SURFACES))
     width = frame.size[0]
     angle = float(rng.uniform(0, np.pi))

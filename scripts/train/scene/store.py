@@ -25,9 +25,9 @@ class Person:
     kind: str
     figure: Tensor
     photo: Tensor | None
-    """The photograph itself (3, H, W), or None where there is no true backdrop."""
+    """The original photo (3, H, W); None if it has no real backdrop."""
     trust: Tensor | None
-    """Weight of the label (1, H, W) uint8, any size; None: everywhere 255."""
+    """Trust of the label (1, H, W) uint8, any size; None: 255 everywhere."""
     face: FACE | None
     top: float
     """First row of the person, 0..1 of the height."""
@@ -53,13 +53,13 @@ class Layer:
 
 @dataclass
 class Store:
-    """Everything that pictures are composed from. ``layers`` may grow while training."""
+    """All material for composing pictures. ``layers`` may grow during training."""
 
     people: list[Person]
     backdrops: list[Tensor]
     layers: list[Layer]
     shares: dict[str, float]
-    """How often each kind of person is drawn; within a kind all are equal."""
+    """Probability of each kind of person. Within a kind all people have the same probability."""
     _chances: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,24 +68,24 @@ class Store:
             counts[person.kind] = counts.get(person.kind, 0) + 1
         chances = np.array([self.shares.get(p.kind, 0.0) / counts[p.kind] for p in self.people])
         if not chances.sum() > 0:
-            raise ValueError(f"no person of the kinds {sorted(self.shares)}; there are {sorted(counts)}")
+            raise ValueError(f"no person of any of the kinds {sorted(self.shares)}; there are {sorted(counts)}")
         self._chances = chances / chances.sum()
 
     @property
     def device(self) -> torch.device:
-        """Where the material lies."""
+        """The device that holds the material."""
         return self.people[0].figure.device
 
     def person(self, rng: np.random.Generator) -> Person:
-        """One person at random, by the shares of the kinds."""
+        """A random person, by the probabilities of the kinds."""
         return self.people[int(rng.choice(len(self.people), p=self._chances))]
 
 
 def foreground(photo: Tensor, alpha: Tensor) -> Tensor:
     """Foreground colours uint8 (3, H, W) of a labelled photo (3, H, W) and alpha (H, W), both uint8.
 
-    Germer et al.'s estimate in the closed form of Forte & Pitié 2021, "FBA matting", "blur fusion" twice: a wide blur,
-    then a narrow one.
+    Germer et al.'s estimate in the closed form of Forte & Pitié 2021, "FBA matting" ("blur fusion"), applied twice:
+    first with a wide blur, then with a narrow one.
     """
     image = photo[None].float() / 255.0
     a = alpha[None, None].float() / 255.0
@@ -101,5 +101,5 @@ def foreground(photo: Tensor, alpha: Tensor) -> Tensor:
 
 
 def smaller(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask (1, H, W) at ``size`` (width, height), by nearest pixels."""
+    """Resize a mask (1, H, W) to ``size`` (width, height) with nearest neighbours."""
     return functional.interpolate(mask[None], (size[1], size[0]), mode="nearest")[0]

@@ -1,7 +1,7 @@
-"""Resampling on any device: affine maps with area averages, blurs. Pictures are float32 (C, H, W) or (N, C, H, W).
+"""Resampling on any device: affine maps with area averaging, and blurs. Pictures: float32 (C, H, W) or (N, C, H, W).
 
-Points are in pixels, (x, y), the middle of the first pixel at (.5, .5); a map is a (2, 3) array from the source's
-points to the frame's.
+Points are (x, y) in pixels; the centre of the first pixel is (.5, .5). A map is a (2, 3) array from source points to
+frame points.
 """
 
 # torch is not in the environment that checks types.
@@ -19,19 +19,19 @@ Map = NDArray[np.float64]
 
 
 def joined(second: Map, first: Map) -> Map:
-    """The map that does ``first``, then ``second``."""
+    """The map that applies ``first``, then ``second``."""
     return np.asarray(second @ np.vstack((first, (0, 0, 1))), np.float64)
 
 
 def scale_of(matrix: Map) -> float:
-    """Enlargement: the square root of the area's."""
+    """Linear enlargement: the square root of the enlargement of areas."""
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
 def warp(picture: Tensor, matrix: Map, size: tuple[int, int], padding: str) -> Tensor:
-    """(C, h, w) to (C, height, width) of ``size`` (width, height): bicubic; averaged first where it shrinks below 2/3.
+    """Resample (C, h, w) to ``size`` (width, height): bicubic; with area averaging if it shrinks below 2/3.
 
-    ``padding``: "zeros", "border" or "reflection". The result may exceed the range of the source a little.
+    ``padding``: "zeros", "border" or "reflection". The result may slightly exceed the range of the source.
     """
     x = picture[None].float()
     scale = scale_of(matrix)
@@ -50,7 +50,7 @@ def warp(picture: Tensor, matrix: Map, size: tuple[int, int], padding: str) -> T
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
-    """A smooth blur of (N, C, H, W): Gaussian, at a coarser resolution where that loses nothing."""
+    """Gaussian blur of (N, C, H, W); large sigmas are computed at a lower resolution."""
     height, width = pictures.shape[-2:]
     step = max(int(sigma / 2.0), 1)
     if step > 1:
@@ -74,7 +74,7 @@ def gaussian(pictures: Tensor, sigma: float) -> Tensor:
 
 
 def noise(size: tuple[int, int], cells: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Smooth noise (height, width), mean 0 and standard deviation about 1, of so many cells across and down."""
+    """Smooth noise (height, width) with mean 0, standard deviation about 1, and ``cells`` (across, down) cells."""
     device = generator.device
     knots = torch.randn(1, 1, max(cells[1], 2), max(cells[0], 2), generator=generator, device=device)
     return functional.interpolate(knots, (size[1], size[0]), mode="bicubic", align_corners=False)[0, 0] * 1.3

@@ -1,4 +1,4 @@
-"""Things that belong to the person, drawn over person and hair: hats, scarves, hoods, earrings, glasses, an arm."""
+"""Draws things that belong to the person: hats, scarves, hoods, earrings, glasses, an arm."""
 
 # torch is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -24,7 +24,7 @@ class Face:
     width: float
 
     def at(self, across: float, down: float) -> Point:
-        """A point in box widths from the middle."""
+        """A point given in box widths from the centre."""
         return self.middle[0] + across * self.width, self.middle[1] + down * self.width
 
 
@@ -36,21 +36,21 @@ class Figure:
     alpha: Tensor
 
     def wear(self, thing: Tensor, coverage: Tensor) -> Figure:
-        """With a thing (3, H, W) of ``coverage`` (H, W) before it."""
+        """The figure with a thing (3, H, W) of coverage ``coverage`` (H, W) in front of it."""
         total = coverage + self.alpha * (1.0 - coverage)
         mixed = thing * coverage + self.colour * self.alpha * (1.0 - coverage)
         return Figure(mixed / total.clamp(min=1e-4), total)
 
 
 def dress(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
-    """``figure`` with one or two worn things."""
+    """Add one or two worn things to ``figure``."""
     for _ in range(1 + int(rng.random() < 0.3)):
         figure = KINDS[int(rng.integers(len(KINDS)))](figure, frame, face, rng)
     return figure
 
 
 def cloth(rng: np.random.Generator) -> shapes.Colour:
-    """A colour of clothes: any, white and black more often."""
+    """A random colour of clothes; white and black are more frequent."""
     draw = rng.random()
     if draw < 0.25:
         return rng.uniform(0.85, 1.0) * np.ones(3)
@@ -90,7 +90,7 @@ def hat(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> F
 
 
 def scarf(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
-    """A scarf or a collar around the neck, one end hanging down now and then."""
+    """A scarf or a collar around the neck, sometimes with an end that hangs down."""
     w, colour = face.width, cloth(rng)
     texture = surface(frame, colour, rng)
     for turn in range(int(rng.integers(1, 4))):
@@ -108,7 +108,7 @@ def scarf(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) ->
 
 
 def hood(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
-    """A headscarf, veil or hood: cloth around the face down to the shoulders, the face left free."""
+    """A headscarf, veil or hood: cloth around the face down to the shoulders."""
     w, colour = face.width, cloth(rng)
     rough = noise(frame.size, (9, 11), frame.chance) * 0.02 * w
     along, across = shapes.turned(frame, face.at(0.0, -0.02), 0.0)
@@ -132,7 +132,7 @@ def torch_max(a: Tensor, b: Tensor) -> Tensor:
 
 
 def earrings(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
-    """Hoops, drops or studs at both ears: thin and shiny, the background seen through hoops."""
+    """Hoops, drops or studs at both ears: thin and shiny; the background is visible through hoops."""
     w, colour = face.width, np.clip(rng.uniform(0.5, 1.0, 3) * (1.0, 0.92, 0.75), 0, 1)
     size, kind = w * rng.uniform(0.03, 0.16), str(rng.choice(("hoop", "drop", "stud", "chain")))
     thick = max(w * rng.uniform(0.004, 0.02), 0.3)
@@ -167,9 +167,9 @@ def glasses(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) 
 
 
 def arm(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
-    """An arm away from the body: from the shoulder out to an elbow, up or down to a hand with fingers.
+    """An arm away from the body: from the shoulder to an elbow, then up or down to a hand with fingers.
 
-    Skin has the colour of the face's middle, the sleeve that of the clothes at the shoulder.
+    The skin has the colour of the centre of the face, the sleeve that of the clothes at the shoulder.
     """
     w, side = face.width, float(rng.choice((-1.0, 1.0)))
     shoulder = face.at(side * rng.uniform(0.8, 1.1), rng.uniform(1.3, 1.6))
@@ -214,4 +214,4 @@ def limb(figure: Figure, frame: Frame, ends: tuple[Point, Point], width: float, 
 
 Wearing = Callable[[Figure, Frame, Face, np.random.Generator], Figure]
 KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses, arm)
-"""Each puts one thing on: (figure, frame, face, rng) to figure."""
+"""Functions that each add one thing: (figure, frame, face, rng) → figure."""
