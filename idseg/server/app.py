@@ -39,6 +39,8 @@ from idseg.server.settings import SETTINGS_VARIABLE, Settings
 _JSON: Final = "application/json"
 WORK: Final = (cloud.__name__, page.__name__, v1.__name__)
 """What the workers do is there; none of these imports FastAPI."""
+_SHARE_OF_ONE: Final = 0.75
+"""Of the memory for bodies, for one caller; the rest is for others."""
 SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
 
@@ -65,7 +67,7 @@ def create_app(
         access=Access(keyring, secret, settings.token_seconds),
         crew=crew,
         pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
-        budget=Budget(settings.body_memory_mb * 2**20),
+        budget=Budget(settings.body_memory_mb * 2**20, _SHARE_OF_ONE),
         anonymous=Budget(settings.body_memory_mb * 2**18),
         rate=RateLimit(settings.rate_per_s),
         quota=DailyQuota(settings.daily_quota),
@@ -87,7 +89,7 @@ def create_app(
         warm_ms = round((time.perf_counter() - started) * 1000)
         log(logging.INFO, "ready", workers=settings.worker_count, warm_ms=warm_ms)
         yield
-        await asyncio.to_thread(gate.pool.close)
+        await gate.pool.close()
         await asyncio.to_thread(crew.close)
         log(logging.INFO, "stopped")
 

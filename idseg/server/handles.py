@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,7 @@ from idseg.errors import InputError
 LIFE_S: Final = 900.0
 """Seconds after the last use until a photo is forgotten."""
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of all kept photos; the longest unused go first."""
+"""Bytes of all kept photos; the longest unused of the caller who holds the most go first."""
 MOST_OF_CALLER: Final = 40
 """Photos of one caller: a clerk's batch; the longest unused go first."""
 _HANDLE_BYTES: Final = 24
@@ -74,8 +75,16 @@ class Handles:
         for name in mine[: max(0, len(mine) - self._most_of_caller)]:
             del self._kept[name]
         while self.held_bytes > self._most_bytes and len(self._kept) > 1:
-            del self._kept[next(iter(self._kept))]
+            del self._kept[self._to_go(handle)]
         return handle
+
+    def _to_go(self, new: str) -> str:
+        """The longest unused of the caller who holds the most; not the new one."""
+        held: Counter[str] = Counter()
+        for kept in self._kept.values():
+            held[kept.caller] += len(kept.content)
+        others = [name for name in self._kept if name != new]
+        return max(others, key=lambda name: held[self._kept[name].caller])  # of equals the first: the longest unused
 
     def find(self, caller: str, handle: str) -> bytes:
         """The photo; using it prolongs its life.

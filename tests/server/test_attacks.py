@@ -27,8 +27,19 @@ from idseg.server.auth.keys import Key, write_keys
 from idseg.server.http.connection import PROBE_S
 from idseg.server.settings import Settings
 from tests.imaging.formats.test_budget import elements_that_share_bytes, jpeg, png_with, with_scans
-from tests.server.fakes import FakeSegmenter, picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, cpu_seconds, hosted, running
+from tests.server.fakes import WAITS, FakeSegmenter, picture
+from tests.server.live import (
+    API_KEY,
+    FAKE_APP,
+    SECRET_KEY,
+    Live,
+    cpu_seconds,
+    hosted,
+    numbers,
+    running,
+    until,
+    until_accepted,
+)
 from tests.server.routes.test_cloud import make_certificate
 
 PHOTO = wire.PATH
@@ -199,6 +210,36 @@ def test_slow_bodies_of_nobody_give_way() -> None:
         for _ in range(60):
             slow.enter_context(connect(live)).sendall(posted(PHOTO, b"image=" + b"A" * MiB)[:2000])
         assert "seg_info" in live.call(token, picture())
+
+
+def test_slow_bodies_of_a_caller_give_way() -> None:
+    """Sixty connections with a token, and twenty are all there may be."""
+    with hosted(Settings(connections=20)) as live, ExitStack() as slow:
+        token = live.token()
+        for _ in range(60):
+            request = posted(f"{PHOTO}?access_token={token}", b"image=" + b"A" * MiB)[:2000]
+            slow.enter_context(connect(live)).sendall(request)
+        assert "seg_info" in live.call(token, picture())
+
+
+def test_a_caller_who_fills_the_queue_keeps_no_other_out(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    settings = Settings(workers=1, queue=3)
+    good, greedy = Key.of(API_KEY, SECRET_KEY, app_id=1), Key.of(TOKEN_ONLY, SECRET_KEY, app_id=2)
+    write_keys(tmp_path / "keys.json", [good, greedy])
+    with hosted(settings, partial(FakeSegmenter, gate=str(gate)), tmp_path) as live, ExitStack() as greedy_ones:
+        fields = {"grant_type": "client_credentials", "client_id": TOKEN_ONLY, "client_secret": SECRET_KEY}
+        path = f"{PHOTO}?access_token={live.get(f'{wire.TOKEN_PATH}?{urlencode(fields)}')['access_token']}"
+        form = urlencode({"image": base64.b64encode(picture(WAITS)).decode()}).encode()
+        for _ in range(4):
+            greedy_ones.enter_context(connect(live)).sendall(posted(path, form))
+        until_accepted(live, 4)
+        with ThreadPoolExecutor(1) as calling:
+            answer = calling.submit(live.call, live.token(), picture())
+            refused = 'idseg_requests_total{code="4",endpoint="body_seg_photo"}'
+            until(lambda: numbers(live).get(refused) == 1, "a photo of the greedy one gives its place")
+            gate.touch()
+            assert "seg_info" in answer.result()
 
 
 def test_a_flood_of_pipelined_requests_is_answered_in_turn(own: Live) -> None:

@@ -69,6 +69,16 @@ def test_the_longest_unused_go_first() -> None:
     assert handles.count == 1, "one photo of any size is kept"
 
 
+def test_who_keeps_much_pushes_out_nobody_else() -> None:
+    handles = Handles(most_bytes=100)
+    mine = handles.keep("good", b"a" * 30)
+    for _ in range(20):
+        last = handles.keep("greedy", b"b" * 24)
+    assert handles.find("good", mine)
+    assert handles.find("greedy", last)
+    assert handles.held_bytes <= 100
+
+
 @dataclass
 class Counting:
     calls: list[bytes] = field(default_factory=list)

@@ -122,11 +122,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def rank(self) -> tuple[int, float] | None:
-        """Which connections give way first: idle ones, then those without a credential, each the oldest first; None:
-        not this one."""
+        """Which connections give way first: idle ones, then those without a credential, then those whose body is not
+        here yet, each the oldest first; None: not this one, its photo is worked on."""
         if not self._in_request:
             return 0, self._since
-        return (1, self._since) if self.anonymous else None
+        if self.anonymous:
+            return 1, self._since
+        return None if self._body.complete or self._responding else (2, self._since)
 
     @property
     def number_open(self) -> int:

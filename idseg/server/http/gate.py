@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idseg.cloud import wire
-from idseg.cloud.errors import INTERNAL, Reply, UnavailableError, render_error
+from idseg.cloud.errors import INTERNAL, BusyError, Reply, UnavailableError, render_error
 from idseg.errors import IdsegError, PhotoSizeError
 from idseg.server.auth.access import Access
 from idseg.server.auth.site import refuse_foreign_site
@@ -61,8 +61,10 @@ class Gate:
     origins: Collection[str] = frozenset()
     """Web sites besides our own page that may call a server without keys."""
 
-    def admit(self, caller: str) -> None:
-        """Raises RateError or DailyQuotaError."""
+    def admit(self, caller: str, request: Request) -> None:
+        """The request is this caller's. Raises RateError or DailyQuotaError."""
+        if self.access.keyring is not None:
+            request.state.account.belongs_to(caller)
         self.rate.spend(caller)
         self.quota.check(caller)
 
@@ -88,7 +90,7 @@ class Gate:
             BusyError, DailyQuotaError, UnavailableError, Disconnected, and what ``work`` raises.
         """
         self.quota.check(caller)  # others of this key may have come while the body did
-        working = self.pool.submit(partial(self.crew.do, work, near))
+        working = self.pool.submit(partial(self.crew.do, work, near), caller)
         self.quota.count(caller)
         leaving = asyncio.ensure_future(body.left())
         try:
@@ -99,6 +101,9 @@ class Gate:
             if not working.done():
                 raise UnavailableError(f"no answer within {self.answer_timeout_s:g} s")
             return cast(Answer, working.result())
+        except BusyError:  # the place went to another caller
+            self.quota.count(caller, -1)
+            raise
         finally:
             working.cancel()
             leaving.cancel()
@@ -131,13 +136,14 @@ async def respond(
     """Run one endpoint: whatever happens there, the client gets JSON, and the log and the metrics one entry.
 
     Args:
-        answer: coroutine function of (log_id, body, take): take as in :meth:`Budget.account`.
+        answer: coroutine function of (log_id, body, take): take is an :class:`~idseg.server.http.limits.Account`.
         refuse: error and log_id → answer.
     """
     log_id, started = wire.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
     try:
         with gate.budget.account() as take:
+            request.state.account = take
             done = await answer(log_id, Body(request.receive, gate.body_timeout_s), take)
     except Disconnected:
         gate.metrics.lost.inc()

@@ -9,18 +9,32 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from idseg.cloud.errors import BusyError, DailyQuotaError, RateError, UnavailableError
 
 _T = TypeVar("_T")
 
 
+@dataclass(eq=False, frozen=True)
+class _Waiting:
+    """A photo in the queue."""
+
+    work: Callable[[], Any]
+    outcome: asyncio.Future[Any]
+
+
 class PhotoThreads:
-    """Threads, and the queue before them. Used from one event loop."""
+    """Threads, and the queue before them, shared fairly among callers. Used from one event loop.
+
+    A free thread takes the next photo of the caller with the fewest at work, in turn. Where the queue is full, a caller
+    gets a place from the one that waits for the most, which loses its newest: no caller keeps another one out.
+    """
 
     def __init__(self, threads: int, queue: int, watch: Callable[[int], None] = lambda _: None) -> None:
         """
@@ -32,76 +46,155 @@ class PhotoThreads:
         self.threads: Final = threads
         self.queue: Final = queue
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="idseg-photo")
-        self._accepted = 0
+        self._waiting: dict[str, deque[_Waiting]] = {}
+        """By caller; the first is the next in turn."""
+        self._working: Counter[str] = Counter()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._watch = watch
         self._open = True
 
     @property
     def accepted(self) -> int:
         """Photos worked on or waiting."""
-        return self._accepted
+        return sum(self._working.values()) + sum(map(len, self._waiting.values()))
 
-    def submit(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+    def submit(self, work: Callable[[], _T], caller: str = "") -> asyncio.Future[_T]:
         """Work in a thread, or refuse at once.
 
         Cancelling the future takes work that has not begun out of the queue; work that has begun runs to its end and
-        keeps its place until then.
+        keeps its place until then. The future raises BusyError where another caller gets the place.
 
         Raises:
             BusyError: as many are accepted as fit.
-            UnavailableError: the pool is closed.
+            UnavailableError: the queue is closed.
         """
         if not self._open:
             raise UnavailableError("the server is shutting down")
-        if self._accepted >= self.threads + self.queue:
-            raise BusyError("the queue is full", waiting=self._accepted)
-        self._enter()
+        if self.accepted >= self.threads + self.queue:
+            self._make_room(caller)
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(caller, deque()).append(waiting)
+        waiting.outcome.add_done_callback(lambda _: self._left(caller, waiting))
+        self._go_on()
+        return waiting.outcome
+
+    def _make_room(self, caller: str) -> None:
+        most = max(self._waiting, key=lambda name: len(self._waiting[name]), default=caller)
+        if len(self._waiting.get(most, ())) <= len(self._waiting.get(caller, ())) + 1:
+            raise BusyError("the queue is full", waiting=self.accepted)
+        error = BusyError("the queue is full, and another caller waits for less", waiting=self.accepted)
+        self._waiting[most].pop().outcome.set_exception(error)
+
+    def _left(self, caller: str, waiting: _Waiting) -> None:
+        """Whoever waited for it does no more: because it is done, or by leaving."""
+        if waiting in (mine := self._waiting.get(caller, deque())):
+            mine.remove(waiting)
+            if not mine:
+                del self._waiting[caller]
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what may begin."""
+        while self._waiting and sum(self._working.values()) < self.threads:
+            caller = min(self._waiting, key=lambda name: self._working[name])  # of equals the first in turn
+            mine = self._waiting.pop(caller)
+            waiting = mine.popleft()
+            if mine:
+                self._waiting[caller] = mine  # behind the others
+            if not waiting.outcome.done():
+                self._begin(caller, waiting)
+        accepted = self.accepted
+        self._empty.clear() if accepted else self._empty.set()
+        self._watch(accepted)
+
+    def _begin(self, caller: str, waiting: _Waiting) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            future = self._executor.submit(work)
-        except BaseException:
-            self._leave()
-            raise
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
-        return asyncio.wrap_future(future, loop=loop)
+        done = self._executor.submit(waiting.work)
+        self._working[caller] += 1
+        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end, caller, waiting, done))
 
-    def _enter(self) -> None:
-        self._accepted += 1
-        self._watch(self._accepted)
+    def _end(self, caller: str, waiting: _Waiting, done: Future[Any]) -> None:
+        self._working[caller] -= 1
+        if not self._working[caller]:
+            del self._working[caller]
+        if not waiting.outcome.done():
+            error = done.exception()
+            if error is None:
+                waiting.outcome.set_result(done.result())
+            else:
+                waiting.outcome.set_exception(error)
+        self._go_on()
 
-    def _leave(self) -> None:
-        self._accepted -= 1
-        self._watch(self._accepted)
-
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish what is accepted, take nothing new."""
         self._open = False
-        self._executor.shutdown(wait=True)
+        await self._empty.wait()
+        await asyncio.to_thread(self._executor.shutdown)
 
 
 class Budget:
-    """Bytes that bodies may hold while they arrive."""
+    """Bytes that bodies may hold while they arrive: all together, and those of one caller."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, share: float = 1.0) -> None:
+        """
+        Args:
+            limit: bytes.
+            share: of the limit that one caller may hold; the rest is for others.
+        """
         self.limit: Final = limit
         self.used = 0
+        self._most = int(limit * share)
+        self._of: Counter[str] = Counter()
 
     @contextmanager
-    def account(self) -> Iterator[Callable[[int], None]]:
-        """A function that takes bytes from the budget; all of them go back at the end of the block."""
-        mine = 0
-
-        def take(count: int) -> None:
-            nonlocal mine
-            if self.used + count > self.limit:
-                raise BusyError("too many bodies are being received", bytes=self.used)
-            self.used += count
-            mine += count
-
+    def account(self) -> Iterator[Account]:
+        """Takes bytes from the budget; all of them go back at the end of the block."""
+        mine = Account(self)
         try:
-            yield take
+            yield mine
         finally:
-            self.used -= mine
+            self.used -= mine.held
+            self._take(mine.caller, -mine.held)
+
+    def _take(self, caller: str, count: int) -> None:
+        self._of[caller] += count
+        if not self._of[caller]:
+            del self._of[caller]
+
+    def check(self, caller: str, count: int) -> None:
+        """Raises BusyError where so many more bytes of this caller do not fit."""
+        if self.used + count > self.limit or (caller and self._of[caller] + count > self._most):
+            raise BusyError("too many bodies are being received", bytes=self.used)
+
+    def take(self, account: Account, count: int) -> None:
+        self.check(account.caller, count)
+        self.used += count
+        account.held += count
+        self._take(account.caller, count)
+
+    def move(self, account: Account, caller: str) -> None:
+        self._take(account.caller, -account.held)
+        self._take(caller, account.held)
+
+
+class Account:
+    """What one body holds of a :class:`Budget`; called with the bytes to take."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.caller = ""
+        """Empty while nobody knows whose body it is."""
+        self.held = 0
+
+    def __call__(self, count: int) -> None:
+        """Raises BusyError where they do not fit."""
+        self._budget.take(self, count)
+
+    def belongs_to(self, caller: str) -> None:
+        """From now on it counts for this caller."""
+        self._budget.move(self, caller)
+        self.caller = caller
 
 
 class RateLimit:
@@ -145,7 +238,7 @@ class DailyQuota:
         if self._spent.get(key, 0) >= self._quota:
             raise DailyQuotaError("the key has used up its requests of the day", quota=self._quota)
 
-    def count(self, key: str) -> None:
-        """One photo of the key was accepted."""
+    def count(self, key: str, photos: int = 1) -> None:
+        """So many photos of the key were accepted; -1: one was refused after all."""
         if self._quota:
-            self._spent[key] = self._spent.get(key, 0) + 1
+            self._spent[key] = self._spent.get(key, 0) + photos

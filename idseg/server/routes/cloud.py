@@ -40,7 +40,7 @@ async def body_seg_photo(gate: Gate, request: Request) -> Response:
         gate.refuse_foreign_site(request.headers)
         caller = gate.access.caller(request)
         if caller is not None:
-            gate.admit(caller)
+            gate.admit(caller, request)
         check_announced(request, wire.MAX_BODY)
         if caller is None:
             caller = await _caller_in_form(gate, request, body, take)
@@ -72,7 +72,7 @@ async def _caller_in_form(gate: Gate, request: Request, body: Body, take: Callab
         caller = gate.access.by_token(token)
     if connection is not None:
         connection.anonymous = False
-    gate.admit(caller)
+    gate.admit(caller, request)
     return caller
 
 

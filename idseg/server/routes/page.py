@@ -73,7 +73,7 @@ async def photo(gate: Gate, request: Request, kept: Callable[[str, str], tuple[s
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
         _check_site(request, needs_loopback=gate.access.keyring is None)
         caller = gate.access.by_bearer(request)
-        gate.admit(caller)
+        gate.admit(caller, request)
         handle, file = kept(caller, query_string(request)) or (None, b"")
         file = await body.read(0 if handle else MAX_FILE, take) or file
         gate.metrics.received.inc(len(file))

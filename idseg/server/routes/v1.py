@@ -92,7 +92,7 @@ def _caller(gate: Gate, request: Request) -> str:
     """
     gate.refuse_foreign_site(request.headers)
     caller = gate.access.caller(request) or gate.access.by_bearer(request)
-    gate.admit(caller)
+    gate.admit(caller, request)
     return caller
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_pool_takes_what_fits_and_refuses_the_next() -> None:
         assert await asyncio.gather(*running) == [True] * 3
         await asyncio.sleep(0.01)
         assert pool.accepted == 0
-        pool.close()
+        await pool.close()
         with pytest.raises(UnavailableError):
             await pool.submit(lambda: True)
 
@@ -51,7 +52,7 @@ def test_a_cancelled_photo_leaves_the_queue_unworked() -> None:
         assert pool.accepted == 1
         go.set()
         await first
-        await asyncio.to_thread(pool.close)
+        await pool.close()
         assert worked == []
 
     asyncio.run(scenario())
@@ -68,7 +69,7 @@ def test_closing_finishes_what_was_accepted() -> None:
 
         waiting = [pool.submit(lambda n=n: work(n)) for n in range(4)]  # type: ignore[misc]
         await asyncio.sleep(0)
-        await asyncio.to_thread(pool.close)
+        await pool.close()
         await asyncio.gather(*waiting)
         assert results == [0, 1, 2, 3]
 
@@ -82,9 +83,69 @@ def test_work_that_raises_gives_its_place_back() -> None:
             with pytest.raises(ZeroDivisionError):
                 await pool.submit(lambda: 1 // 0)
             await asyncio.sleep(0.01)
-        pool.close()
+        await pool.close()
 
     asyncio.run(scenario())
+
+
+def test_a_caller_who_fills_the_queue_keeps_no_other_out() -> None:
+    """Others get places, and wait for one photo of that caller's at most."""
+
+    async def scenario() -> None:
+        pool, go, begun = PhotoThreads(threads=1, queue=5), threading.Event(), list[str]()
+
+        def work(name: str) -> None:
+            go.wait(60)
+            begun.append(name)
+
+        many = [pool.submit(partial(work, "many"), "many") for _ in range(6)]
+        with pytest.raises(BusyError):
+            await pool.submit(partial(work, "many"), "many")
+        others = [pool.submit(partial(work, "one"), "one"), pool.submit(partial(work, "two"), "two")]
+        for lost in many[4:]:
+            with pytest.raises(BusyError, match="another caller"):
+                await lost
+        assert pool.accepted == 6
+        go.set()
+        await asyncio.gather(*others, *many[:4])
+        assert begun == ["many", "many", "one", "two", "many", "many"]
+        await pool.close()
+        assert pool.accepted == 0
+
+    asyncio.run(scenario())
+
+
+def test_callers_take_turns() -> None:
+    async def scenario() -> None:
+        pool, begun = PhotoThreads(threads=1, queue=10), list[str]()
+        go = threading.Event()
+        first = pool.submit(lambda: go.wait(60), "a")
+        waiting = [pool.submit(partial(begun.append, caller), caller) for caller in "aaabbc"]
+        go.set()
+        await asyncio.gather(first, *waiting)
+        assert begun in (list("abcaba"), list("bcabaa"), list("acbaba"))
+        await pool.close()
+
+    asyncio.run(scenario())
+
+
+def test_one_caller_holds_a_share_of_a_budget() -> None:
+    budget = Budget(100, share=0.75)
+    with budget.account() as mine, budget.account() as more, budget.account() as others:
+        mine(50)
+        mine.belongs_to("me")
+        more.belongs_to("me")
+        more(25)
+        with pytest.raises(BusyError):
+            more(1)
+        others.belongs_to("you")
+        others(25)
+        with pytest.raises(BusyError):
+            others(1)
+    with budget.account() as again:
+        again.belongs_to("me")
+        again(75)
+    assert budget.used == 0
 
 
 def test_a_budget_comes_back() -> None:
