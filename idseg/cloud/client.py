@@ -1,4 +1,4 @@
-"""A client of the API, for an idseg server and for the cloud alike; nothing but the standard library.
+"""A client of the API, both for an idseg server and for the cloud. It needs only the standard library.
 
 >>> client = Client("http://127.0.0.1:8080", "API key", "secret key")
 >>> reply = client.body_seg_photo("selfie.jpg")  # doctest: +SKIP
@@ -6,13 +6,13 @@
 Errors::
 
     ClientError (IdsegError)
-    ├── TransportError (OSError)       no answer, or not the API's JSON
-    ├── LoginError                     the token endpoint refuses the keys: ``error``, ``status``
-    └── ApiError                       the API refuses the request: ``code``, ``text``, ``log_id``, ``detail``
+    ├── TransportError (OSError)       no answer, or an answer that is not the API's JSON
+    ├── LoginError                     the token endpoint refused the keys: ``error``, ``status``
+    └── ApiError                       the API refused the request: ``code``, ``text``, ``log_id``, ``detail``
         ├── AuthorizationError         6, 13, 14, 15, 100, 110, 111
-        ├── LimitError                 4, 17, 18, 19: try later, or more slowly
+        ├── LimitError                 4, 17, 18, 19: try later, or send more slowly
         ├── ServiceError               1, 2, 3, 282000
-        └── PhotoError                 2161xx to 216634: this photo, or how it was sent
+        └── PhotoError                 2161xx to 216634: the photo, or the form in which it was sent, is wrong
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PhotoReadErro
 PATH: Final = "/rest/2.0/image-classify/v1/body_seg_photo"
 TOKEN_PATH: Final = "/oauth/2.0/token"  # noqa: S105 - a path
 EARLY_S: Final = 60
-"""A token is renewed this long before its end."""
+"""A token is renewed this many seconds before it expires."""
 _LOST_TOKEN: Final = (110, 111)
 _LOOPBACK: Final = ("127.", "localhost", "[::1]")
 
@@ -53,7 +53,7 @@ class TransportError(ClientError, OSError):
 
 
 class LoginError(ClientError):
-    """The token endpoint refuses the keys."""
+    """The token endpoint refused the keys."""
 
     reason: ClassVar[str] = "login"
 
@@ -69,7 +69,7 @@ class LoginError(ClientError):
 
 
 class ApiError(ClientError):
-    """The API refuses the request."""
+    """The API refused the request."""
 
     reason: ClassVar[str] = "api"
 
@@ -85,13 +85,13 @@ class ApiError(ClientError):
 
     @property
     def log_id(self) -> int | None:
-        """``log_id``; the API leaves it out for codes up to 111."""
+        """``log_id``; None for codes up to 111, with which the API sends none."""
         found = self.facts.get("log_id")
         return None if found is None else int(str(found))
 
     @property
     def detail(self) -> dict[str, Any]:
-        """``error_detail`` of an idseg server; empty from the cloud."""
+        """``error_detail`` of an idseg server; empty for a reply of the cloud."""
         found: dict[str, Any] = json.loads(str(self.facts.get("detail", "{}")))
         return found
 
@@ -103,7 +103,7 @@ class AuthorizationError(ApiError):
 
 
 class LimitError(ApiError):
-    """Too many requests at once, a second, or a day."""
+    """Too many requests at once, per second, or per day."""
 
     reason: ClassVar[str] = "api_limit"
 
@@ -115,7 +115,7 @@ class ServiceError(ApiError):
 
 
 class PhotoError(ApiError):
-    """This photo, or how it was sent."""
+    """The photo, or the form in which it was sent, is wrong."""
 
     reason: ClassVar[str] = "api_photo"
 
@@ -128,20 +128,20 @@ _KINDS: Final[dict[int, type[ApiError]]] = {
 
 
 class Client:
-    """Keeps a token, and gets a new one when it ends or is lost. Thread-safe."""
+    """Keeps a token and renews it when it expires or is rejected. Thread-safe."""
 
     def __init__(self, host: str, api_key: str, secret_key: str, *, timeout_s: float = 60.0) -> None:
         """
         Args:
-            host: ``https://aip.baidubce.com``, ``http://127.0.0.1:8080``, or without a scheme: http for this machine,
+            host: ``https://aip.baidubce.com`` or ``http://127.0.0.1:8080``. Without a scheme: http for this machine,
                 https for any other.
-            api_key, secret_key: the pair. Empty for a server without keys.
-            timeout_s: for connecting, and between two pieces of an answer.
+            api_key, secret_key: the pair of keys; empty for a server without keys.
+            timeout_s: seconds for connecting, and between two pieces of an answer.
         """
         if "://" not in host:
             host = ("http://" if host.startswith(_LOOPBACK) else "https://") + host
         if urllib.parse.urlsplit(host).scheme not in ("http", "https"):
-            raise OptionError(f"{host!r} is no http or https address", host=host)
+            raise OptionError(f"{host!r} is not an http or https address", host=host)
         self._host = host.rstrip("/")
         self._api_key = api_key
         self._secret_key = secret_key
@@ -151,11 +151,13 @@ class Client:
         self._token_ends = 0.0
 
     def body_seg_photo(self, photo: str | os.PathLike[str] | bytes) -> dict[str, Any]:
-        """The API's reply to a photo: a path, or the bytes of a JPEG, PNG or BMP file.
+        """The API's reply to a photo.
+
+        ``photo`` is a path, or the bytes of a JPEG, PNG or BMP file.
 
         Raises:
-            PhotoReadError, EmptyPhotoError: before anything is sent.
-            ApiError, LoginError, TransportError: as the module says.
+            PhotoReadError, EmptyPhotoError: the photo cannot be sent.
+            ApiError, LoginError, TransportError: see the module.
         """
         form = urllib.parse.urlencode({"image": base64.b64encode(_file_bytes(photo)).decode("ascii")}).encode()
         token = self._current_token()
@@ -217,7 +219,7 @@ def _file_bytes(photo: str | os.PathLike[str] | bytes) -> bytes:
         except OSError as error:
             raise PhotoReadError(f"cannot read {photo}: {error.strerror}", path=str(photo)) from None
     if not content:
-        raise EmptyPhotoError("there is nothing in the photo")
+        raise EmptyPhotoError("the photo is empty")
     return content
 
 

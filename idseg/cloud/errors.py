@@ -1,5 +1,5 @@
-"""Errors in the API's words: every published code and text, what is refused before a photo is looked at, and the one
-table from our errors to the codes."""
+"""Errors in the API's terms: the published codes and texts, the errors of a request whose photo is not decoded, and the
+table from idseg's errors to the API's codes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ERROR_TEXTS: Final[Mapping[int, str]] = {
     216634: "detect error",
     282000: "internal error",
 }
-"""The published texts, misspellings included."""
+"""The published texts, with their misspellings."""
 
 
 class RequestError(IdsegError):
@@ -50,19 +50,19 @@ class RequestError(IdsegError):
 
 
 class UnavailableError(RequestError):
-    """Models not loaded yet, or the server is shutting down."""
+    """The models are not loaded yet, or the server is shutting down."""
 
     reason = "unavailable"
 
 
 class MethodError(RequestError):
-    """Another path or method under /rest/2.0/."""
+    """The path or the method under /rest/2.0/ is unknown."""
 
     reason = "method"
 
 
 class BusyError(RequestError):
-    """The queue of accepted requests, or the memory for bodies, is full."""
+    """The queue of accepted requests is full, or the memory for request bodies is used up."""
 
     reason = "busy"
 
@@ -74,31 +74,31 @@ class SignatureError(RequestError):
 
 
 class DailyQuotaError(RequestError):
-    """The key has used up its requests of the day."""
+    """The key has used all its requests of the day."""
 
     reason = "daily_quota"
 
 
 class RateError(RequestError):
-    """The key sends faster than it may."""
+    """The key sends requests faster than allowed."""
 
     reason = "rate"
 
 
 class NoCredentialError(RequestError):
-    """Neither an access_token nor a bce-auth header."""
+    """The request has neither an access_token nor a bce-auth header."""
 
     reason = "no_credential"
 
 
 class UnknownTokenError(RequestError):
-    """A token that this server did not issue, or whose key is gone."""
+    """This server did not issue the token, or its key was removed."""
 
     reason = "unknown_token"
 
 
 class ExpiredTokenError(RequestError):
-    """A token of this server that has expired."""
+    """The token has expired."""
 
     reason = "expired_token"
 
@@ -110,7 +110,7 @@ class BodyTimeoutError(RequestError):
 
 
 class BodyChunksError(RequestError):
-    """The body came in chunks of a few bytes."""
+    """The body arrived in chunks of only a few bytes."""
 
     reason = "body_chunks"
 
@@ -122,13 +122,13 @@ class MissingImageError(RequestError):
 
 
 class ForeignSiteError(RequestError):
-    """A call for the web page that did not come from it."""
+    """A call for the web page that came from another site."""
 
     reason = "foreign_site"
 
 
 class DataHeaderError(PhotoFormatError):
-    """A ``data:image/…;base64,`` header was left on."""
+    """The base64 still has its ``data:image/…;base64,`` header."""
 
     reason = "data_header"
 
@@ -171,18 +171,18 @@ ERROR_CODES: Final[Mapping[type[IdsegError], int]] = {
     ForeignSiteError: 6,
     DataHeaderError: 216201,
 }
-"""The one table from our errors to the API's codes; a test checks that every error has a row."""
+"""Error class → the API's code. A test checks that every error has a row."""
 
 INTERNAL: Final = 282000
 
 
 def error_code(error: BaseException) -> int:
-    """The API's code of an error; 282000 for what is not ours."""
+    """The API's code of an error; 282000 for an error that is not idseg's."""
     return next((ERROR_CODES[kind] for kind in type(error).__mro__ if kind in ERROR_CODES), INTERNAL)
 
 
 def render_error(error: BaseException, log_id: int) -> Reply:
-    """The reply to an error. About an internal fault it says nothing but that there is one."""
+    """The reply to an error. For an internal error it gives no details."""
     code = error_code(error)
     reply: Reply = {"error_code": code, "error_msg": ERROR_TEXTS[code]}
     if code < 1000:

@@ -1,7 +1,7 @@
-"""Call a service of the API for every photo and save its replies beside them: what ``idseg compare`` reads.
+"""Send photos to a service of the API and save the replies beside them, for ``idseg compare``.
 
-Resumable: a photo with a final reply (a result, or an error of the photo's own) is not sent again. It is slow on
-purpose: cloud accounts allow a few calls a second, and a call that is refused (code 18) counts too.
+A run can be resumed: a photo with a final reply (a result, or an error of the photo itself) is not sent again. The
+calls are slow on purpose: cloud accounts allow only a few calls per second, and refused calls (code 18) count too.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from idseg.errors import InputError, OptionError
 _LONGEST_WAIT_S = 60.0
 _FIRST_WAIT_S = 1.0
 _FINAL_CODES = range(216000, 217000)
-"""Errors of the photo itself: asking again gives the same."""
+"""Codes of errors of the photo itself. Sending the photo again would give the same code."""
 
 
 class Service(Protocol):
-    """What a :class:`idseg.cloud.client.Client` can do."""
+    """The interface of :class:`idseg.cloud.client.Client` that this module needs."""
 
     def body_seg_photo(self, photo: Path, /) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of one photo."""
+    """The outcome of one photo."""
 
     photo: Path
     state: Literal["answer", "refused", "kept", "failed"]
-    """``refused``: the reply is an error of the photo's; ``kept``: a final reply was there; ``failed``: none came."""
+    """``answer``: a result; ``refused``: an error of the photo; ``kept``: a final reply existed; ``failed``: none."""
     message: str = ""
 
 
 class Timing(NamedTuple):
-    """How to read the time and how to wait, in seconds."""
+    """Functions that read the time and that wait, in seconds."""
 
     now: Callable[[], float]
     wait: Callable[[float], None]
@@ -62,21 +62,22 @@ def record(
     tries: int = 5,
     clock: Timing = SYSTEM_TIME,
 ) -> Iterator[Recorded]:
-    """Send photos one after the other; yields what became of each.
+    """Send the photos one after the other; yields the outcome of each.
 
     Args:
         photos: photo files.
         service: a client of the API.
-        folder: where replies (and copies of the photos) go; None: beside the photos. Photos of one name get ``NAME``,
-            ``NAME-2``, … in ``folder``, and the same ones again when it is started again; beside the photos that would
-            be another photo's reply, so there it is an error.
-        per_second: calls a second, at most.
-        tries: calls for one photo, at most, where the service is busy, away or at fault; waits 1, 2, 4 … 60 s between.
-        clock: the time; a test has its own.
+        folder: folder for the replies and copies of the photos; None: beside the photos. In ``folder``, photos with the
+            same name get ``NAME``, ``NAME-2``, …, and the same names again when the run is repeated. Beside the photos
+            their replies would overwrite each other, so there it is an error.
+        per_second: maximum number of calls per second.
+        tries: maximum number of calls per photo while the service is busy, unreachable or failing. The waits between
+            them are 1, 2, 4 … 60 s.
+        clock: functions for time and waiting; a test passes its own.
 
     Raises:
-        LoginError, AuthorizationError: the keys are refused: no photo would pass.
-        OptionError: see above.
+        LoginError, AuthorizationError: the keys are refused, so every photo would fail.
+        OptionError: two photos would share a reply file, or ``per_second`` is not positive.
     """
     if per_second <= 0:
         raise OptionError(f"{per_second:g} calls a second; it must be more than 0", per_second=per_second)
@@ -90,7 +91,7 @@ def record(
 
 
 def _targets(photos: list[Path], folder: Path | None) -> list[tuple[Path, Path]]:
-    """Each photo and where its reply goes, settled before the first call."""
+    """Each photo and the path of its reply, decided before the first call."""
     if folder is not None:
         return _numbered(photos, folder)
     targets = [(photo, photo.with_suffix(".json")) for photo in photos]
@@ -103,7 +104,7 @@ def _targets(photos: list[Path], folder: Path | None) -> list[tuple[Path, Path]]
 
 
 def _numbered(photos: list[Path], folder: Path) -> list[tuple[Path, Path]]:
-    """Names in ``folder``: the one under which a copy of the same photo lies there, else the first free one."""
+    """Names in ``folder``: the name of an existing copy of the same photo, or else the first free one."""
     names = os.listdir(folder) if folder.is_dir() else []
     copies: dict[str, list[Path]] = {}
     for name in names:
@@ -130,7 +131,7 @@ def _same(photo: Path, copy: Path) -> bool:
 
 
 def _final(photo: Path, target: Path) -> bool:
-    """Whether there is a reply to this photo, as it is now, that asking again would not change."""
+    """Whether the photo has a reply, newer than itself, that another call would not change."""
     try:
         if not target.is_file() or (target.parent == photo.parent and _newer(photo, target)):
             return False
@@ -161,7 +162,7 @@ def _one(photo: Path, target: Path, service: Service, pace: _Pace, tries: int) -
 
 
 def _saved(photo: Path, target: Path, reply: Mapping[str, Any], recorded: Recorded) -> Recorded:
-    """``recorded``, once the reply lies in its place, with a copy of the photo where it is not beside it."""
+    """Save the reply, and a copy of the photo unless it is beside it; returns ``recorded``, or the failure to save."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy = target.with_suffix(photo.suffix)
@@ -178,7 +179,7 @@ def _newer(photo: Path, reply: Path) -> bool:
 
 
 def _as_reply(error: ApiError) -> dict[str, Any]:
-    """The error's JSON again, as the service sent it."""
+    """The JSON of the error, as the service sent it."""
     reply: dict[str, Any] = {"error_code": error.code, "error_msg": error.text}
     if error.log_id is not None:
         reply["log_id"] = error.log_id
@@ -188,7 +189,7 @@ def _as_reply(error: ApiError) -> dict[str, Any]:
 
 
 class _Pace:
-    """Lets calls start no faster than one in ``every`` seconds."""
+    """Starts calls at least ``every`` seconds apart."""
 
     def __init__(self, every: float, clock: Timing) -> None:
         self._every = every
@@ -196,7 +197,7 @@ class _Pace:
         self._free_at = clock.now()
 
     def next(self, rest_s: float) -> None:
-        """Wait for the next turn, at least ``rest_s`` seconds."""
+        """Wait until the next call may start, and at least ``rest_s`` seconds."""
         now = self._clock.now()
         start = max(now + rest_s, self._free_at)
         if start > now:

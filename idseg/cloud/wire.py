@@ -1,15 +1,15 @@
-"""The wire format of ``body_seg_photo``: bytes → request, Result → reply, error → reply. No socket, no
-framework.
+"""The wire format of ``body_seg_photo``: bytes → request, Result → reply, error → reply. It needs neither sockets nor a
+web framework.
 
-The API's page leaves some points open. What idseg decided there is marked "ours" here and in the documentation:
+The API documentation leaves some points open. idseg's own decisions are marked "ours" here and in the documentation:
 
-* Coordinates are in the frame of ``seg_info.cut``; the extra key ``cut_location`` says where that lies in the
+* Coordinates are in the frame of ``seg_info.cut``. The extra key ``cut_location`` gives the place of the cut in the
   upright photo.
 * ``cut`` is a JPEG, ``scoremap`` an 8-bit grey PNG, ``demo`` a PNG, so any background is ``demo + (1 - scoremap /
   255) * colour``.
-* A point is the pixel that it falls into; points and the face box are clamped to the cut.
-* Every refusal of a photo (codes 2xxxxx) has one extra key ``error_detail`` with a ``reason``. Codes 1 to 111 have
-  exactly the two published keys.
+* A point is given as the pixel that contains it. Points and the face box are clamped to the cut.
+* Every refusal of a photo (codes 2xxxxx) has one extra key, ``error_detail``, with a ``reason``. Codes 1 to 111 have
+  only the two published keys.
 """
 
 from __future__ import annotations
@@ -41,34 +41,33 @@ PATH: Final = "/rest/2.0/image-classify/v1/body_seg_photo"
 TOKEN_PATH: Final = "/oauth/2.0/token"  # noqa: S105 - a path
 
 MAX_BASE64: Final = 4 * 1024 * 1024
-"""Characters of base64 after form decoding (the page: "4M"; the exact number is ours)."""
+"""Maximum characters of base64 after form decoding (documented as "4M"; the exact number is ours)."""
 MAX_BODY: Final = 3 * MAX_BASE64 + 64 * 1024
-"""Bytes of a request body: every base64 character may have become three by urlencoding, and other fields may come
-along."""
+"""Maximum bytes of a request body: urlencoding can triple each base64 character, and the form may have other fields."""
 
 
 MAX_FIELDS: Final = 64
-"""Fields of a form that are looked at; the API has one."""
+"""Fields of a form that are read; the API has one."""
 _LONGEST_NAME: Final = 3 * len("access_token")
-"""Characters of a field's name, every one of them percent-encoded."""
+"""Maximum characters of a known field's name, with every character percent-encoded."""
 _LONGEST_TOKEN: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form body that the API knows, percent-decoded."""
+    """The form fields that the API knows, percent-decoded."""
 
     image: bytes | None
-    """Base64 text; None where the field is missing."""
+    """Base64 text; None if the field is missing."""
     access_token: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose form is in order."""
+    """A request with a valid form."""
 
     image: bytes
-    """The picture's file."""
+    """The bytes of the image file."""
     access_token: str | None = None
 
 
@@ -87,9 +86,9 @@ def parse(body: bytes, content_type: str = "application/x-www-form-urlencoded") 
 
 
 def parse_form(body: bytes) -> Form:
-    """Find ``image`` and ``access_token`` in a urlencoded form; the first of each name wins.
+    """Find ``image`` and ``access_token`` in a urlencoded form. The first field of each name counts.
 
-    Looks at the first :data:`MAX_FIELDS` fields and no further than it must; names longer than ours are not decoded.
+    Reads at most :data:`MAX_FIELDS` fields and stops when both are found; names longer than ours are not decoded.
     """
     fields: dict[bytes, bytes] = {}
     start = 0
@@ -111,11 +110,11 @@ def parse_form(body: bytes) -> Form:
 
 
 def token_in_beginning(beginning: bytes, *, whole: bool) -> str | None:
-    """The ``access_token`` of a form of which only the beginning is here; None where it does not hold all of it.
+    """The ``access_token`` from the beginning of a form body; None unless the beginning contains all of it.
 
     Args:
-        beginning: of the body, some kilobytes.
-        whole: the body ends there.
+        beginning: the first kilobytes of the body.
+        whole: whether ``beginning`` is the whole body.
     """
     complete = beginning if whole else beginning[: beginning.rfind(b"&") + 1]
     return parse_form(complete).access_token
@@ -126,7 +125,7 @@ def _token(value: bytes) -> str:
 
 
 def decode_image(form: Form, content_type: str = "") -> bytes:
-    """The picture's file from the ``image`` field of a form; raises as :func:`parse` says."""
+    """The bytes of the image file from the ``image`` field of a form; raises the same errors as :func:`parse`."""
     if form.image is None:
         raise MissingImageError(
             "param image not exist: send a form field image=<base64, urlencoded> as application/x-www-form-urlencoded",
@@ -136,8 +135,8 @@ def decode_image(form: Form, content_type: str = "") -> bytes:
 
 
 def decode_base64(text: bytes) -> bytes:
-    """Base64 as clients send it: spaces count as ``+`` (``curl --data`` does not urlencode), padding may be missing,
-    and lines may be wrapped (ours)."""
+    """Decode base64 as clients send it: a space counts as ``+`` (``curl --data`` does not urlencode), padding may be
+    missing, and lines may be wrapped (ours)."""
     if not text:
         raise EmptyPhotoError("the field image is empty")
     if text[:5].lower() == b"data:":
@@ -167,8 +166,8 @@ _HEX[np.frombuffer(b"abcdef", np.uint8)] = _HEX[np.frombuffer(b"ABCDEF", np.uint
 
 
 def _unquote(text: bytes) -> bytes:
-    """Form decoding: ``+`` is a space, ``%41`` is ``A``, a ``%`` without two hex digits stays. Vectorised: 12 MB of
-    ``%41`` take some ten milliseconds."""
+    """Form decoding: ``+`` is a space, ``%41`` is ``A``, and a ``%`` without two hex digits stays. Vectorised, so that
+    12 MB of ``%41`` take about ten milliseconds."""
     if b"%" not in text:
         return text.replace(b"+", b" ")
     chars = np.frombuffer(text.replace(b"+", b" "), np.uint8)
@@ -185,7 +184,7 @@ def _unquote(text: bytes) -> bytes:
 
 
 def render(result: Result, log_id: int) -> Reply:
-    """The reply to a photo that worked, with the page's keys in the page's order."""
+    """The reply with a result, with the documented keys in the documented order."""
     width, height = result.window.width, result.window.height
     dx, dy = -result.window.left, -result.window.top
     return {
@@ -221,7 +220,7 @@ def _score(score: float) -> float:
 
 
 def _point(point: Point, width: int, height: int) -> Reply:
-    """The pixel of the cut that the point falls into, or the nearest one."""
+    """The pixel of the cut that contains the point, or the nearest pixel."""
     return {
         "score": _score(point.score),
         "x": min(max(math.floor(point.x), 0), width - 1),
@@ -236,18 +235,18 @@ def _face_location(box: Box, score: float, width: int, height: int) -> Reply:
 
 
 def dumps(reply: Reply) -> bytes:
-    """JSON as the service writes it: no spaces, UTF-8."""
+    """JSON in the service's format: no spaces, UTF-8."""
     return json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class _Ids:
-    """Ids that differ within a process; processes begin to count at different random numbers."""
+    """Ids that are unique within a process. Each process starts to count at a random number."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        """Count from a random number on; again in the child of a fork."""
+        """Start counting at a new random number; also called in the child process after a fork."""
         self._count = itertools.count(secrets.randbits(22))
 
     def __call__(self) -> int:
@@ -260,19 +259,19 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def new_log_id() -> int:
-    """A fresh id of up to 19 digits, below 2^63: milliseconds since 1970 in the upper 41 bits (until 2039), then 22
-    that count on from a random number. (Of 500 ids with 22 random bits in one millisecond, two are equal with 3 %.)
+    """A new id below 2^63: milliseconds since 1970 in the upper 41 bits (until 2039), then a 22-bit counter that starts
+    at a random number. (With 22 random bits instead, two of 500 ids of one millisecond would be equal with 3 %.)
     """
     return _ids()
 
 
 def body_seg_photo(image_base64: str | bytes, segmenter: SegmentPhoto | None = None) -> Reply:
-    """The API as a function: takes the ``image`` field's text, gives the reply, errors included.
+    """The API as a function: takes the text of the ``image`` field and returns the reply, also for errors.
 
     Args:
-        image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded. Limits and formats are the API's, whatever the
-            segmenter's options allow.
-        segmenter: an :class:`idseg.segmenter.Segmenter`; by default one per process, made at the first call.
+        image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded. The API's limits and formats apply, whatever
+            the segmenter's options allow.
+        segmenter: an :class:`idseg.segmenter.Segmenter`; by default one per process, created at the first call.
     """
     log_id = new_log_id()
     try:

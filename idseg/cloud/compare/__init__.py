@@ -1,6 +1,6 @@
-"""Compares saved replies of the API with ours: reads them leniently, aligns them, measures, writes one page.
+"""Compares saved replies of the API with idseg's answers and writes one HTML page.
 
-read → align → measure → summary → report; ``run`` goes through a folder.
+The steps: read → align → measure → summary → report. ``run`` applies them to a folder.
 """
 
 from idseg.cloud.compare.read import Refusal, SavedResult, parse, read_file

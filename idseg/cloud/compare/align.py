@@ -1,8 +1,8 @@
-"""Where a cut lies in its photo, when the reply does not say: found by template matching, exact to the pixel.
+"""Finds the place of a cut in its photo, if the reply does not give it, by template matching to the pixel.
 
-The middle of the cut is the template, its filled sides left out (a cut may leave the photo at its edges). A cut that is
-an unresampled part of the photo, which is the common case, is found at scale 1 and placed at whole pixels; else the
-scale is searched, and then offset and scale are fitted to where a grid of patches of the cut is found (least squares).
+The template is the middle of the cut, without filled sides (a cut may extend beyond the photo). A cut is usually an
+unresampled part of the photo; then it is found at scale 1 and placed at whole pixels. Otherwise the scale is searched,
+and offset and scale are fitted (least squares) to the places of a grid of patches of the cut.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from idseg.imaging.resize import resize
 from idseg.types import Alpha, Box, Rgb, Size, Window
 
 _COARSE_PX = 360
-"""Longest side of the reduced photo that scales are searched in."""
+"""Longest side of the reduced photo for the search over scales, px."""
 _FINE_PX = 1400
-"""Longest side of the photo in which offset and scale are fitted (patches are found to 0.1 px there)."""
+"""Longest side of the photo for fitting offset and scale, px (patches are found to 0.1 px at this size)."""
 _MIDDLE = 0.62
-"""Share of the cut's width and height that is the template."""
-_SCALES = np.geomspace(0.2, 5.0, 73)  # steps of 4.6 %: correlation of a face survives half of that
+"""Share of the cut's width and height that forms the template."""
+_SCALES = np.geomspace(0.2, 5.0, 73)  # steps of 4.6 %; a face still correlates at half a step
 _SEARCH_PX = 6
-"""How far around its expected place a patch is searched, px."""
+"""Maximum distance of a patch from its expected place, px."""
 _PATCHES = 5
-"""Patches of the grid per side."""
+"""Number of patches per side of the grid."""
 _LEAST_CONTRAST = 4.0
-"""Standard deviation (levels) below which a patch is too plain to be found."""
+"""Standard deviation (levels) below which a patch is too uniform to be found."""
 _LEAST_PATCH_SCORE = 0.7
 _FILL_NOISE = 3.0
-"""Levels by which JPEG roughens a plain line."""
+"""Maximum noise (levels) that JPEG adds to a uniform line."""
 _LEAST_REST = 0.3
 _PLAIN = 0.5
-"""Standard deviation (levels) of a template that shows nothing."""
+"""Standard deviation (levels) below which a template counts as uniform."""
 _GRAIN = 0.5
-"""Standard deviation (levels) of the noise that is added so that plain areas match nothing."""
+"""Standard deviation (levels) of the noise that is added so that uniform areas match nothing."""
 _SAME_SCALE_PX = 0.5
-"""Growth across the whole cut that still counts as scale 1."""
+"""Maximum growth across the whole cut that counts as scale 1, px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +53,29 @@ class Alignment:
     scale: float
     """Photo pixels per cut pixel."""
     score: float
-    """Normalised cross-correlation of the cut with the photo there, -1..1; 1 where the reply itself says the place."""
+    """Normalised cross-correlation of the cut with the photo, -1..1; 1 if the reply gives the place."""
     source: Literal["cut_location", "registered"]
 
     def window(self, cut: Size) -> Box:
-        """The rectangle of a cut of this size in the photo."""
+        """The rectangle in the photo that a cut of this size covers."""
         return Box(self.left, self.top, cut.width * self.scale, cut.height * self.scale)
 
     @property
     def whole(self) -> bool:
-        """Whether the cut's pixels are pixels of the photo."""
+        """Whether the cut's pixels are the photo's pixels, not resampled."""
         return self.scale == 1.0 and self.left == round(self.left) and self.top == round(self.top)
 
 
 def told(window: Window, cut: Size) -> Alignment:
-    """The placement that ``cut_location`` tells."""
+    """The placement given by ``cut_location``."""
     return Alignment(float(window.left), float(window.top), window.width / cut.width, 1.0, "cut_location")
 
 
 def register(photo: Rgb, cut: Rgb) -> Alignment:
     """Find the cut (h, w, 3) in the photo (H, W, 3).
 
-    The answer is always the best place there is; a ``score`` below about 0.9 means that the cut is not from this photo,
-    or was turned, mirrored or heavily retouched.
+    Always returns the best place. A ``score`` below about 0.9 means that the cut is not from this photo, or was
+    rotated, mirrored or heavily retouched.
     """
     grey, whole = _grey(photo), _grey(cut)
     left, top, template = _unfilled(whole)
@@ -98,13 +98,13 @@ def _registered(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32]
 
 
 def bring(alpha: Alpha, placement: Alignment, cut_size: Size, window: Window) -> Alpha:
-    """A matte given for a cut, resampled to the photo's pixels under ``window``; 0 outside the cut.
+    """Resample a cut's matte to the photo's pixels under ``window``; 0 outside the cut.
 
     Args:
-        alpha: (h, w); its size may differ from the cut's (then it is stretched over it).
-        placement: where the cut lies.
-        cut_size: the cut's size.
-        window: rectangle of photo pixels wanted.
+        alpha: (h, w); if its size differs from the cut's, it is stretched.
+        placement: the place of the cut.
+        cut_size: size of the cut, px.
+        window: the wanted rectangle of photo pixels.
     """
     height, width = alpha.shape
     across, down = placement.scale * cut_size.width / width, placement.scale * cut_size.height / height
@@ -118,7 +118,9 @@ def bring(alpha: Alpha, placement: Alignment, cut_size: Size, window: Window) ->
             [0.0, down, placement.top - window.top + 0.5 * down - 0.5],
         ]
     )
-    blurred = cv2.GaussianBlur(alpha, (0, 0), 0.45 / across) if across < 0.75 else alpha  # no aliasing where it shrinks
+    blurred = (
+        cv2.GaussianBlur(alpha, (0, 0), 0.45 / across) if across < 0.75 else alpha
+    )  # prevents aliasing when shrinking
     brought = cv2.warpAffine(blurred, matrix, window.size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
     return np.clip(brought, 0.0, 1.0).astype(np.float32, copy=False)
 
@@ -128,9 +130,9 @@ def _grey(rgb: Rgb) -> npt.NDArray[np.float32]:
 
 
 def _unfilled(grey: npt.NDArray[np.float32]) -> tuple[int, int, npt.NDArray[np.float32]]:
-    """(left, top, rest): the cut without the plain lines at its sides, with which a window outside the photo is filled.
+    """(left, top, rest): the cut without uniform lines at its sides, which fill the part of a window outside the photo.
 
-    A plain wall may go too, which does no harm; where less than 30 % would be left, the cut stays whole.
+    A uniform wall may be removed too, which does no harm. If less than 30 % would remain, the cut is returned whole.
     """
     height, width = grey.shape
     top, bottom = _plain_lines(grey), height - _plain_lines(grey[::-1])
@@ -141,7 +143,7 @@ def _unfilled(grey: npt.NDArray[np.float32]) -> tuple[int, int, npt.NDArray[np.f
 
 
 def _plain_lines(grey: npt.NDArray[np.float32]) -> int:
-    """How many of the first rows are plain and of one colour (within what JPEG does to them)."""
+    """Number of first rows that are uniform and have the same colour (up to JPEG noise)."""
     plain = (grey.std(axis=1) < _FILL_NOISE) & (np.abs(grey.mean(axis=1) - grey[0].mean()) < _FILL_NOISE)
     return int(np.argmin(plain)) if not plain.all() else grey.shape[0]
 
@@ -152,14 +154,14 @@ def _resized(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.floa
 
 
 def _middle(template: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], int, int]:
-    """The middle of the cut and its left and top in it."""
+    """The middle of the cut, and its left and top in the cut."""
     height, width = template.shape
     x, y = round(width * (1 - _MIDDLE) / 2), round(height * (1 - _MIDDLE) / 2)
     return template[y : height - y, x : width - x], x, y
 
 
 def _at_scale(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], scale: float) -> Alignment:
-    """Best place of the cut at one scale, found in the reduced photo: good to some pixels."""
+    """The best place of the cut at one scale, from the reduced photo; accurate to a few pixels."""
     reduce = min(1.0, _COARSE_PX / max(grey.shape))
     inner, x, y = _middle(template)
     small = _resized(inner, scale * reduce)
@@ -177,7 +179,7 @@ def _at_scale(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], 
 
 
 def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Alignment) -> Alignment | None:
-    """The whole-pixel place of an unresampled cut; None where the cut's patches say that the scale is not 1."""
+    """The whole-pixel place of an unresampled cut; None if the cut's patches show that the scale is not 1."""
     if guess.score < 0.5:
         return None
     inner, x, y = _middle(template)
@@ -197,7 +199,7 @@ def _exact(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], gue
 
 
 def _fitted(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], guess: Alignment) -> Alignment:
-    """Offset and scale by least squares over the patches, twice: the second time from the first one's answer."""
+    """Offset and scale by least squares over the patches, in two passes; the second starts from the first's result."""
     reduce = min(1.0, _FINE_PX / max(grey.shape))
     photo = _resized(grey, reduce)
     at = Alignment(guess.left * reduce, guess.top * reduce, guess.scale * reduce, guess.score, "registered")
@@ -213,7 +215,7 @@ def _fitted(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], gu
 def _offsets(
     grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Alignment, search: int = _SEARCH_PX
 ) -> list[tuple[float, float, float, float]]:
-    """For each patch with contrast: its middle in the cut (x, y), and where that lies in the photo (x, y)."""
+    """For each patch with contrast: its centre in the cut (x, y) and the centre's place in the photo (x, y)."""
     scaled = _resized(template, at.scale)
     ratio_x, ratio_y = template.shape[1] / scaled.shape[1], template.shape[0] / scaled.shape[0]
     height, width = scaled.shape
@@ -248,13 +250,13 @@ def _offsets(
 
 
 def _peak(before: float, middle: float, after: float) -> float:
-    """Vertex of the parabola through three values one apart, as an offset from the middle one (-0.5..0.5)."""
+    """Vertex of the parabola through three equidistant values, as an offset from the middle one (-0.5..0.5)."""
     bend = float(before) - 2 * float(middle) + float(after)
     return 0.0 if bend >= 0 else max(-0.5, min(0.5, 0.5 * (float(before) - float(after)) / bend))
 
 
 def _fit(rows: list[tuple[float, float, float, float]]) -> tuple[float, float, float]:
-    """(scale, left, top) with photo = offset + scale * cut; rows off by more than three times the median drop out."""
+    """(scale, left, top) with photo = offset + scale * cut. Residuals over three times the median are left out."""
     table = np.array(rows)
     keep = np.ones(len(table), bool)
     solution = np.zeros(3)
@@ -269,7 +271,7 @@ def _fit(rows: list[tuple[float, float, float, float]]) -> tuple[float, float, f
 
 
 def _scored(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at: Alignment) -> Alignment:
-    """The same placement with the correlation of the cut's middle with the photo there."""
+    """The same placement, scored by the correlation of the cut's middle with the photo."""
     inner, x, y = _middle(template)
     scaled = _resized(inner, at.scale)
     area = _padded(grey, round(at.left + x * at.scale), round(at.top + y * at.scale), scaled.shape[1], scaled.shape[0])
@@ -278,9 +280,9 @@ def _scored(grey: npt.NDArray[np.float32], template: npt.NDArray[np.float32], at
 
 
 def _match(area: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Normalised cross-correlation of a template with every place in an area, -1..1; 0 for a plain template.
+    """Normalised cross-correlation of a template with every place in an area, -1..1; 0 for a uniform template.
 
-    Where the area is plain, 0 / 0 would come out as anything up to 1: a little noise makes it a 0.
+    In a uniform area the formula gives 0 / 0, which comes out as any value up to 1; a little noise makes it 0.
     """
     if float(template.std()) < _PLAIN:
         return np.zeros((area.shape[0] - template.shape[0] + 1, area.shape[1] - template.shape[1] + 1), np.float32)
@@ -290,12 +292,12 @@ def _match(area: npt.NDArray[np.float32], template: npt.NDArray[np.float32]) -> 
 
 @lru_cache(maxsize=1)
 def _grain() -> npt.NDArray[np.float32]:
-    """A strip of noise; its odd length keeps its repetitions from lining up."""
+    """A strip of noise. Its odd length keeps its repetitions from aligning."""
     return np.random.default_rng(0).normal(0.0, _GRAIN, 99_991).astype(np.float32)
 
 
 def _padded(grey: npt.NDArray[np.float32], left: int, top: int, width: int, height: int) -> npt.NDArray[np.float32]:
-    """The part of the picture, its edge pixels repeated outside."""
+    """The part of the picture; outside it, edge pixels are repeated."""
     rows = np.clip(np.arange(top, top + height), 0, grey.shape[0] - 1)
     columns = np.clip(np.arange(left, left + width), 0, grey.shape[1] - 1)
     return np.ascontiguousarray(grey[np.ix_(rows, columns)])

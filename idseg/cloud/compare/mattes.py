@@ -1,4 +1,4 @@
-"""How two mattes (H, W) of one picture differ beyond their errors: overlap, shift, softness. Functions of arrays."""
+"""Differences between two mattes (H, W) of one picture besides their errors: overlap, shift, softness."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy.typing as npt
 from idseg.types import Alpha, Size
 
 _MATTE_SEARCH_PX = 12
-"""How far apart the two mattes are looked for, px."""
+"""Maximum shift between the two mattes that is searched, px."""
 _SIGMAS_PX = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 _ENOUGH_BETTER = 0.9
-"""A blur counts only where it takes the squared difference below this share: two mattes always differ a little."""
+"""A blur counts only if it reduces the squared difference below this share, because any two mattes differ a little."""
 _OPAQUE = 0.5
 
 
 def mask_iou(a: Alpha, b: Alpha) -> float:
-    """Intersection over union of the pixels above 0.5; 1 where both are empty."""
+    """Intersection over union of the pixels above 0.5; 1 if both are empty."""
     one, other = a >= _OPAQUE, b >= _OPAQUE
     union = int((one | other).sum())
     return float((one & other).sum()) / union if union else 1.0
 
 
 def matte_shift(a: Alpha, b: Alpha) -> tuple[float, float]:
-    """(dx, dy) by which ``b`` lies further right and down than ``a``: where their edges correlate best.
+    """(dx, dy): how far ``b`` lies right of and below ``a``, in px, from the best correlation of their edges.
 
-    Edges and not areas: where one matte has lost an arm, the rest of the outline still tells the shift. (0, 0) where a
-    matte is too small or plain to tell.
+    Edges are compared instead of areas, because the rest of the outline shows the shift even if one matte lacks an arm.
+    (0, 0) if a matte is too small or too uniform.
     """
     reach = min(_MATTE_SEARCH_PX, min(a.shape) // 4)
     inner = _edges_of(a)[reach : a.shape[0] - reach, reach : a.shape[1] - reach]
@@ -43,7 +43,7 @@ def matte_shift(a: Alpha, b: Alpha) -> tuple[float, float]:
 
 
 def matte_blur(a: Alpha, b: Alpha) -> float:
-    """Sigma (px) of the Gaussian that takes the sharper matte to the softer one; > 0 where ``b`` is the softer."""
+    """Sigma (px) of the Gaussian that makes the sharper matte equal to the softer one; > 0 if ``b`` is the softer."""
     least, best = _ENOUGH_BETTER * _squared(a, b), 0.0
     for sigma in _SIGMAS_PX:
         for signed, sharp, soft in ((sigma, a, b), (-sigma, b, a)):
@@ -54,7 +54,7 @@ def matte_blur(a: Alpha, b: Alpha) -> float:
 
 
 def _edges_of(alpha: Alpha) -> npt.NDArray[np.float32]:
-    """Strength of the matte's edges (H, W)."""
+    """Gradient magnitude of the matte (H, W)."""
     across, down = cv2.Sobel(alpha, cv2.CV_32F, 1, 0), cv2.Sobel(alpha, cv2.CV_32F, 0, 1)
     return np.asarray(np.hypot(across, down), np.float32)
 
@@ -70,7 +70,7 @@ def _valley(values: npt.NDArray[np.float64]) -> float:
 
 
 def moved(alpha: Alpha, dx: float, dy: float) -> Alpha:
-    """A matte shifted by whole pixels (the rest of a shift is what it is), its edge repeated."""
+    """The matte shifted by whole pixels (the fraction is dropped), with its edge repeated."""
     matrix = np.array([[1.0, 0.0, round(dx)], [0.0, 1.0, round(dy)]])
     size = Size(alpha.shape[1], alpha.shape[0])
     shifted = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

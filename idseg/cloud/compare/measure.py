@@ -1,6 +1,6 @@
-"""How far apart two answers to one photo are, in the photo's pixels; "ours" is the reference.
+"""Measures the differences between two answers to one photo, in photo pixels. "Ours" is the reference.
 
-A shift is theirs minus ours: dx > 0 means that theirs lies further to the right.
+A shift is theirs minus ours: dx > 0 means that theirs is further to the right.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ from idseg.imaging.metrics import MatteErrors, matte_errors
 from idseg.types import Alpha, Box, PartName, Point, Rgb, Size, Window
 
 Frame: TypeAlias = Literal["cut", "photo"]
-"""Which picture a reply's face box and points are measured in. The API does not say; its example fits the cut."""
+"""The picture to which a reply's face box and points refer. Undocumented; the documented example fits the cut."""
 
 _UNSURE = (0.02, 0.98)
 LEAST_SCORE = 0.85
-"""Correlation below which a registered cut counts as not found: another photo, a mirrored or turned one."""
+"""Correlation below which a cut counts as not found (another photo, or a mirrored or rotated one)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartShift:
-    """One body part."""
+    """Distance between the two answers for one body part."""
 
     dx: float
     dy: float
     share: float
-    """Distance as a share of the distance between (our) eyes."""
+    """Distance divided by the distance between our eyes."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatteDifference:
-    """The two mattes where both windows see the photo."""
+    """The two mattes, compared in the part of the photo that both windows cover."""
 
     errors: MatteErrors
-    """Theirs against ours as the truth, whole overlap."""
+    """Errors of their matte with ours as the truth, over the whole overlap."""
     errors_band: MatteErrors | None
-    """The same where ours is neither 0 nor 1; None where it is nowhere so."""
+    """The same where our alpha is neither 0 nor 1; None if there is no such pixel."""
     iou: float
-    """Overlap of the pixels that are more person than background."""
+    """Intersection over union of the pixels above 0.5."""
     shift: tuple[float, float]
-    """(dx, dy) that fits theirs onto ours best, px."""
+    """(dx, dy) of the best fit of theirs onto ours, px."""
     blur_px: float
-    """Standard deviation of the Gaussian that makes the sharper one like the other; > 0: theirs is softer."""
+    """Sigma of the Gaussian that makes the sharper matte like the other, px; > 0 if theirs is softer."""
     pixels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Everything measured on one photo that both sides answered; None where a side lacks it."""
+    """All measurements of a photo that both sides answered. A value is None if either side lacks it."""
 
     placement: align.Alignment | None
-    """Where their cut lies; with a score below ``LEAST_SCORE`` it was not found, and nothing is measured by it."""
+    """Place of their cut. With a score below ``LEAST_SCORE`` the cut was not found, and its place is not used."""
     window_ours: Box | None
     window_theirs: Box | None
     window_iou: float | None
@@ -74,7 +74,7 @@ class Difference:
     """Distance between our eyes, photo px."""
     parts: Mapping[PartName, PartShift] = field(default_factory=dict)
     mirrored: bool | None = None
-    """Whether their points fit ours better with left and right exchanged."""
+    """Whether their points fit ours better with left and right swapped."""
     facepose: tuple[int, int] | None = None
     """(ours, theirs)"""
     bodypose: tuple[int, int] | None = None
@@ -83,14 +83,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One photo's outcome on both sides."""
+    """The outcomes of one photo on both sides."""
 
     name: str
     ours: str
     """``"answer"`` or the API's error code."""
     theirs: str
     difference: Difference | None
-    """None where a side refused the photo."""
+    """None if a side refused the photo."""
     notes: tuple[str, ...] = ()
 
 
@@ -100,7 +100,7 @@ def outcome_name(outcome: SavedReply) -> str:
 
 
 def difference(photo: Rgb, ours: SavedResult, theirs: SavedResult, frame: Frame = "cut") -> Difference:
-    """Compare two answers to one upright photo (H, W, 3); ``frame`` is that of their box and points."""
+    """Compare two answers to one upright photo (H, W, 3); ``frame`` applies to their box and points."""
     place_ours, found = place(photo, ours), place(photo, theirs)
     place_theirs = found if found is not None and found.score >= LEAST_SCORE else None
     window_ours, window_theirs = _window(ours, place_ours), _window(theirs, place_theirs)
@@ -127,7 +127,7 @@ def difference(photo: Rgb, ours: SavedResult, theirs: SavedResult, frame: Frame 
 
 
 def place(photo: Rgb, answer: SavedResult) -> align.Alignment | None:
-    """Where an answer's cut lies: told by ``cut_location``, else registered; None without a cut."""
+    """The place of an answer's cut: from ``cut_location``, or else by registration; None without a cut."""
     if answer.cut is None:
         return None
     if answer.window is not None:
@@ -136,14 +136,14 @@ def place(photo: Rgb, answer: SavedResult) -> align.Alignment | None:
 
 
 def face_in(answer: SavedResult, placement: align.Alignment | None, frame: Frame) -> Box | None:
-    """The face box in photo pixels if the reply's frame is ``frame``."""
+    """The face box in photo pixels, assuming that the reply uses the frame ``frame``."""
     return _face(answer, placement, frame)
 
 
 def aligned_mattes(
     photo: Rgb, ours: SavedResult, place_ours: align.Alignment, theirs: SavedResult, place_theirs: align.Alignment
 ) -> tuple[Window, Alpha, Alpha] | None:
-    """The window both see, and both mattes in it, in photo pixels; None where they have nothing in common."""
+    """The common window and both mattes in it, in photo pixels; None if the windows do not overlap."""
     if ours.cut is None or theirs.cut is None or ours.scoremap is None or theirs.scoremap is None:
         return None
     common = _common(
@@ -196,7 +196,7 @@ def _window(answer: SavedResult, placement: align.Alignment | None) -> Box | Non
 
 
 def _common(a: Box, b: Box, photo: Size) -> Window | None:
-    """Whole pixels of the photo that lie in both windows."""
+    """The photo pixels that lie in both windows."""
     left, top = math.ceil(max(a.left, b.left, 0) - 1e-6), math.ceil(max(a.top, b.top, 0) - 1e-6)
     right = math.floor(min(a.right, b.right, photo.width) + 1e-6)
     bottom = math.floor(min(a.bottom, b.bottom, photo.height) + 1e-6)
@@ -211,7 +211,7 @@ def _face(answer: SavedResult, placement: align.Alignment | None, frame: Frame) 
 
 
 def _points(answer: SavedResult, placement: align.Alignment | None, frame: Frame) -> dict[PartName, Point]:
-    """The parts in photo pixels; a whole number names a pixel, whose middle is half a pixel further."""
+    """The parts in photo pixels. Whole numbers name pixels, so half a pixel is added to get the pixel's centre."""
     if frame == "photo":
         return {name: point.moved(0.5, 0.5) for name, point in answer.parts.items()}
     if placement is None:
@@ -227,7 +227,7 @@ def _points(answer: SavedResult, placement: align.Alignment | None, frame: Frame
 
 
 def _eyes_px(points: Mapping[PartName, Point]) -> float | None:
-    """Distance between the eyes; in a profile, where it shrinks, at least that between their middle and the mouth's."""
+    """Distance between the eyes; at least that between the midpoints of eyes and mouth (for profiles)."""
     if not {"left_eye", "right_eye", "left_mouth", "right_mouth"} <= points.keys():
         return None
     left, right = points["left_eye"], points["right_eye"]
@@ -248,7 +248,7 @@ def _part_shifts(
 
 
 def _mirrored(ours: Mapping[PartName, Point], theirs: Mapping[PartName, Point]) -> bool | None:
-    """Whether exchanging left and right in their names brings the points nearer to ours."""
+    """Whether swapping left and right in the names brings their points nearer to ours."""
     sided = [name for name in ours.keys() & theirs.keys() if name.startswith(("left_", "right_"))]
     pairs = [(name, other) for name in sided if (other := _other_side(name)) in theirs]
     if not pairs:

@@ -1,4 +1,4 @@
-"""Saved replies of the API, read leniently: whatever client wrote them, and whatever extra keys they have."""
+"""Reads saved replies of the API leniently: replies saved by any client, with any extra keys."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Grey: TypeAlias = npt.NDArray[np.uint8]
 PART_NAMES: tuple[PartName, ...] = get_args(PartName)
 _DATA_HEADER = re.compile(r"^\s*data:[^,]{0,100},", re.IGNORECASE)
 _LARGEST_PIXELS = 64_000_000
-"""Pixels of a saved picture beyond which it is refused; the API takes photos of at most 4096 x 4096."""
+"""Maximum pixels of a saved picture; the API takes photos of at most 4096 x 4096."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedResult:
-    """A reply with a result. What the file lacks is None; ``notes`` say what was mended or is missing."""
+    """A reply with a result. Values missing in the file are None; ``notes`` list what was repaired or is missing."""
 
     cut: Rgb | None = field(default=None, repr=False)
     scoremap: Grey | None = field(default=None, repr=False)
@@ -40,13 +40,13 @@ class SavedResult:
     facepose: int | None = None
     bodypose: int | None = None
     window: Window | None = None
-    """``cut_location``, which only idseg's replies have: the cut's rectangle in the upright photo."""
+    """``cut_location``, which only idseg's replies have: the rectangle of the cut in the upright photo."""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reply that is an error."""
+    """A reply with an error."""
 
     code: int
     text: str = ""
@@ -58,26 +58,26 @@ SavedReply: TypeAlias = "SavedResult | Refusal"
 
 
 def read_file(path: Path) -> SavedReply:
-    """The reply in a file.
+    """Read the reply in a file.
 
-    Raises InputError where it is not one: not text, no object, neither a result nor an error in it.
+    Raises InputError if it is not text, not an object, or contains neither a result nor an error.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", path=str(path)) from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no text", path=str(path)) from None
+        raise InputError(f"{path} is not a text file", path=str(path)) from None
     try:
         return parse(relaxed.loads(text))
     except (ValueError, InputError) as error:
-        raise InputError(f"{path} is no saved reply: {error}", path=str(path)) from None
+        raise InputError(f"{path} is not a saved reply: {error}", path=str(path)) from None
 
 
 def parse(reply: Any) -> SavedReply:
-    """A reply as a value: a dictionary, a string that holds JSON, or either one level down in an envelope.
+    """Read a reply from a dictionary, a string with JSON, or an envelope that has either of them one level down.
 
-    Raises InputError where it is neither a result nor an error of the API.
+    Raises InputError if it is neither a result nor an error of the API.
     """
     found = _reply_in(reply)
     if found is None:
@@ -106,7 +106,7 @@ def parse(reply: Any) -> SavedReply:
 
 
 def _reply_in(value: Any) -> Mapping[str, Any] | None:
-    """The reply itself, or the first one found one level down (``{"result": {…}}``, ``"{…}"``)."""
+    """The reply itself, or the first reply one level down (``{"result": {…}}``, ``"{…}"``)."""
     if isinstance(value, str):
         try:
             value = relaxed.loads(value)
@@ -130,7 +130,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _float(value: Any) -> float | None:
-    """A finite number, also from a string; None for anything else."""
+    """A finite number, also from a string; None for any other value."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -159,7 +159,7 @@ def _window(place: Mapping[str, Any]) -> Window | None:
 
 
 def _parts(value: Any, notes: list[str]) -> dict[PartName, Point]:
-    """A list of one-key objects (the page), one object with all keys, or a list of objects with several."""
+    """Parts from a list of one-key objects (as documented), one object with all keys, or a list of larger objects."""
     groups = value if isinstance(value, list) else [value]
     named = {name: point for group in groups for name, point in _mapping(group).items()}
     parts: dict[PartName, Point] = {}
@@ -174,7 +174,7 @@ def _parts(value: Any, notes: list[str]) -> dict[PartName, Point]:
 
 
 def _picture(pictures: Mapping[str, Any], name: str, mode: str, notes: list[str]) -> npt.NDArray[np.uint8] | None:
-    """A base64 picture as an array: RGB (H, W, 3) or grey (H, W); None, with a note, where there is none."""
+    """A base64 picture as an array, RGB (H, W, 3) or grey (H, W); None and a note if there is no picture."""
     value = pictures.get(name)
     if not isinstance(value, str) or not value:
         notes.append(f"no {name}")
@@ -188,11 +188,11 @@ def _picture(pictures: Mapping[str, Any], name: str, mode: str, notes: list[str]
             notes.append(f"{name}: taken from the picture's alpha channel")
         return np.ascontiguousarray(np.asarray(image.convert(mode)))
     except (OSError, ValueError, binascii.Error, Image.DecompressionBombError) as error:
-        notes.append(f"{name} is no picture ({error})"[:120])
+        notes.append(f"{name} is not a picture ({error})"[:120])
         return None
 
 
 def _unbase64(text: str) -> bytes:
-    """Base64 with line breaks, a ``data:`` header, url-safe letters or missing padding."""
+    """Decode base64 with line breaks, a ``data:`` header, url-safe letters or missing padding."""
     plain = "".join(_DATA_HEADER.sub("", text).split()).replace("-", "+").replace("_", "/").rstrip("=")
     return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)

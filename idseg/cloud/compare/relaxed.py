@@ -1,4 +1,4 @@
-"""JSON, and the form in which the API's page prints its example: keys without quotes, commas missing, printed twice."""
+"""JSON that may be malformed like the example in the API documentation: keys without quotes, missing commas."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _OPEN, _CLOSE = "{[", "}]"
 
 
 def loads(text: str) -> Any:
-    """Read JSON; where it is not valid, mend it once in the way the page's example needs and read it again.
+    """Read JSON. If it is invalid, repair it once as the documentation's example needs, and read it again.
 
     Raises:
-        ValueError: it is not JSON, mended or not.
+        ValueError: it is invalid JSON even after the repair.
     """
     try:
         return json.loads(text)
@@ -28,7 +28,7 @@ def loads(text: str) -> Any:
 
 
 def mended(text: str) -> str:
-    """The first object of a text with its bare keys in quotes and the missing commas between its entries."""
+    """The first object of a text, with quotes around its bare keys and the missing commas between its entries."""
     pieces: list[str] = []
     depth = 0
     tokens = _TOKEN.findall(text)

@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing else (no script, no font, no network), light and dark."""
+"""The report: one self-contained HTML page (no scripts, fonts or network), light and dark."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ figure { margin: 0 0 1.5rem; } figcaption { font-size: .85rem; color: var(--soft
 
 
 def html(comparison: Comparison, summary: ComparisonSummary, title: str) -> str:
-    """The whole page."""
+    """The whole page as HTML."""
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
-        # Nothing may be loaded or run: names and texts of replies come from strangers.
+        # The page loads and runs nothing, because names and texts of replies are untrusted.
         f'<meta http-equiv=Content-Security-Policy content="{_POLICY}">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
@@ -145,7 +145,7 @@ def _charts(spreads: Sequence[Spread]) -> str:
 
 
 def _histogram(values: Iterable[float]) -> str:
-    """Bars of how many photos have which value, as SVG; the median is marked."""
+    """SVG histogram of the values over the photos, with a mark at the median."""
     numbers = np.array(list(values))
     counts, edges = np.histogram(numbers, bins=_BINS)
     width, height = _CHART
@@ -188,7 +188,7 @@ def _figure(looked: View) -> str:
 
 
 def _rest(comparison: Comparison) -> str:
-    """What could not be compared."""
+    """The photos and files that could not be compared."""
     lines = [f"{comparison.without_reply} photos have no saved reply beside them"] if comparison.without_reply else []
     lines += list(comparison.unreadable)
     lines += [f"{pair.name}: {', '.join(pair.notes)}" for pair in comparison.pairs if pair.notes]

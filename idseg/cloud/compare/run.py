@@ -1,4 +1,4 @@
-"""A folder of photos with saved replies, against our answers (or another folder of saved replies)."""
+"""Compares a folder of photos and saved replies with idseg's answers, or with another folder of saved replies."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 Responder: TypeAlias = Callable[[Path], SavedReply]
-"""Our answer to a photo."""
+"""Returns our side's answer to a photo."""
 FrameChoice: TypeAlias = Literal["auto", "cut", "photo"]
 
 _FRAME_SAMPLE = 12
-"""Photos from which the frame of the other side's coordinates is decided."""
+"""Number of photos that decide which frame the other side's coordinates use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that was measured in one folder."""
+    """All measurements of one folder."""
 
     pairs: tuple[Pair, ...]
     frame: Frame
     frame_source: Literal["told", "measured"]
     unreadable: tuple[str, ...]
-    """Files that are no replies, and photos that cannot be opened; one line each."""
+    """Files that are not replies, and photos that cannot be opened; one line each."""
     without_reply: int
-    """Photos beside which no reply lies."""
+    """Number of photos without a reply."""
     worst: tuple[tuple[str, tuple[View, ...]], ...] = ()
-    """(measure, the photos that are worst by it)"""
+    """(measure, the photos with its worst values)"""
 
 
 def photos_with_replies(folder: Path) -> tuple[list[tuple[Path, Path]], int]:
-    """(photo, reply) of every ``NAME.jpg`` with a ``NAME.json`` or ``NAME.jpg.json``; and how many photos have none.
+    """(photo, reply) of every ``NAME.jpg`` with a ``NAME.json`` or ``NAME.jpg.json``, and the number of other photos.
 
-    Raises OptionError where the folder has no such pair.
+    Raises OptionError if the folder has no such pair.
     """
     if not folder.is_dir():
-        raise OptionError(f"{folder} is no folder", folder=str(folder))
+        raise OptionError(f"{folder} is not a folder", folder=str(folder))
     photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
     pairs = []
     for photo in photos:
@@ -69,7 +69,7 @@ def photos_with_replies(folder: Path) -> tuple[list[tuple[Path, Path]], int]:
 
 
 def saved_responder(folder: Path) -> Responder:
-    """Answers from another folder of saved replies: ``NAME.json`` for every photo called NAME."""
+    """Answer from another folder of saved replies: ``NAME.json`` for every photo called NAME."""
 
     def respond(photo: Path) -> SavedReply:
         return read.read_file(folder / f"{photo.stem}.json")
@@ -78,7 +78,7 @@ def saved_responder(folder: Path) -> Responder:
 
 
 def own_responder(segmenter: Segmenter) -> Responder:
-    """Answers of a :class:`idseg.Segmenter`, as the API would send them."""
+    """Answer with a :class:`idseg.Segmenter`, in the API's form."""
     from idseg.cloud import wire
     from idseg.cloud.errors import error_code
 
@@ -103,11 +103,12 @@ def compare(
     """Compare every photo of a folder that has a saved reply.
 
     Args:
-        folder: photos and replies, as :func:`photos_with_replies` finds them.
-        respond: our side.
-        frame: which picture their box and points are measured in; ``auto``: the one in which their face boxes fit ours.
-        worst: how many pictures to keep of each kind of worst cases.
-        progress: wraps the list of photos (a progress bar).
+        folder: folder of photos and replies; see :func:`photos_with_replies`.
+        respond: our side's answers.
+        frame: the picture to which their box and points refer. ``auto`` chooses the frame in which their face boxes
+            fit ours.
+        worst: number of pictures to keep for each kind of worst case.
+        progress: wraps the list of photos, for a progress bar.
     """
     found, without = photos_with_replies(folder)
     unreadable: list[str] = []
@@ -145,7 +146,7 @@ def _one(photo: Path, ours: SavedReply, theirs: SavedReply, frame: Frame) -> tup
 
 
 def _frame(found: list[tuple[Path, Path]], respond: Responder) -> Frame:
-    """The frame in which their face boxes overlap ours more; ``cut`` where nothing tells and for idseg's replies."""
+    """The frame in which their face boxes overlap ours more. ``cut`` for idseg's replies and if nothing decides."""
     overlap = {"cut": 0.0, "photo": 0.0}
     for rgb, ours, theirs in _sample(found, respond):
         if theirs.window is not None:
@@ -167,11 +168,11 @@ def _sample(found: list[tuple[Path, Path]], respond: Responder) -> Iterator[tupl
             if isinstance(ours, SavedResult) and isinstance(theirs, SavedResult):
                 yield decode(photo).rgb, ours, theirs
         except IdsegError:
-            continue  # told by the real run
+            continue  # compare() reports it
 
 
-def _badness(pair: Pair) -> dict[str, float]:
-    """How bad a photo is by each measure; more is worse."""
+def _severities(pair: Pair) -> dict[str, float]:
+    """A value for each measure by which the worst photos are chosen; larger is worse."""
     found = pair.difference
     if found is None:
         return {}
@@ -189,14 +190,14 @@ def _badness(pair: Pair) -> dict[str, float]:
 
 
 class _Worst:
-    """The worst few photos by each measure; the other pictures are let go at once."""
+    """Keeps the worst photos of each measure; drops all other pictures at once."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._heaps: dict[str, list[tuple[float, str, View]]] = {}
 
     def offer(self, pair: Pair, looked: View) -> None:
-        for kind, score in _badness(pair).items():
+        for kind, score in _severities(pair).items():
             heap = self._heaps.setdefault(kind, [])
             heapq.heappush(heap, (score, pair.name, looked))
             if len(heap) > self._most:

@@ -1,4 +1,4 @@
-"""A comparison in figures: distributions, matrices, and findings in words where most photos share a difference."""
+"""Summarises a comparison: distributions, matrices, and findings in words where most photos differ in the same way."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from idseg.cloud.compare.run import Comparison
 from idseg.types import BodyPose, FacePose
 
 _MOST = 0.8
-"""Share of the photos that must show a difference before it is called the same on most."""
+"""Minimum share of photos with the same difference for a finding."""
 _SAME_PX = 0.75
-"""How far (px) one photo's shift may lie from the middle one to count as the same shift."""
+"""Maximum distance of a photo's shift from the median shift to count as the same, px."""
 _LEAST_SHIFT_PX = 0.75
-"""Shift (px) from which it becomes a finding; less is rounding."""
+"""Minimum shift for a finding, px; smaller shifts are rounding."""
 _LEAST_BLUR_PX = 0.5
 _FACEPOSES = tuple(int(value) for value in FacePose)
 _BODYPOSES = tuple(int(value) for value in BodyPose)
@@ -28,7 +28,7 @@ _BODYPOSES = tuple(int(value) for value in BodyPose)
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a figure is spread over the photos."""
+    """Distribution of a figure over the photos."""
 
     name: str
     unit: str
@@ -40,12 +40,12 @@ class Spread:
     least: float
     most: float
     values: tuple[float, ...]
-    """One for each photo, in the photos' order."""
+    """One value per photo, in the order of the photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """How many photos have each pair of our class and theirs."""
+    """Number of photos for each pair of our class and their class."""
 
     name: str
     labels: tuple[str, ...]
@@ -58,13 +58,13 @@ class Matrix:
 
     @property
     def agreement(self) -> float:
-        """Share on the diagonal; 1 for no photos."""
+        """Share of photos on the diagonal; 1 if there are no photos."""
         return sum(row[at] for at, row in enumerate(self.counts)) / self.total if self.total else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is the same on most photos: a difference in convention, and not noise."""
+    """A difference that most photos share, so it comes from a convention and not from noise."""
 
     kind: str
     text: str
@@ -74,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSummary:
-    """What the report shows and the JSON holds."""
+    """The content of the report and of the JSON."""
 
     photos: int
     answered_by_both: int
@@ -82,11 +82,11 @@ class ComparisonSummary:
     matrices: tuple[Matrix, ...]
     findings: tuple[Finding, ...]
     not_found: int
-    """Photos in which their cut was not found."""
+    """Number of photos in which their cut was not found."""
 
 
 def summarise(comparison: Comparison) -> ComparisonSummary:
-    """The figures of a comparison."""
+    """Compute the figures of a comparison."""
     both = [pair.difference for pair in comparison.pairs if pair.difference is not None]
     return ComparisonSummary(
         photos=len(comparison.pairs),
@@ -99,7 +99,7 @@ def summarise(comparison: Comparison) -> ComparisonSummary:
 
 
 def to_json(comparison: Comparison, summary: ComparisonSummary) -> dict[str, Any]:
-    """Everything for machines: the summary and one row for each photo, without pictures."""
+    """The summary and one row per photo as JSON, without pictures."""
     return {
         "idseg": __version__,
         "frame": {"theirs": comparison.frame, "source": comparison.frame_source},
@@ -126,7 +126,7 @@ def to_json(comparison: Comparison, summary: ComparisonSummary) -> dict[str, Any
 
 
 def spread(name: str, unit: str, values: Iterable[float]) -> Spread | None:
-    """The distribution of some values; None for none."""
+    """The distribution of some values; None if there are none."""
     numbers = np.array(list(values), dtype=np.float64)
     if numbers.size == 0:
         return None
@@ -165,7 +165,7 @@ _EDGES = ("left", "top", "right", "bottom")
 
 
 def _spreads(both: Sequence[Difference]) -> Iterable[Spread]:
-    """The distributions, those without a value left out."""
+    """All distributions that have at least one value."""
     return (row for row in _all_spreads(both) if row is not None)
 
 
@@ -210,7 +210,7 @@ def _matrix(name: str, labels: Sequence[str], met: Iterable[tuple[str, str]]) ->
 
 
 def _findings(both: Sequence[Difference]) -> Iterable[Finding]:
-    """Differences that most photos share."""
+    """Find the differences that most photos share."""
     mirrored = [found.mirrored for found in both if found.mirrored is not None]
     if mirrored and sum(mirrored) >= _MOST * len(mirrored):
         yield Finding("mirrored", "their left and right are exchanged", sum(mirrored), len(mirrored))
@@ -236,7 +236,7 @@ def _shift_finding(
         return
     left, top, right, bottom = middle
     if max(abs(left - right), abs(top - bottom)) <= 2 * _SAME_PX:
-        text = f"{subject} lies {_way((left + right) / 2, (top + bottom) / 2)}"
+        text = f"{subject} lies {_direction((left + right) / 2, (top + bottom) / 2)}"
     else:
         edges = ", ".join(f"{value:+.3g} ({edge})" for value, edge in zip(middle, _EDGES, strict=True))
         text = f"{subject}'s edges lie off by {edges} px"
@@ -251,7 +251,7 @@ def _matte_findings(both: Sequence[Difference]) -> Iterable[Finding]:
     middle = np.median(shifts, axis=0)
     same = (np.abs(shifts - middle) <= _SAME_PX).all(axis=1)
     if same.sum() >= _MOST * len(shifts) and np.abs(middle).max() >= _LEAST_SHIFT_PX:
-        yield Finding("matte shift", f"their matte lies {_way(*middle)}", int(same.sum()), len(shifts))
+        yield Finding("matte shift", f"their matte lies {_direction(*middle)}", int(same.sum()), len(shifts))
     blurs = np.array([matte.blur_px for matte in mattes])
     for sign, word in ((1, "softer"), (-1, "sharper")):
         alike = blurs * sign >= _LEAST_BLUR_PX
@@ -266,7 +266,7 @@ def _matte_findings(both: Sequence[Difference]) -> Iterable[Finding]:
 def _class_findings(
     both: Sequence[Difference], name: str, take: Callable[[Difference], tuple[int, int] | None]
 ) -> Iterable[Finding]:
-    """A class of ours that most often gets another one of theirs."""
+    """For each class of ours, the different class that they most often give instead."""
     poses = [pose for found in both if (pose := take(found)) is not None]
     for ours in sorted({pose[0] for pose in poses}):
         met = Counter(theirs for mine, theirs in poses if mine == ours)
@@ -276,7 +276,7 @@ def _class_findings(
             yield Finding(f"{name} class", text, count, met.total())
 
 
-def _way(dx: float, dy: float) -> str:
+def _direction(dx: float, dy: float) -> str:
     """``3 px further right, 2 px further up``"""
     words = []
     for value, more, less in ((dx, "right", "left"), (dy, "down", "up")):

@@ -1,4 +1,4 @@
-"""Small pictures of one photo's two answers, for the report."""
+"""Small pictures of the two answers to one photo, for the report."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from idseg.types import Alpha, Box, PartName, Point, Rgb, Size
 
 OURS = (27, 158, 119)
 THEIRS = (217, 95, 2)
-"""Colours of the two sides, sRGB: told apart by every common kind of colour blindness (ColorBrewer Dark2)."""
+"""Colours of the two sides, sRGB. They differ under every common kind of colour blindness (ColorBrewer Dark2)."""
 
 _HEIGHT_PX = 300
 _QUALITY = 80
-_WORTH_SAYING = 0.02
-"""Share of the eyes' distance below which a caption does not name the part that is furthest apart."""
+_MIN_NAMED_SHARE = 0.02
+"""Minimum distance (as a share of the eyes' distance) for a caption to name the part that differs most."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """JPEG bytes: the photo with both windows, boxes and points; their matte; ours; what is the difference."""
+    """JPEG bytes: the photo with both windows, boxes and points; their matte; our matte; their difference."""
 
     name: str
     caption: str
@@ -36,11 +36,11 @@ class View:
     theirs: bytes | None
     ours: bytes | None
     difference: bytes | None
-    """Orange: theirs has more person. Green: ours has more."""
+    """Orange: theirs has more person. Green: ours has more person."""
 
 
 def view(name: str, photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Difference) -> View:
-    """The pictures of one photo (H, W, 3)."""
+    """Draw the pictures of one photo (H, W, 3)."""
     drawn = _drawn(photo, ours, theirs, measured)
     both = _mattes(photo, ours, theirs, measured)
     if both is None:
@@ -65,7 +65,7 @@ def _mattes(photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Differ
 
 
 def _caption(measured: Difference) -> str:
-    """The figures under the pictures."""
+    """The text under the pictures."""
     words = []
     if measured.matte is not None:
         words.append(f"MAD {measured.matte.errors.mad:.4f}")
@@ -73,7 +73,7 @@ def _caption(measured: Difference) -> str:
         words.append(f"window IoU {measured.window_iou:.3f}")
     if measured.parts:
         name, shift = max(measured.parts.items(), key=lambda item: item[1].share)
-        if shift.share >= _WORTH_SAYING:
+        if shift.share >= _MIN_NAMED_SHARE:
             words.append(f"{name} {shift.share:.0%} of the eyes' distance apart")
     for title, pose in (("facepose", measured.facepose), ("bodypose", measured.bodypose)):
         if pose is not None and pose[0] != pose[1]:
@@ -82,7 +82,7 @@ def _caption(measured: Difference) -> str:
 
 
 def _drawn(photo: Rgb, ours: SavedResult, theirs: SavedResult, measured: Difference) -> Rgb:
-    """The photo at report size with everything that has a place in it."""
+    """The photo at report size with both windows, boxes and points."""
     small = _sized(photo)
     factor = small.shape[0] / photo.shape[0]
     place_ours, place_theirs = place(photo, ours), measured.placement
@@ -121,7 +121,7 @@ def _rectangle(picture: Rgb, box: Box, color: tuple[int, int, int]) -> None:
 
 
 def _sized(rgb: Rgb) -> Rgb:
-    """A copy of the report's height."""
+    """A copy with the report's height."""
     factor = _HEIGHT_PX / rgb.shape[0]
     size = Size(max(1, round(rgb.shape[1] * factor)), _HEIGHT_PX)
     return np.ascontiguousarray(resize(rgb, size))
@@ -132,8 +132,8 @@ def _grey(alpha: Alpha) -> Rgb:
 
 
 def _signed(ours: Alpha, theirs: Alpha) -> Rgb:
-    """White where equal; towards their colour where theirs has more person, towards ours where ours has more."""
+    """White where the mattes are equal; their colour where theirs has more person, ours where ours has more."""
     off = (theirs - ours)[:, :, None].astype(np.float64)
-    strength = np.sqrt(np.abs(off))  # a difference of 0.1 should be seen
+    strength = np.sqrt(np.abs(off))  # makes a difference of 0.1 visible
     color: npt.NDArray[np.float64] = np.where(off > 0, np.array(THEIRS, float), np.array(OURS, float))
     return np.rint(255 + (color - 255) * strength).astype(np.uint8)
