@@ -5,10 +5,11 @@ The rules, in this order:
 1. Two detectors look for upright faces (short range for selfies, full range for people further away).
 2. The photo is turned if the only or best face appears in a turned copy, or if a face's own roll exceeds
    ``sideways_roll_deg``. It then lies on its side (turn 90 or -90) or is upside down (turn 180).
-3. Every face must be found again in a crop around it (an ear, a cloud or a knee is not). The largest face may also be
-   confirmed by a weaker find together with a body below it (a profile).
-4. Faces at least ``second_face_ratio`` times as high as the highest are people of the photo; smaller ones are
-   background. Exactly one person may remain.
+3. Every face must be found again in a crop around it (an ear, a cloud or a knee is not), the largest first, until one
+   is: a false find, however large, makes no real face small. The largest may also be confirmed by a weaker find
+   together with a body below it (a profile).
+4. Faces at least ``second_face_ratio`` times as high as the first confirmed one are people of the photo, if they are
+   confirmed too; smaller ones are background. Exactly one person may remain.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def face_and_others(
     best = max((face.score for face in faces), default=0.0)
     if best < options.sure_score:
         _refuse_turned(small, models.faces, options, best)
-    people = _confirmed_faces(persons(faces, options), small, models, options)
+    people = _confirmed_people(faces, small, models, options)
     if not people:
         raise NoPersonError(
             "no face was found; the photo must show one person from the front, face and shoulders free", persons=0
@@ -204,21 +205,27 @@ def face_roll_deg(face: FaceDetection) -> float:
     return slope_deg((0.0, 0.0), (across[0] + down[1], across[1] - down[0]))
 
 
-def _confirmed_faces(
-    people: tuple[FaceDetection, ...], rgb: Rgb, models: FindModels, options: DetectOptions
+def _confirmed_people(
+    faces: tuple[FaceDetection, ...], rgb: Rgb, models: FindModels, options: DetectOptions
 ) -> tuple[FaceDetection, ...]:
-    """The people whose faces a detector finds again in a crop around them. A single find with a high score needs no
-    second look."""
+    """The people of the photo, the largest first, whose faces a detector finds again in a crop around them. A single
+    find with a high score needs no second look."""
+    people = persons(faces, options)
     if len(people) == 1 and people[0].score >= options.certain_score:
         return people
-    again = [(face, _score_again(rgb, face, models.faces, options)) for face in people]
-    first = [face for face, score in again if score >= options.again_score][:1]
-    if not first:
-        first = [face for face, score in again[:1] if score >= options.least_score and _has_body(rgb, face, models)]
-    return (
-        *first,
-        *(face for face, score in again if face not in first and score >= options.second_again_score),
-    )
+    for place, face in enumerate(sorted(faces, key=lambda face: -face.box.height)):
+        score = _score_again(rgb, face, models.faces, options)
+        weak = place == 0 and score >= options.least_score and _has_body(rgb, face, models)
+        if score >= options.again_score or weak:
+            smaller = tuple(other for other in faces if other is not face and other.box.height <= face.box.height)
+            others = [other for other in persons((face, *smaller), options) if other is not face]
+            return (face, *(other for other in others if _is_second(rgb, other, models, options)))
+    return ()
+
+
+def _is_second(rgb: Rgb, face: FaceDetection, models: FindModels, options: DetectOptions) -> bool:
+    """Whether a further face is confirmed, by the stricter score."""
+    return _score_again(rgb, face, models.faces, options) >= options.second_again_score
 
 
 def _has_body(rgb: Rgb, face: FaceDetection, models: FindModels) -> bool:
