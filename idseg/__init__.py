@@ -4,9 +4,10 @@
 >>> result = idseg.segment("selfie.jpg")  # doctest: +SKIP
 >>> result.save("out")  # doctest: +SKIP
 
-:func:`segment` answers one photo; a :class:`Segmenter` keeps the models for many. :func:`body_seg_photo` takes what
-the cloud API takes and gives what it gives. Importing this package is cheap: the models' libraries load with the
-first use.
+:func:`segment` answers a photo; a :class:`Segmenter` is the same as an object of one's own. :func:`body_seg_photo`
+takes what the cloud API takes and gives what it gives. What can be chosen is in :mod:`idseg.segmenter` (Options,
+CropOptions, DetectOptions, DecodeLimits), what can be raised in :mod:`idseg.errors`. Importing this package is cheap:
+the models' libraries load with the first use.
 """
 
 from __future__ import annotations
@@ -34,18 +35,20 @@ _HOME = {
 
 
 def segment(photo: PhotoLike, options: Options | None = None) -> Result:
-    """The answer to one photo: a path, bytes, a binary file object, a NumPy array (RGB) or a PIL image.
+    """The answer to one photo: a path, bytes, a binary file object, a NumPy array or a PIL image.
 
-    Loads the models for this one photo; for more, keep a :class:`Segmenter`.
+    The channels of an array are red, green, blue (OpenCV's are blue, green, red: turn them with ``array[..., ::-1]``);
+    ``Result.notes`` says so. The first call loads the models, later ones with the same options find them loaded; any
+    thread may call (:func:`idseg.segmenter.default_segmenter`).
 
     Raises:
+        OptionError, ProviderError: an option is wrong.
         InputError: the photo cannot be decoded or breaks the limits.
         PersonError: it does not show exactly one upright person.
     """
-    from idseg.segmenter import Segmenter
+    from idseg.segmenter import default_segmenter
 
-    with Segmenter(options) as segmenter:
-        return segmenter(photo)
+    return default_segmenter(options)(photo)
 
 
 def to_api(result: Result, log_id: int | None = None) -> dict[str, Any]:

@@ -1,32 +1,42 @@
 """One photo in, the whole answer out: the stages in the order the data flows.
 
 decode → detect → landmarks → pose → crop → matte → refine → foreground → Result. Every stage is a function of values;
-the models they call live on a :class:`Segmenter`, which keeps nothing of a photo.
+the models they call live on a :class:`Segmenter`, which keeps nothing of a photo. What a user chooses is imported from
+here: Options, CropOptions, DetectOptions, DecodeLimits, API_LIMITS; the errors from :mod:`idseg.errors`.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
+import cv2
 import numpy as np
 
-from idseg.errors import OptionError, SidewaysError, UpsideDownError
+from idseg.errors import OptionError, ProviderError, SidewaysError, UpsideDownError
 from idseg.imaging import cutting
 from idseg.models.manifest import load_manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
+from idseg.models.onnx import PROVIDERS
 from idseg.result import Result
 from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
-from idseg.stages.decode import DecodeLimits, PhotoLike, decode
+from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, Matte, load_matte
+from idseg.stages.matte import AUTO, PRESETS, Matte, load_matte
 from idseg.stages.refine import MIN_UPSCALE, Refiner, RefinerName, load_refiner
 from idseg.types import Alpha, Person, Rgb, Size, Window
+
+__all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
+
+DetectOptions = find.DetectOptions
 
 _MOST_LOOKS = 4
 """How often the window is tried; it grows where hair or a hat reaches its edge."""
@@ -60,14 +70,40 @@ class Options:
     """Folder with another ``manifest.toml``."""
 
     def __post_init__(self) -> None:
+        for name, (kind, said) in _GROUPS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise OptionError(f"{name} must be {said}, not {getattr(self, name)!r}", option=name)
+        if self.refine not in get_args(RefinerName):
+            raise OptionError(
+                f"refine {self.refine!r} is none of {', '.join(get_args(RefinerName))}", refine=str(self.refine)
+            )
+        if self.provider != "auto" and self.provider not in PROVIDERS:
+            raise ProviderError(
+                f"no provider is called {self.provider!r}; there are auto, {', '.join(PROVIDERS)}",
+                provider=self.provider,
+            )
+        if self.preset is not None and self.preset not in PRESETS:
+            raise OptionError(f"preset {self.preset!r} is none of {', '.join(PRESETS)}", preset=str(self.preset))
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"threads must be at least 1, not {self.threads}", threads=self.threads)
         if self.parallel < 1:
             raise OptionError(f"parallel must be at least 1, not {self.parallel}", parallel=self.parallel)
 
 
+_GROUPS: Mapping[str, tuple[type, str]] = {
+    "limits": (DecodeLimits, "DecodeLimits"),
+    "detect": (find.DetectOptions, "DetectOptions"),
+    "landmarks": (landmarks.LandmarkOptions, "LandmarkOptions"),
+    "pose": (pose.PoseRules, "PoseRules"),
+    "crop": (CropOptions, "CropOptions"),
+}
+
+
 class Segmenter:
     """Loads the models once and answers any number of photos; thread-safe.
+
+    It pickles as its options: the copy loads models of its own. In the child of a fork it forgets the models, whose
+    threads are not there, and loads new ones. ``close()`` during a call lets that call come to its end.
 
     >>> segmenter = Segmenter()
     >>> result = segmenter("selfie.jpg")  # doctest: +SKIP
@@ -80,20 +116,27 @@ class Segmenter:
         self._lock = threading.Lock()
         self._finding: _PersonModels | None = None
         self._matting_models: _MattingModels | None = None
+        _alive.add(self)
+
+    def __reduce__(self) -> tuple[type[Segmenter], tuple[Options]]:
+        return type(self), (self.options,)
 
     def warm(self) -> None:
         """Load all models and run each once, so that the first photo does not wait."""
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
-        self._person_models().warm(grey)
+        with self._person_models() as finding:
+            finding.warm(grey)
         models = self._matting()
         models.refine(grey, models.coarse(grey))
 
     def close(self) -> None:
-        """Free MediaPipe's models; the next use of the Segmenter loads them again."""
+        """Free MediaPipe's models, once the calls that use them have ended; the next use of the Segmenter loads them
+        again."""
         with self._lock:
-            if self._finding is not None:
-                self._finding.close()
-                self._finding = None
+            models, self._finding = self._finding, None
+            unused = models is not None and models.users == 0
+        if models is not None and unused:
+            models.close()
 
     def __enter__(self) -> Segmenter:
         return self
@@ -181,16 +224,16 @@ class Segmenter:
         return turned, self._find(turned, clock)
 
     def _find(self, rgb: Rgb, clock: _Clock) -> Person:
-        models = self._person_models()
-        with clock("detect"):
-            both = find.FindModels((models.short, models.full), models.pose)
-            face, others = find.face_and_others(rgb, both, self.options.detect)
-        with clock("landmarks"):
-            mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
-            size = Size(rgb.shape[1], rgb.shape[0])
-            person = landmarks.person(face, mesh, body, size, self.options.landmarks)
-            as_found = person.face_box.height / face.box.height  # a detector's box ends at the brows
-            return replace(person, others=tuple(other.box.grown(as_found) for other in others))
+        with self._person_models() as models:
+            with clock("detect"):
+                both = find.FindModels((models.short, models.full), models.pose)
+                face, others = find.face_and_others(rgb, both, self.options.detect)
+            with clock("landmarks"):
+                mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
+                size = Size(rgb.shape[1], rgb.shape[0])
+                person = landmarks.person(face, mesh, body, size, self.options.landmarks)
+                as_found = person.face_box.height / face.box.height  # a detector's box ends at the brows
+                return replace(person, others=tuple(other.box.grown(as_found) for other in others))
 
     def _cut_out(self, rgb: Rgb, person: Person, options: CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
         """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
@@ -232,7 +275,27 @@ class Segmenter:
             )
         return window, coarse, head
 
-    def _person_models(self) -> _PersonModels:
+    def _forget_after_fork(self) -> None:
+        """In the child the models' threads and locks are the parent's. They are not freed: that would wait for them."""
+        _left_alone.extend((self._finding, self._matting_models))
+        self._lock = threading.Lock()
+        self._finding = self._matting_models = None
+
+    @contextmanager
+    def _person_models(self) -> Iterator[_PersonModels]:
+        """The models for one photo; ``close()`` meanwhile frees them when it is done."""
+        models = self._loaded_person_models()
+        try:
+            yield models
+        finally:
+            with self._lock:
+                models.users -= 1
+                unused = models.users == 0 and models is not self._finding
+            if unused:
+                models.close()
+
+    def _loaded_person_models(self) -> _PersonModels:
+        """With one user more."""
         with self._lock:
             if self._finding is None:
                 parallel = self.options.parallel
@@ -242,6 +305,7 @@ class Segmenter:
                     mesh=FaceLandmarker(self._manifest, parallel=parallel),
                     pose=PoseLandmarker(self._manifest, parallel=parallel),
                 )
+            self._finding.users += 1
             return self._finding
 
     def _matting(self) -> _MattingModels:
@@ -257,7 +321,43 @@ class Segmenter:
             return self._matting_models
 
 
-@dataclass(frozen=True, slots=True)
+_alive: weakref.WeakSet[Segmenter] = weakref.WeakSet()
+_left_alone: list[object] = []
+"""Models of the parent that a fork copied; see :meth:`Segmenter._forget_after_fork`."""
+
+
+def _after_fork() -> None:
+    cv2.setNumThreads(1)  # its pool's threads are not there either, and it waits for them
+    for segmenter in list(_alive):
+        segmenter._forget_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+_default_lock = threading.Lock()
+_defaults: dict[Options, Segmenter] = {}
+_MOST_DEFAULTS = 2
+
+
+def default_segmenter(options: Options | None = None) -> Segmenter:
+    """The process's Segmenter of some options, kept for :func:`idseg.segment` and :func:`idseg.body_seg_photo`.
+
+    The last two sets of options keep their models loaded (about 0.3 GB each); any thread may call this.
+    """
+    chosen = Options() if options is None else options
+    with _default_lock:
+        kept = _defaults.pop(chosen, None)
+        _defaults[chosen] = Segmenter(chosen) if kept is None else kept  # the last one used is the last of the dict
+        old = [_defaults.pop(name) for name in list(_defaults)[:-_MOST_DEFAULTS]]
+        segmenter = _defaults[chosen]
+    for each in old:
+        each.close()
+    return segmenter
+
+
+@dataclass(slots=True)
 class _PersonModels:
     """MediaPipe's models: the two face detectors, the face mesh, the pose."""
 
@@ -265,6 +365,8 @@ class _PersonModels:
     full: FaceDetector
     mesh: FaceLandmarker
     pose: PoseLandmarker
+    users: int = 0
+    """Calls that are working with them; guarded by the Segmenter's lock."""
 
     def warm(self, rgb: Rgb) -> None:
         for model in (self.short, self.full, self.mesh, self.pose):

@@ -23,7 +23,6 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -271,7 +270,7 @@ def body_seg_photo(image_base64: str | bytes, segmenter: SegmentPhoto | None = N
     Args:
         image_base64: base64 of a JPEG, PNG or BMP file, not urlencoded. The API's limits and formats apply, whatever
             the segmenter's options allow.
-        segmenter: an :class:`idseg.segmenter.Segmenter`; by default one per process, created at the first call.
+        segmenter: an :class:`idseg.segmenter.Segmenter`; by default the process's own, as in :func:`idseg.segment`.
     """
     log_id = new_log_id()
     try:
@@ -282,8 +281,7 @@ def body_seg_photo(image_base64: str | bytes, segmenter: SegmentPhoto | None = N
         return render_error(error, log_id)
 
 
-@lru_cache(maxsize=1)
 def _default_segmenter() -> SegmentPhoto:
-    from idseg.segmenter import Segmenter
+    from idseg.segmenter import default_segmenter
 
-    return Segmenter()
+    return default_segmenter()

@@ -42,7 +42,10 @@ def parse_color(color: Color) -> tuple[int, int, int]:
             raise OptionError(f"{color!r} is no colour; write #rrggbb or one of {', '.join(NAMED_COLORS)}", color=color)
         digits = match[1] if len(match[1]) == 6 else "".join(2 * digit for digit in match[1])
         return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
-    red, green, blue = color
-    if not all(0 <= value <= 255 for value in color):
+    try:
+        red, green, blue = (int(value) for value in color)
+    except (TypeError, ValueError):
+        raise OptionError(f"{color!r} is no colour: give (r, g, b) or #rrggbb", color=str(color)) from None
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
         raise OptionError(f"{color!r} is no colour: each of r, g, b is 0..255", color=str(color))
-    return int(red), int(green), int(blue)
+    return red, green, blue

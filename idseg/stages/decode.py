@@ -72,6 +72,7 @@ _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
 """EXIF orientation → the view that is upright (EXIF 2.32, 4.6.4 A); 1 is upright as it is."""
 _PIL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
 _ARRAY_KINDS = {("u", 1), ("u", 2), ("f", 2), ("f", 4), ("f", 8)}  # in either byte order
+_RGB_NOTE = ("The array's channels were taken as red, green, blue; OpenCV's are blue, green, red.",)
 _PATH_SHOWN = 120  # characters of a path in a message; a longer "path" is usually base64 of a photo
 
 
@@ -121,7 +122,8 @@ def decode(photo: PhotoLike, limits: DecodeLimits = DecodeLimits()) -> Photo:
     is not changed, but for a lazy PIL image, which loads its pixels.
     """
     if isinstance(photo, np.ndarray):
-        return Photo(_rgb_of_array(photo, limits), "array")
+        rgb = _rgb_of_array(photo, limits)
+        return Photo(rgb, "array", notes=_RGB_NOTE if photo.ndim == 3 and photo.shape[2] >= 3 else ())
     if isinstance(photo, Image.Image):
         return _decode_pil(photo, limits)
     return _decode_file(_bytes_of(photo, limits), limits)

@@ -199,7 +199,7 @@ def test_a_faces_own_roll(roll: float, error: type[Exception] | None) -> None:
 )
 @pytest.mark.parametrize("way", [2, 3, 4])  # the photo's corner that comes to the upper left
 def test_a_better_face_in_a_turned_copy(upright: float, turned: float, refused: bool, way: int) -> None:
-    faces = (face(400, 300, score=upright),) if upright else ()
+    faces: tuple[FaceDetection, ...] = (face(400, 300, score=upright),) if upright else ()
     finder = Finder(faces, turned={way: (face(300, 300, score=turned),)}, again=lambda face: 0.9)
     if refused:
         with pytest.raises(UpsideDownError if way == 2 else SidewaysError):
