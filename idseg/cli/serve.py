@@ -74,6 +74,12 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     metavar="ORIGIN",
     help="A web origin that may call the API; repeatable (default: none).",
 )
+@click.option(
+    "--root-path",
+    default="",
+    metavar="/PATH",
+    help="Where a proxy shows this server below its own root; https://example.com/idseg/: /idseg.",
+)
 @click.option("--tls-cert", default="", metavar="FILE", help="Certificate chain, PEM.")
 @click.option("--tls-key", default="", metavar="FILE", help="Its private key, PEM.")
 @click.option(

@@ -64,7 +64,7 @@ def create_app(
     metrics = Metrics()
     crew = Crew(load, settings.worker_count, settings.answer_timeout_s, (*preload, *WORK))
     gate = Gate(
-        access=Access(keyring, secret, settings.token_seconds),
+        access=Access(keyring, secret, settings.token_seconds, root_path=settings.root_path),
         crew=crew,
         pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20, _SHARE_OF_ONE),
@@ -101,6 +101,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
     )
     _add_api(app, gate)
     kept = v1.add(app, gate)
@@ -114,7 +115,7 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-bce-date"],
         )
-    app.add_middleware(Guard)  # the last one added is the outermost
+    app.add_middleware(Guard, root_path=settings.root_path)  # the last one added is the outermost
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from idseg.errors import OptionError
 from idseg.system import usable_cores
 
 SETTINGS_VARIABLE: Final = "IDSEG_SERVER_SETTINGS"
+_ROOT_PATH: Final = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -61,6 +63,8 @@ class Settings:
     grace_s: int = 60
     """How long a shutdown waits for accepted requests."""
     cors_origins: tuple[str, ...] = ()
+    root_path: str = ""
+    """The path under which a proxy shows the server, as ``/idseg``; requests are answered with it and without it."""
     tls_cert: str = ""
     tls_key: str = ""
     app: str = "idseg.server.app:create_worker_app"
@@ -75,6 +79,11 @@ class Settings:
             )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise OptionError("TLS needs both files: a certificate and its key")
+        if not _ROOT_PATH.fullmatch(self.root_path):
+            raise OptionError(
+                f"the root path {self.root_path!r} is none: write /idseg, without a slash at the end",
+                root_path=self.root_path,
+            )
         for path in filter(None, (self.tls_cert, self.tls_key)):
             try:
                 Path(path).open("rb").close()

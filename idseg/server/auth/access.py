@@ -27,6 +27,8 @@ class Access:
     secret: tokens.SecretFile
     token_seconds: int
     clock: Callable[[], float] = time.time
+    root_path: str = ""
+    """The path under which a proxy shows the server: clients sign it too."""
 
     def caller(self, request: Request) -> str | None:
         """The caller's API key by query or headers; None where neither says anything (the token may be in the form).
@@ -68,10 +70,11 @@ class Access:
         key = keyring.by_api_key(credential.api_key)
         if key is None or not key.may_sign:
             raise SignatureError("no such key, or it may not sign")
+        path: str = request.scope["path"]
         bce.verify(
             credential,
             key.secret,
-            bce.RequestLine(request.method, request.scope["path"], query_string(request)),
+            bce.RequestLine(request.method, path, query_string(request), self.root_path),
             request.headers.items(),
             self.clock(),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 from calendar import timegm
 from collections.abc import Callable, Iterable, Sequence
 from time import strptime
@@ -47,6 +48,8 @@ class RequestLine(NamedTuple):
     """Decoded."""
     query: str
     """As it was sent, without the ``?``."""
+    root_path: str = ""
+    """What a proxy may have taken off the path."""
 
 
 def read_credential(header: str) -> Credential:
@@ -71,8 +74,8 @@ def verify(
     signing_key = hmac.new(secret_key.encode(), credential.scope.encode(), hashlib.sha256).hexdigest().encode()
     canonical_headers = _canonical_headers(credential.headers, headers)
     good = False
-    for encode_query in (_python_query, _node_query):
-        text = "\n".join((line.method.upper(), quote(line.path), encode_query(line.query), canonical_headers))
+    for path, encode_query in itertools.product((line.path, line.root_path + line.path), (_python_query, _node_query)):
+        text = "\n".join((line.method.upper(), quote(path), encode_query(line.query), canonical_headers))
         expected = hmac.new(signing_key, text.encode(), hashlib.sha256).hexdigest()
         good |= hmac.compare_digest(expected.encode(), credential.signature.encode("utf-8", "replace"))
     if not good:

@@ -1,7 +1,8 @@
 """Around the whole application: what every request passes, whatever path it asks for.
 
-Requests that are no path of ours, headers that keep browsers careful, JSON for what no handler caught, and the link
-between a request and its :class:`~idseg.server.http.connection.Connection`.
+Requests that are no path of ours, the path under which a proxy shows the server, headers that keep browsers careful,
+JSON for what no handler caught, and the link between a request and its
+:class:`~idseg.server.http.connection.Connection`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from idseg.cloud import wire
 from idseg.cloud.errors import render_error
@@ -35,8 +36,9 @@ def connection_of(scope: Scope) -> Connection | None:
 class Guard:
     """ASGI middleware; the outermost."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, root_path: str = "") -> None:
         self._app = app
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,8 +65,8 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *_CAREFUL, *closing]
             await send(message)
 
-        if refusal := _odd_target(scope):
-            await refusal(scope, receive, careful)
+        if answer := _odd_target(scope) or _below_root(scope, self._root_path):
+            await answer(scope, receive, careful)
             return
         try:
             await self._app(scope, receive, careful)
@@ -99,4 +101,16 @@ def _odd_target(scope: Scope) -> JSONResponse | None:
         scope["path"], scope["raw_path"] = path, path.encode("utf-8", "replace")
     if not path.startswith("/") and path != "*":
         return JSONResponse({"error": "bad_request"}, 400)
+    return None
+
+
+def _below_root(scope: Scope, root_path: str) -> Response | None:
+    """Take the proxy's path off the request's; the root path alone is redirected to the page, whose addresses are
+    relative to it."""
+    path: str = scope["path"]
+    if root_path and path == root_path:
+        return RedirectResponse(root_path + "/", 308)
+    if root_path and path.startswith(root_path + "/"):
+        scope["path"] = path[len(root_path) :]
+        scope["raw_path"] = scope["path"].encode("utf-8", "replace")
     return None

@@ -90,11 +90,11 @@ const tokenPart = (join) => (server.session.settings.auth ? `${join}access_token
 
 export function curlLine() {
   const parameters = new URLSearchParams({ size: state.size?.name ?? "us-visa", background: state.options.background || "#ffffff" });
-  return `curl --data-binary @selfie.jpg '${location.origin}/v1/photo/file?${parameters}'${tokenPart("'&'")} -o photo.jpg`;
+  return `curl --data-binary @selfie.jpg '${server.BASE}v1/photo/file?${parameters}'${tokenPart("'&'")} -o photo.jpg`;
 }
 
 const pythonLines = () => [
-  "from idseg.client import Client", "", `client = Client("${location.origin}"${server.session.settings.auth ? ", api_key, secret_key" : ""})`, 'reply = client.body_seg_photo("selfie.jpg")', 'print(reply["pose_info"])',
+  "from idseg.cloud.client import Client", "", `client = Client("${server.BASE}"${server.session.settings.auth ? ", api_key, secret_key" : ""})`, 'reply = client.body_seg_photo("selfie.jpg")', 'print(reply["pose_info"])',
 ].join("\n");
 
 function block(title, text) {
@@ -118,7 +118,7 @@ function block(title, text) {
 }
 
 function code(reply) {
-  const link = made("p", {}, made("a", { href: "/docs", textContent: words.openDocs }));
+  const link = made("p", {}, made("a", { href: "docs", textContent: words.openDocs }));
   const { photo, angles, timings_ms, ...own } = reply;
   const curl = block(words.curl, { shown: curlLine() });
   curl.id = "curl";

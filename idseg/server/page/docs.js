@@ -1,5 +1,6 @@
 // A small reading of /openapi.json: what there is to call, with which parameters, and what comes back. Works offline.
 
+import { BASE } from "./server.js";
 import { language, switchLanguage, words } from "./words.js";
 
 const TEXT = {
@@ -9,7 +10,7 @@ const TEXT = {
 const text = TEXT[language];
 document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
 
-const document_ = await fetch("/openapi.json").then((answer) => answer.json());
+const document_ = await fetch(`${BASE}openapi.json`).then((answer) => answer.json());
 
 function element(name, text = "", className = "") {
   const made = document.createElement(name);
@@ -71,10 +72,10 @@ document.getElementById("language").onclick = () => {
   location.reload();
 };
 document.getElementById("example").textContent = [
-  `TOKEN=$(curl -s '${location.origin}/oauth/2.0/token?grant_type=client_credentials&client_id=API_KEY&client_secret=SECRET_KEY' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
+  `TOKEN=$(curl -s '${BASE}oauth/2.0/token?grant_type=client_credentials&client_id=API_KEY&client_secret=SECRET_KEY' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
   `base64 < selfie.jpg | tr -d '\\n' > selfie.b64`,
-  `curl -s '${location.origin}/rest/2.0/image-classify/v1/body_seg_photo?access_token='$TOKEN --data-urlencode image@selfie.b64`,
-  `curl -s --data-binary @selfie.jpg '${location.origin}/v1/photo/file?size=us-visa&access_token='$TOKEN -o visa.jpg`,
+  `curl -s '${BASE}rest/2.0/image-classify/v1/body_seg_photo?access_token='$TOKEN --data-urlencode image@selfie.b64`,
+  `curl -s --data-binary @selfie.jpg '${BASE}v1/photo/file?size=us-visa&access_token='$TOKEN -o visa.jpg`,
 ].join("\n");
 document.getElementById("operations").append(
   ...Object.entries(document_.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => show(path, method, operation))),

@@ -262,7 +262,7 @@ $("language").onclick = () => {
 };
 $("home").onclick = (event) => {
   event.preventDefault();
-  if (location.hash === RESULT) history.pushState(null, "", "/");
+  if (location.hash === RESULT) history.pushState(null, "", "./");
   changed();
 };
 $("back").onclick = () => (history.length > 1 ? history.back() : $("home").click());

@@ -7,6 +7,9 @@ export class Refused extends Error {
   }
 }
 
+/** Where this server is, with a slash at the end: its root, or the path under which a proxy shows it. */
+export const BASE = new URL(".", document.baseURI).href;
+
 export const session = { settings: null, token: "" };
 
 function headers() {
@@ -18,7 +21,7 @@ function headers() {
 async function fetched(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+    answer = await fetch(BASE + path, { ...options, headers: { ...headers(), ...options.headers } });
   } catch (error) {
     throw error.name === "AbortError" ? error : new Refused({ reason: "network" });
   }
@@ -30,16 +33,16 @@ const refusedBy = (reply) => new Refused(reply.error ?? reply.error_detail, repl
 const asJson = async (promise) => (await promise).json().catch(() => { throw new Refused({ reason: "network" }); });
 
 export async function loadSettings() {
-  session.settings = await asJson(fetched("/page/settings"));
+  session.settings = await asJson(fetched("page/settings"));
 }
 
 export async function login(id, secret) {
   const body = new URLSearchParams({ grant_type: "client_credentials", client_id: id, client_secret: secret });
-  const reply = await asJson(fetched("/oauth/2.0/token", { method: "POST", body }));
+  const reply = await asJson(fetched("oauth/2.0/token", { method: "POST", body }));
   session.token = reply.access_token;
 }
 
-export const sizes = (word, signal) => asJson(fetched(`/v1/sizes?${new URLSearchParams({ q: word })}`, { signal }));
+export const sizes = (word, signal) => asJson(fetched(`v1/sizes?${new URLSearchParams({ q: word })}`, { signal }));
 
 /** Send a photo once; `progress` is called with per cent. Resolves with its handle. */
 export function keep(blob, signal, progress) {
@@ -47,7 +50,7 @@ export function keep(blob, signal, progress) {
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
     signal.addEventListener("abort", stop);
-    request.open("POST", "/v1/photos");
+    request.open("POST", `${BASE}v1/photos`);
     for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && progress(Math.round((event.loaded / event.total) * 100));
     request.onabort = () => reject(new DOMException("", "AbortError"));
@@ -68,14 +71,14 @@ export function keep(blob, signal, progress) {
 
 const query = (parameters) => new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined));
 
-export const photo = (parameters, signal) => asJson(fetched(`/v1/photo?${query(parameters)}`, { method: "POST", signal }));
-export const check = (file, parameters, signal) => asJson(fetched(`/v1/check?${query(parameters)}`, { method: "POST", body: file, signal }));
-export const keptPhoto = async (handle, signal) => (await fetched(`/v1/photos/${encodeURIComponent(handle)}`, { signal })).blob();
-export const forget = (handle) => fetched(`/v1/photos/${encodeURIComponent(handle)}`, { method: "DELETE", keepalive: true }).catch(() => {});
+export const photo = (parameters, signal) => asJson(fetched(`v1/photo?${query(parameters)}`, { method: "POST", signal }));
+export const check = (file, parameters, signal) => asJson(fetched(`v1/check?${query(parameters)}`, { method: "POST", body: file, signal }));
+export const keptPhoto = async (handle, signal) => (await fetched(`v1/photos/${encodeURIComponent(handle)}`, { signal })).blob();
+export const forget = (handle) => fetched(`v1/photos/${encodeURIComponent(handle)}`, { method: "DELETE", keepalive: true }).catch(() => {});
 
 /** The API's own reply for the developers' part. It has HTTP 200 for errors too. */
 export async function segmented(handle, signal) {
-  const reply = await asJson(fetched(`/page/photo?${query({ handle })}`, { method: "POST", signal }));
+  const reply = await asJson(fetched(`page/photo?${query({ handle })}`, { method: "POST", signal }));
   if (reply.error_code) throw refusedBy(reply);
   return reply;
 }
