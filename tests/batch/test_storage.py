@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from idseg.batch import Item, Trouble, cluster, inputs, storage
+from idseg.batch import Item, Outcome, Trouble, cluster, inputs, storage
+from idseg.batch import parquet as shards
 from idseg.errors import DependencyError, OptionError, PhotoReadError, ProviderError
 from tests.batch import fakes as fakes
 
@@ -188,3 +189,24 @@ def test_photos_from_parquet(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(OptionError, match="as Parquet"):
         list(inputs.find([str(tmp_path / "broken.parquet")], "/nowhere"))
+
+
+def test_all_shards_have_one_schema_whatever_their_first_rows_are(tmp_path: Path) -> None:
+    """Also one of refused photos alone, whose products are all null; so that they can be read as one data set."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    refused = Outcome("a.png", "1", "refused", "no_person", "nobody")
+    answered = Outcome("b.png", "1", "ok", files={"b.png.scoremap.png": 3}, facts={"width": 10, "yaw_deg": 1.5})
+    bytes_in_its_name = Outcome(os.fsdecode(b"caf\xe9.png"), "1", "failed", "photo_read", "Cannot read it.")
+    (tmp_path / "b.png.scoremap.png").write_bytes(b"png")
+    for outcomes in ([refused], [answered, refused], [bytes_in_its_name]):
+        shards.write_shard(outcomes, str(tmp_path), str(tmp_path / "out"))
+    assert not (tmp_path / "b.png.scoremap.png").exists()
+    files = sorted((tmp_path / "out" / "answers").iterdir())
+    assert len(files) == 3
+    assert all(parquet.read_schema(file) == shards.schema() for file in files)
+    rows = {(row["photo"], row["status"]): row["scoremap"] for row in parquet.read_table(files[0].parent).to_pylist()}
+    assert rows == {
+        ("a.png", "refused"): None,
+        ("b.png", "ok"): b"png",
+        ("caf\ufffd.png", "failed"): None,
+    }
