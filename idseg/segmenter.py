@@ -327,6 +327,8 @@ _left_alone: list[object] = []
 
 
 def _after_fork() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()  # another thread may have held it
     cv2.setNumThreads(1)  # its pool's threads are not there either, and it waits for them
     for segmenter in list(_alive):
         segmenter._forget_after_fork()

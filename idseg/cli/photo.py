@@ -88,7 +88,7 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
         segmenter = segmenter_of(
             {name: chosen[name] for name in (*("threads", "provider", "matting_model", "refine"), *DETECT_OPTIONS)}
         )
-        names = unique([path.stem for path in photos])
+        names = job.file_names(photos)
 
         def make(number: int, path: Path) -> str:
             made = job.make(segmenter, path, names[number])
@@ -108,7 +108,6 @@ class _Job:
         from idseg.photo.sizes import find_size
 
         self.sizes = tuple(find_size(name) for name in size_names)
-        self.size_names = unique([_file_name(size.name) for size in self.sizes])
         self.background = None if chosen["background"] is None else parse_background(chosen["background"])
         self.kb = None if chosen["kb"] is None else parse_kb(chosen["kb"])
         single = not many and len(self.sizes) == 1
@@ -127,8 +126,17 @@ class _Job:
             marks=chosen["marks"], **{name: value for name, value in given.items() if value is not None}
         )
 
-    def make(self, segmenter: Segmenter, path: Path, stem: str) -> dict[str, Any]:
-        """All files of one photo, whose names begin with ``stem``; what was made."""
+    def file_names(self, photos: Sequence[Path]) -> list[list[str]]:
+        """For each photo the names of its files without their suffixes, those of the sizes before those of the sheets;
+        no two are equal."""
+        sizes = unique([_file_name(size.name) for size in self.sizes])
+        ends = [*sizes, *(f"sheet-{_file_name(name)}" for name in self.papers)]
+        stems = unique([path.stem for path in photos])
+        names = unique([f"{stem}-{end}" for stem in stems for end in ends])
+        return [names[first : first + len(ends)] for first in range(0, len(names), len(ends))]
+
+    def make(self, segmenter: Segmenter, path: Path, names: Sequence[str]) -> dict[str, Any]:
+        """All files of one photo, of :meth:`file_names`; what was made."""
         from idseg.check import delivered
         from idseg.photo.finish import crop_options, finish
         from idseg.system import write
@@ -136,20 +144,24 @@ class _Job:
         result = segmenter(path, crop=crop_options(*self.sizes))
         self.folder.mkdir(parents=True, exist_ok=True)
         files, finished = [], []
-        for size, size_name in zip(self.sizes, self.size_names, strict=True):
+        for size, name in zip(self.sizes, names, strict=False):
             done = finish(result, size, self.background)
             encoded = done.encode(self.format, self.kb)
-            target = self.file or self.folder / f"{stem}-{size_name}{_suffix(encoded)}"
+            target = self.file or self.folder / f"{name}{_suffix(encoded)}"
+            _keep(path, target)
             write(target, encoded.content)
             finished.append(done)
             told = {"file": str(target), **_about(encoded), **done.to_dict()}
             if self.look_again:
                 told["check"] = delivered(segmenter, encoded.content, size, done).to_dict()
             files.append(told)
-        sheets = [self._sheet(name, finished, stem) for name in self.papers]
+        sheets = [
+            self._sheet(paper, finished, self.folder / name)
+            for paper, name in zip(self.papers, names[len(self.sizes) :], strict=True)
+        ]
         return {"photo": str(path), "files": files, "sheets": sheets}
 
-    def _sheet(self, name: str, finished: Sequence[Finished], stem: str) -> dict[str, Any]:
+    def _sheet(self, paper: str, finished: Sequence[Finished], without_suffix: Path) -> dict[str, Any]:
         from idseg.photo.sheet import SheetPhoto, encode_sheet, lay_out
         from idseg.system import write
 
@@ -159,9 +171,9 @@ class _Job:
             SheetPhoto(done.size.width_mm, done.size.height_mm, copies)
             for done, copies in zip(finished, self.copies, strict=True)
         ]
-        layout = lay_out(items, self.papers[name], self.sheet_options)
+        layout = lay_out(items, self.papers[paper], self.sheet_options)
         encoded = encode_sheet(layout, [done.pixels for done in finished], self.sheet_format, self.sheet_options)
-        target = self.folder / f"{stem}-sheet-{_file_name(name)}{_suffix(encoded)}"
+        target = without_suffix.with_name(without_suffix.name + _suffix(encoded))
         write(target, encoded.content)
         return {"file": str(target), "paper_mm": list(layout.paper_mm), "photos": len(layout.spots), **_about(encoded)}
 
@@ -188,6 +200,12 @@ def _copies(texts: Sequence[str], sizes: Sequence[PhotoSize]) -> tuple[int | Non
         for index in found:
             copies[index] = int(number)
     return tuple(copies)
+
+
+def _keep(photo: Path, target: Path) -> None:
+    """Raises OptionError where the finished photo would take the place of the photo that it is made from."""
+    if target.exists() and target.samefile(photo):
+        raise OptionError(f"{target} is the photo itself; name another file with -o", path=str(target))
 
 
 def _about(encoded: Encoded) -> dict[str, Any]:

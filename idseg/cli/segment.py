@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 @click.option(
     "--turn", is_flag=True, help="Turn a photo that lies on its side or stands on its head instead of refusing it."
 )
-@click.option("--max-side", type=int, metavar="PX", help="Longest side allowed (default 4096, the API's).")
+@click.option("--max-side", type=int, metavar="PX", help="Longest side allowed (default 16384; 64 MP in all).")
 @click.option(
     "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where the matting nets run."
 )
