@@ -23,8 +23,8 @@ from idseg.cloud.client import Client
 from idseg.errors import OptionError
 from idseg.server.settings import Settings
 from tests.server.fakes import picture
-from tests.server.live import API_KEY, FAKE_APP, SECRET_KEY, Live, free_port, running
-from tests.server.page.browser import walk, workplace
+from tests.server.live import API_KEY, SECRET_KEY, Live, free_port, hosted
+from tests.server.page.browser import Browser
 
 ROOT_PATH = "/tools/idseg"
 
@@ -45,7 +45,7 @@ http {{
 
 @pytest.fixture(scope="module")
 def keyed() -> Iterator[Live]:
-    with running(Settings(app=FAKE_APP, root_path=ROOT_PATH, workers=1)) as server:
+    with hosted(Settings(root_path=ROOT_PATH)) as server:
         yield server
 
 
@@ -119,13 +119,11 @@ def _signed(base: str) -> dict[str, object]:
     return found
 
 
-def test_the_page_works_in_a_browser(proxies: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = workplace(tmp_path_factory)
-    (folder / "photo.jpg").write_bytes(picture(size=(300, 400), kind="JPEG"))
+def test_the_page_works_in_a_browser(proxies: tuple[str, str], browser: Browser) -> None:
+    (browser.folder / "proxied.jpg").write_bytes(picture(size=(300, 400), kind="JPEG"))
     for base in proxies:
-        seen = walk("proxied.mjs", folder, base, API_KEY, SECRET_KEY)
-        assert seen["bad"] == []
-        assert seen["complaints"] == []
+        seen = browser.walk("proxied.mjs", "underPath", url=base, apiKey=API_KEY, secretKey=SECRET_KEY)
+        assert (seen["bad"], seen["complaints"]) == ([], [])
         assert all(path.startswith(ROOT_PATH) for path in seen["paths"])
         assert {f"{ROOT_PATH}/v1/photos", f"{ROOT_PATH}/v1/photo"} <= set(seen["paths"])
         assert seen["state"] == "done"
