@@ -115,7 +115,8 @@ def locally(folder: Path, out: Path) -> dict[str, int]:
     """Counts of the same batch by this machine's own engine."""
     work = Work(str(out), loader=fakes.load)
     summary = run([str(folder)], work, local_engine(LocalOptions(workers=1, tries=2)))
-    return {**summary.counts, "before": summary.before}
+    counts: dict[str, int] = dict(summary.counts.items())
+    return counts | {"before": summary.before}
 
 
 def report(out: Path) -> dict[str, dict[str, Any]]:

@@ -25,7 +25,8 @@ def one_set_of_models(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> 
 
     def sharing(options: Options) -> Segmenter:
         made = Segmenter(options)
-        made._finding, made._matting_models = segmenter._person_models(), segmenter._matting()
+        with segmenter._person_models() as finding:
+            made._finding, made._matting_models = finding, segmenter._matting()
         return made
 
     monkeypatch.setattr("idseg.segmenter.Segmenter", sharing)
