@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
-import cv2
 import numpy as np
 
 from idseg.errors import OptionError, ProviderError, SidewaysError, UpsideDownError
@@ -326,27 +325,6 @@ _left_alone: list[object] = []
 """Models of the parent that a fork copied; see :meth:`Segmenter._forget_after_fork`."""
 
 
-class _OpenCvThreads:
-    """OpenCV's pool of threads is ended before a fork: the child has none of its threads, but would wait for them."""
-
-    def __init__(self) -> None:
-        self._number = 1
-        self._forking = threading.Lock()
-
-    def before(self) -> None:
-        self._forking.acquire()
-        self._number = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-
-    def in_parent(self) -> None:
-        cv2.setNumThreads(self._number)
-        self._forking.release()
-
-    def in_child(self) -> None:
-        """One thread, as the pool was left; whoever forks works in several processes."""
-        self._forking = threading.Lock()
-
-
 def _after_fork() -> None:
     global _default_lock
     _default_lock = threading.Lock()  # another thread may have held it
@@ -355,8 +333,6 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    _opencv = _OpenCvThreads()
-    os.register_at_fork(before=_opencv.before, after_in_parent=_opencv.in_parent, after_in_child=_opencv.in_child)
     os.register_at_fork(after_in_child=_after_fork)
 
 

@@ -3,13 +3,44 @@
 cv2 is checked here, once: MediaPipe brings it (see ``pyproject.toml``), and idseg does not name it among its packages.
 """
 
+from __future__ import annotations
+
+import os
+import threading
+
 from idseg.errors import DependencyError
 
 try:
-    import cv2  # noqa: F401
+    import cv2
 except ImportError as error:
     raise DependencyError(
         f"OpenCV (cv2) does not load: {error}. MediaPipe brings it: pip install --force-reinstall --no-deps "
         "opencv-contrib-python; idseg doctor says whether a system library is missing",
         missing="cv2",
     ) from error
+
+
+class _OpenCvThreads:
+    """OpenCV's pool of threads is ended before a fork: the child has none of its threads, but would wait for them."""
+
+    def __init__(self) -> None:
+        self._number = 1
+        self._forking = threading.Lock()
+
+    def before(self) -> None:
+        self._forking.acquire()
+        self._number = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+
+    def in_parent(self) -> None:
+        cv2.setNumThreads(self._number)
+        self._forking.release()
+
+    def in_child(self) -> None:
+        """One thread, as the pool was left; whoever forks works in several processes."""
+        self._forking = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    _threads = _OpenCvThreads()
+    os.register_at_fork(before=_threads.before, after_in_parent=_threads.in_parent, after_in_child=_threads.in_child)
