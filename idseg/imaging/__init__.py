@@ -1,6 +1,6 @@
 """Pixels in, pixels out; no models.
 
-cv2 is checked here, once: MediaPipe brings it (see ``pyproject.toml``), and idseg does not name it among its packages.
+This checks once that OpenCV (cv2) loads. MediaPipe depends on OpenCV, so idseg does not list it (``pyproject.toml``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ try:
     import cv2
 except ImportError as error:
     raise DependencyError(
-        f"OpenCV (cv2) does not load: {error}. MediaPipe brings it: pip install --force-reinstall --no-deps "
-        "opencv-contrib-python; idseg doctor says whether a system library is missing",
+        f"OpenCV (cv2) does not load: {error}. MediaPipe needs it: pip install --force-reinstall --no-deps "
+        "opencv-contrib-python; 'idseg doctor' names missing system libraries",
         missing="cv2",
     ) from error
 

@@ -1,4 +1,4 @@
-"""Laying a cut-out over a background: I = alpha F + (1 - alpha) B (Porter & Duff 1984, "over", straight alpha)."""
+"""Composite a cut-out over a background: I = alpha F + (1 - alpha) B (Porter & Duff 1984, "over", straight alpha)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from idseg.imaging.colours import Color, parse_color
 from idseg.types import Alpha, Rgb
 
 _STRIP = 256
-"""Rows that are composed at once: float copies of a whole 12-megapixel picture would take 450 MB."""
+"""Rows that are composited at once; float copies of a whole 12-megapixel picture would take 450 MB."""
 
 
 def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
-    """``foreground`` (H, W, 3) over ``background`` (H, W, 3) by ``alpha`` (H, W); rounded to the nearest."""
+    """``foreground`` (H, W, 3) over ``background`` (H, W, 3) with ``alpha`` (H, W), rounded to nearest uint8."""
     result = np.empty_like(foreground)
     for top in range(0, len(alpha), _STRIP):
         rows = np.s_[top : top + _STRIP]
@@ -25,7 +25,7 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
 
 
 def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:
-    """``foreground`` over a plain colour."""
+    """``foreground`` (H, W, 3) over a plain colour, with ``alpha`` (H, W)."""
     plain = np.broadcast_to(np.array(parse_color(color), dtype=np.uint8), foreground.shape)
     return over(foreground, alpha, plain)
 
@@ -33,7 +33,7 @@ def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:
 def rgba(foreground: Rgb, alpha: Alpha) -> npt.NDArray[np.uint8]:
     """The cut-out (H, W, 4) with straight alpha, for a PNG.
 
-    The colour is black where alpha is 0, so that nobody can recover the old background there.
+    The colour is black where alpha is 0, so that nobody can recover the old background from the file.
     """
     result = np.empty((*alpha.shape, 4), dtype=np.uint8)
     result[..., 3] = cv2.convertScaleAbs(alpha, alpha=255.0)

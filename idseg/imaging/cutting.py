@@ -1,4 +1,4 @@
-"""Windows of a picture: cut out, pasted back, filled where they leave it.
+"""Windows of a picture: cut a window out, paste it back, and fill the part outside the picture.
 
 Cutting is indexing: no pixel is resampled, so pasting a cut back at its window is exact.
 """
@@ -17,7 +17,7 @@ _Pixel = TypeVar("_Pixel", bound=np.generic)
 
 
 def take(picture: npt.NDArray[_Pixel], window: Window, fill: int = 0) -> npt.NDArray[_Pixel]:
-    """The pixels of ``picture`` (H, W) or (H, W, C) under ``window``; ``fill`` where it leaves the picture. A copy."""
+    """A copy of the pixels of ``picture`` (H, W) or (H, W, C) under ``window``; ``fill`` outside the picture."""
     shape = (window.height, window.width, *picture.shape[2:])
     cut = np.full(shape, fill, dtype=picture.dtype)
     source, target = _overlap(picture.shape, window)
@@ -26,7 +26,7 @@ def take(picture: npt.NDArray[_Pixel], window: Window, fill: int = 0) -> npt.NDA
 
 
 def paste(cut: npt.NDArray[_Pixel], window: Window, picture: npt.NDArray[_Pixel]) -> npt.NDArray[_Pixel]:
-    """A copy of ``picture`` with ``cut`` laid over it at ``window``; what leaves the picture is dropped."""
+    """A copy of ``picture`` with ``cut`` pasted at ``window``; pixels outside the picture are dropped."""
     result = picture.copy()
     target, source = _overlap(picture.shape, window)
     result[target] = cut[source]
@@ -39,22 +39,22 @@ def lies_inside(photo: Size, window: Window) -> bool:
 
 
 def inside(photo: Size, window: Window) -> npt.NDArray[np.bool_]:
-    """Mask (H, W) of the window's pixels that lie inside the photo."""
+    """Mask (H, W), the size of the window: True for the pixels inside the photo."""
     mask = np.zeros((window.height, window.width), dtype=np.bool_)
     mask[_overlap((photo.height, photo.width), window)[1]] = True
     return mask
 
 
 def clamped(area: Box, photo: Size) -> Window:
-    """The pixels that an area touches inside the photo; at least one."""
+    """The photo pixels that an area touches; at least one pixel."""
     left, top = max(0, int(area.left)), max(0, int(area.top))
     right, bottom = min(photo.width, int(area.right) + 1), min(photo.height, int(area.bottom) + 1)
     return Window(left, top, max(1, right - left), max(1, bottom - top))
 
 
 def filled(rgb: Rgb, window: Window) -> Rgb:
-    """The pixels under the window: a view if it lies inside the photo, else a copy with the photo's edge pixels
-    repeated, which a net takes for background."""
+    """The pixels under the window: a view if it lies inside the photo, else a copy that repeats the photo's edge
+    pixels, which a net takes for background."""
     if lies_inside(Size(rgb.shape[1], rgb.shape[0]), window):
         return rgb[window.top : window.bottom, window.left : window.right]
     photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
@@ -71,7 +71,7 @@ def filled(rgb: Rgb, window: Window) -> Rgb:
 
 
 def _overlap(shape: tuple[int, ...], window: Window) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Slices of the picture and of the cut that hold the same pixels."""
+    """The slices of the picture and of the cut that cover the same pixels."""
     top, bottom = max(window.top, 0), min(window.bottom, shape[0])
     left, right = max(window.left, 0), min(window.right, shape[1])
     bottom, right = max(bottom, top), max(right, left)

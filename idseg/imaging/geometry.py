@@ -1,4 +1,4 @@
-"""Plane geometry on arrays: overlaps, turns, fits. Pure functions; no pictures, no models."""
+"""Plane geometry on arrays: overlaps, angles, fits. Pure functions without pictures or models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from idseg.types import Box, HeadAngles, Points
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1; 0 where either has no area."""
+    """Intersection over union of two boxes, 0..1; 0 if either box is empty."""
     width = min(a.right, b.right) - max(a.left, b.left)
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
@@ -30,20 +30,21 @@ def wrap_deg(angle: float) -> float:
 
 
 def midpoint(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
-    """The point half way between two."""
+    """The midpoint of two points."""
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
 
 
 def head_angles(right: Points, down: Points) -> HeadAngles:
-    """Yaw, pitch and roll of a head from two of its own axes in camera space.
+    """Yaw, pitch and roll of a head from two of its axes in camera space.
 
     Args:
-        right: (3,) from the head's picture-left side to its picture-right side; any length, x right, y down, z away.
+        right: (3,) from the head's side at the picture's left to its side at the right; any length; x right, y down,
+            z away from the camera.
         down: (3,) from the forehead to the chin.
 
-    The roll is the in-plane turn that fits both axes best (2-D Procrustes: the angle of the sum of the two axes as
-    complex numbers, Gower & Dijksterhuis 2004, ch. 4), so turning the photo by t degrees adds exactly t and leaves yaw
-    and pitch alone, and it stays defined in full profile, where the first axis points at the camera.
+    The roll is the in-plane rotation that fits both axes best (2-D Procrustes: the angle of the sum of the two axes as
+    complex numbers, Gower & Dijksterhuis 2004, ch. 4). So rotating the photo by t degrees adds exactly t and changes
+    neither yaw nor pitch, and the roll is defined even in full profile, where the first axis points at the camera.
     """
     x = np.asarray(right, dtype=np.float64) / (np.linalg.norm(right) or 1.0)
     y = np.asarray(down, dtype=np.float64) / (np.linalg.norm(down) or 1.0)

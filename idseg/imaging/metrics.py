@@ -1,8 +1,8 @@
-"""Errors of a matte against the truth, as the matting literature counts them.
+"""Errors of a matte compared with the truth, as defined in the matting literature.
 
-SAD, MSE, Grad and Conn are those of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting"
-(CVPR 2009), as deep-matting papers report them: SAD, Grad and Conn are sums over pixels divided by 1000; MAD and MSE
-are means over the pixels counted (of the whole picture, or of ``mask``: the unknown band), on alpha in 0..1.
+SAD, MSE, Grad and Conn are those of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting" (CVPR
+2009), in the units of deep-matting papers: SAD, Grad and Conn are sums over pixels divided by 1000; MAD and MSE are
+means over the counted pixels (the whole picture, or ``mask``: the unknown band), on alpha in 0..1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 _THOUSAND = 1000.0
 _GRADIENT_SIGMA_PX = 1.4  # Rhemann et al. 2009, section 4.1: sigma of the Gaussian derivative
-_CONNECTIVITY_STEP = 0.1  # threshold steps of the connectivity error, as in their published code
+_CONNECTIVITY_STEP = 0.1  # threshold step of the connectivity error, as in their code
 _CONNECTIVITY_SLACK = 0.15  # differences below this count as connected (theta, ibid.)
 
 
@@ -28,9 +28,9 @@ class MatteErrors:
     """All five errors of one matte."""
 
     mad: float
-    """Mean absolute difference."""
+    """Mean absolute difference, 0..1."""
     mse: float
-    """Mean squared difference."""
+    """Mean squared difference, 0..1."""
     grad: float
     """Squared difference of gradient magnitudes, sum / 1000."""
     sad: float
@@ -40,7 +40,7 @@ class MatteErrors:
 
 
 def matte_errors(alpha: Alpha, truth: Alpha, mask: Mask | None = None) -> MatteErrors:
-    """All errors of ``alpha`` (H, W) against ``truth``; only pixels of ``mask`` count, where one is given.
+    """All errors of ``alpha`` (H, W) compared with ``truth`` (H, W). ``mask`` limits them to its pixels.
 
     Raises:
         ValueError: shapes differ, or the mask is empty.
@@ -61,9 +61,9 @@ def matte_errors(alpha: Alpha, truth: Alpha, mask: Mask | None = None) -> MatteE
 
 
 def gradient(alpha: Alpha) -> npt.NDArray[np.float64]:
-    """Magnitude of the first-order Gaussian derivative; the kernels have unit Euclidean norm, borders repeat."""
+    """Magnitude of the first-order Gaussian derivative. The kernels have unit Euclidean norm; borders are repeated."""
     sigma = _GRADIENT_SIGMA_PX
-    # Cut where the Gaussian falls below 1 % (the published gaussgradient.m's epsilon): 4 px for 1.4.
+    # Truncated where the Gaussian falls below 1 % (epsilon of the published gaussgradient.m): 4 px for sigma 1.4.
     half = int(np.ceil(sigma * np.sqrt(-2.0 * np.log(np.sqrt(2.0 * np.pi) * sigma * 1e-2))))
     x = np.arange(-half, half + 1, dtype=np.float64)
     bell = np.exp(-(x**2) / (2.0 * sigma**2)) / (sigma * np.sqrt(2.0 * np.pi))
@@ -77,10 +77,10 @@ def gradient(alpha: Alpha) -> npt.NDArray[np.float64]:
 
 
 def _disconnection(alpha: Alpha, truth: Alpha) -> npt.NDArray[np.float64]:
-    """Connectedness of truth minus that of alpha (Rhemann et al. 2009, section 4.2).
+    """Connectedness of the truth minus that of alpha (Rhemann et al. 2009, section 4.2).
 
-    A pixel's level is the highest threshold at which it still hangs together with the largest region where both
-    mattes lie above it; its connectedness is 1 minus how far it rises above that level.
+    The level of a pixel is the highest threshold at which it is connected to the largest region where both mattes
+    exceed the threshold. Its connectedness is 1 minus the height of its alpha above that level.
     """
     level = np.zeros(truth.shape, np.float64)
     settled = np.zeros(truth.shape, bool)

@@ -1,4 +1,4 @@
-"""A drawing of the result over the photo: window, face box, points, classes and angles."""
+"""Draws the result over the photo: window, face box, points, classes and angles."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _YELLOW = (255, 214, 0)
 _WHITE = (255, 255, 255)
 _DARK = (24, 24, 28)
 _LONGEST_PX = (1000, 1600)
-"""Least and greatest longest side of the drawing. A small photo is enlarged, so that the names fit in."""
+"""Minimum and maximum of the drawing's longest side, px. Small photos are enlarged, so that the labels fit."""
 
 
 def draw(photo: Rgb, person: Person, pose: Pose, window: Window) -> Rgb:
-    """A drawing (H', W', 3) of the whole photo and the window, which may leave the photo.
+    """Draw the whole photo and the window, which may extend beyond it; returns (H', W', 3).
 
-    The part outside the window is dimmed; points with a higher score are brighter.
+    The photo is darker outside the window. Points with a higher score are brighter.
     """
     height, width = photo.shape[:2]
     left, top = min(0, window.left), min(0, window.top)

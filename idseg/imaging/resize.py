@@ -1,4 +1,4 @@
-"""Pictures and mattes at another size."""
+"""Resizes pictures and mattes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idseg.types import Alpha, Rgb, Size
 
 
 def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
-    """Resample (H, W) or (H, W, C): averaged over areas where it shrinks, bicubic where it grows."""
+    """Resample (H, W) or (H, W, C): area averaging to shrink, bicubic to enlarge."""
     if values.shape[1] == size.width and values.shape[0] == size.height:
         return values
     shrinks = size.width * size.height < values.shape[0] * values.shape[1]
@@ -20,18 +20,18 @@ def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
 
 
 def scaled(values: npt.NDArray[Any], factor: float) -> npt.NDArray[Any]:
-    """Resample (H, W) or (H, W, C) as :func:`resize` does, to ``factor`` times its size (rounded, at least 1 px)."""
+    """Resample like :func:`resize`, to ``factor`` times the size (rounded, at least 1 px)."""
     height, width = values.shape[:2]
     return resize(values, Size(max(1, round(width * factor)), max(1, round(height * factor))))
 
 
 def unit(values: npt.NDArray[Any]) -> Alpha:
-    """The values clipped to 0..1 as float32; bicubic resampling overshoots at edges."""
+    """The values clipped to 0..1, as float32 (bicubic resampling overshoots at edges)."""
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 
 
 def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
-    """A copy whose longest side is at most ``longest`` px (area-averaged), and its scale (<= 1)."""
+    """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1)."""
     height, width = rgb.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale == 1.0:

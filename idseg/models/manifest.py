@@ -1,8 +1,8 @@
-"""The weights: one manifest (``models/manifest.toml``), checked files, no downloads.
+"""The model files: one manifest (``models/manifest.toml``) and checked files. Nothing is downloaded.
 
-Every file in ``models/`` has one ``[[model]]`` block: ``name``, ``file``, ``sha256``, ``bytes``, ``task``,
-``source``, ``licence``, and for the tensors ``input`` and ``output`` tables that the backends read. The files ship in
-the wheel (as ``idseg/_models``); in a checkout they lie in ``models/`` at the top.
+Every file in ``models/`` has one ``[[model]]`` block with ``name``, ``file``, ``sha256``, ``bytes``, ``task``,
+``source`` and ``licence``, and the tables ``input`` and ``output``, which the backends read. A wheel contains the files
+as ``idseg/_models``; a checkout has them in ``models/``.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class ModelEntry:
     source: str
     licence: str
     input: Mapping[str, Any] = field(default_factory=dict)
-    """Tensor facts for the backend: name, size, mean, std, …"""
+    """Input tensor facts for the backend: name, size, mean, std, …"""
     output: Mapping[str, Any] = field(default_factory=dict)
-    """Tensor facts for the backend: name, activation, …"""
+    """Output tensor facts for the backend: name, activation, …"""
 
     def check(self) -> Path:
-        """The file's path, once its size and sha256 are those of the manifest (read once a process).
+        """Return the file's path after checking its size and SHA-256 (once per process).
 
         Raises:
-            ModelMissingError: no file there.
-            ModelDamagedError: another size or sha256.
+            ModelMissingError: the file does not exist.
+            ModelDamagedError: its size or SHA-256 differs from the manifest.
         """
         _check(self.path, self.bytes, self.sha256)
         return self.path
@@ -73,17 +73,17 @@ class Manifest:
 
 
 def models_folder() -> Path:
-    """The folder the weights lie in: inside the installed package, or at the top of a checkout."""
+    """The folder of the model files: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).parent.parent
     installed = package / "_models"
     return installed if installed.is_dir() else package.parent / "models"
 
 
 def load_manifest(folder: Path | None = None) -> Manifest:
-    """Read ``manifest.toml`` in ``folder`` (default: the one that ships).
+    """Read ``manifest.toml`` in ``folder`` (default: :func:`models_folder`).
 
     Raises:
-        ModelMissingError: there is none.
+        ModelMissingError: there is no such file.
         ModelDamagedError: it is not TOML, or a block lacks a key.
     """
     folder = models_folder() if folder is None else folder

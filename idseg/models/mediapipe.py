@@ -1,17 +1,17 @@
-"""Faces, face meshes and body poses with MediaPipe's Tasks API; the only file that imports MediaPipe.
+"""Faces, face meshes and body poses with MediaPipe's Tasks API. Only this file imports MediaPipe.
 
-Facts about MediaPipe 1.2 that this file deals with:
+MediaPipe 1.2 has these properties, which this file handles:
 
-* Its objects work on one picture at a time: each :class:`TaskPool` keeps up to ``parallel`` of them.
-* It prints dozens of lines to stderr and reports usage to play.googleapis.com, and has no option against either. On
-  Linux all its threads therefore start inside :mod:`idseg.models.sandbox`: no network, no stderr. On every system
-  MediaPipe also gets ``no_certificates.pem`` as its list of trusted authorities: the list is empty, so MediaPipe
-  trusts no server and ends the connection before a report is sent.
-* ``import mediapipe`` loads matplotlib, OpenCV and sounddevice (1.1 s) for drawing and microphones. Only the three
-  task modules are imported here (0.1 s).
-* A graph that failed can hang when it is closed; it is not closed then.
-* Its left and right are the person's. Faces come out with the picture's left and right; meshes and poses keep
-  MediaPipe's numbering.
+* A task object processes one picture at a time, so each :class:`TaskPool` keeps up to ``parallel`` of them.
+* MediaPipe prints dozens of lines to stderr and reports usage to play.googleapis.com. It has no option to stop either.
+  On Linux, all its threads therefore start inside :mod:`idseg.models.sandbox`, without network or stderr. On every
+  system it also gets ``no_certificates.pem`` as its list of trusted authorities. The list is empty, so MediaPipe trusts
+  no server and ends the connection before it sends a report.
+* ``import mediapipe`` loads matplotlib, OpenCV and sounddevice for drawing and microphones, which takes a second. This
+  file imports only the three task modules, which is ten times faster.
+* A graph that failed can hang when it is closed, so it is not closed.
+* MediaPipe's left and right are the person's. This file returns faces with the picture's left and right; meshes and
+  poses keep MediaPipe's numbering.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from idseg.models.sandbox import call_confined
 from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb
 
 _MESH_POINTS = 468
-"""Points of the canonical face mesh. The Tasks API gives 478: ten of the irises, which our net has not, are zeros."""
+"""Points of the face mesh. The Tasks API returns 478; the last ten (irises) are zeros, because our net lacks them."""
 
 _NO_CERTIFICATES = Path(__file__).with_name("no_certificates.pem")
-"""A list of certificate authorities without any; see the module docstring."""
+"""An empty list of certificate authorities; see the module docstring."""
 
 _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right_ear")
-"""Our names, the picture's, in BlazeFace's order: right eye, left eye, nose tip, mouth, right ear, left ear."""
+"""idseg's names (the picture's left and right) in BlazeFace's order (the person's): right eye, left eye, nose tip, …"""
 
 
 class TaskPool:
-    """MediaPipe objects of one kind; thread-safe. They are made when first needed and closed at the end of ``with``."""
+    """Task objects of one kind; thread-safe. They are made when first needed and closed at the end of ``with``."""
 
     def __init__(self, entry: ModelEntry, make: Callable[[Any, str], Any], min_score: float, parallel: int) -> None:
         if not 0 < min_score < 1:
@@ -61,10 +61,10 @@ class TaskPool:
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Free the native objects; those at work are freed when their picture is done."""
+        """Free the native objects. An object in use is freed after its picture."""
         self._closed.set()
         while self._idle:
-            with suppress(IndexError):  # another thread took it
+            with suppress(IndexError):  # another thread took the last one
                 self._idle.pop().close()
 
     def __enter__(self) -> Any:
@@ -89,7 +89,7 @@ class TaskPool:
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:
-        """One object of the pool for one picture."""
+        """Lend one task object for one picture."""
         with self._free_slots:
             if self._closed.is_set():
                 raise RuntimeError(f"this {type(self).__name__} is closed")
@@ -97,7 +97,7 @@ class TaskPool:
             try:
                 yield task
             except BaseException:
-                task._handle = None  # makes MediaPipe's close() and __del__ do nothing: they can hang after a failure
+                task._handle = None  # disables MediaPipe's close() and __del__, which can hang after a failure
                 raise
             self._idle.append(task)
             if self._closed.is_set():
@@ -115,10 +115,10 @@ class TaskPool:
 
 
 class FaceDetector(TaskPool):
-    """Faces of a picture, by BlazeFace.
+    """Detects the faces in a picture with BlazeFace.
 
-    ``"short"`` is made for selfies (128x128 input), ``"full"`` for people up to some metres away (192x192). Finds with
-    a score (0..1) under ``min_score`` are dropped.
+    ``"short"`` is for selfies (128x128 input), ``"full"`` for people up to a few metres away (192x192). Faces with a
+    score (0..1) below ``min_score`` are dropped.
 
     Raises:
         OptionError, ModelMissingError, ModelDamagedError, DependencyError
@@ -136,17 +136,17 @@ class FaceDetector(TaskPool):
         super().__init__(manifest[f"face-{range}"], make, min_score, parallel)
 
     def __call__(self, rgb: Rgb) -> tuple[FaceDetection, ...]:
-        """The faces in ``rgb`` (H, W, 3), the best score first; boxes may leave the picture."""
+        """The faces in ``rgb`` (H, W, 3), best score first. Boxes may extend beyond the picture."""
         height, width = rgb.shape[:2]
         faces = (_face(detection, width, height) for detection in self._detect(rgb).detections)
         return tuple(sorted(faces, key=lambda face: -face.score))
 
 
 class FaceLandmarker(TaskPool):
-    """The mesh of the best face, by MediaPipe Face Mesh.
+    """Finds the mesh of the best face with MediaPipe Face Mesh.
 
-    It finds its face with the short-range detector: give it a crop around a face that is already known, some face
-    widths wide. The mesh net's own score does not come out of the Tasks API; the mesh gets its detection's score.
+    It starts with the short-range detector, so give it a crop a few face widths wide around a known face. The Tasks API
+    does not return the mesh net's own score, so the mesh has the score of the detection.
     """
 
     def __init__(self, manifest: Manifest, min_score: float = 0.5, parallel: int = 1) -> None:
@@ -163,7 +163,7 @@ class FaceLandmarker(TaskPool):
         self._detector = FaceDetector(manifest, "short", min_score, parallel)
 
     def __call__(self, rgb: Rgb) -> FaceMesh | None:
-        """The mesh of the best face in ``rgb`` (H, W, 3), or None where there is no face."""
+        """The mesh of the best face in ``rgb`` (H, W, 3); None if there is no face."""
         faces = self._detector(rgb)
         if not faces:
             return None
@@ -182,7 +182,7 @@ class FaceLandmarker(TaskPool):
 
 
 class PoseLandmarker(TaskPool):
-    """The bodies of a picture, at most ``most``, by BlazePose GHUM (full)."""
+    """Finds at most ``most`` bodies in a picture with BlazePose GHUM (full)."""
 
     def __init__(self, manifest: Manifest, most: int = 2, min_score: float = 0.5, parallel: int = 1) -> None:
         if most < 1:
@@ -200,7 +200,7 @@ class PoseLandmarker(TaskPool):
         super().__init__(manifest["pose-full"], make, min_score, parallel)
 
     def __call__(self, rgb: Rgb) -> tuple[PosePoints, ...]:
-        """The bodies in ``rgb`` (H, W, 3), as MediaPipe orders them; points may leave the picture."""
+        """The bodies in ``rgb`` (H, W, 3), in MediaPipe's order. Points may lie outside the picture."""
         height, width = rgb.shape[:2]
         return tuple(
             PosePoints(
@@ -223,7 +223,7 @@ def _face(detection: Any, width: int, height: int) -> FaceDetection:
 
 
 def _points(landmarks: Any, width: int, height: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(N, 3) pixels from MediaPipe's shares of width and height; z is a share of the width too."""
+    """(N, 3) px, from MediaPipe's fractions of width and height; z is a fraction of the width too."""
     shares = np.array([(point.x, point.y, point.z) for point in landmarks], np.float64)
     return shares * (width, height, width)
 
@@ -233,10 +233,10 @@ _loaded: list[types.SimpleNamespace] = []
 
 
 def _tasks() -> Any:
-    """The names of the Tasks API that this file uses; imported once a process, at the first call.
+    """The parts of the Tasks API that this file uses; imported once per process, at the first call.
 
     Raises:
-        DependencyError: MediaPipe or a system library that it links to is missing.
+        DependencyError: MediaPipe, or a system library that it is linked to, is missing.
     """
     with _loading:
         if not _loaded:
@@ -255,18 +255,18 @@ def _tasks() -> Any:
 def _missing_library(error: OSError) -> DependencyError:
     library = str(error).partition(":")[0]
     return DependencyError(
-        f"MediaPipe does not load: {error}; on Debian and Ubuntu install what it needs: "
+        f"MediaPipe does not load: {error}; on Debian and Ubuntu, install its libraries: "
         "apt-get install -y libegl1 libgles2 libgl1",
         missing=library,
     )
 
 
 _PACKAGES = ("mediapipe", "mediapipe.tasks.python", "mediapipe.tasks.python.vision")
-"""Packages whose ``__init__`` imports every task, and with drawing and audio matplotlib, OpenCV and sounddevice."""
+"""Packages whose ``__init__`` imports every task, and with them matplotlib, OpenCV and sounddevice."""
 
 
 def _import_tasks() -> types.SimpleNamespace:
-    """Import the three task modules and open the native library; a ``mediapipe`` imported already is used as it is."""
+    """Import the three task modules and open the native library. Uses ``mediapipe`` if it is already imported."""
     if "mediapipe" in sys.modules:
         return _names()
     with _stub_packages():
@@ -275,10 +275,10 @@ def _import_tasks() -> types.SimpleNamespace:
 
 @contextmanager
 def _stub_packages() -> Iterator[None]:
-    """Empty packages stand in for ``_PACKAGES`` during the block, so that their ``__init__`` does not run.
+    """Replace ``_PACKAGES`` by empty packages during the block, so that their ``__init__`` does not run.
 
-    Afterwards ``sys.modules`` holds nothing of MediaPipe, as before: an ``import mediapipe`` elsewhere gets the real
-    package. The modules imported in the block live on through the names that were taken from them.
+    Afterwards ``sys.modules`` has no part of MediaPipe, as before, so an ``import mediapipe`` elsewhere gets the real
+    package. The modules imported in the block stay alive through references to their contents.
     """
     spec = importlib.util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
@@ -323,7 +323,7 @@ def _names() -> types.SimpleNamespace:
 
 
 def _trusting_nobody(base_options: Any) -> Any:
-    """MediaPipe's ``BaseOptions``, with an empty list of certificate authorities for the reports that it sends."""
+    """A subclass of MediaPipe's ``BaseOptions`` with an empty list of certificate authorities for usage reports."""
 
     class BaseOptions(base_options):  # type: ignore[misc]
         def to_ctypes(self) -> Any:

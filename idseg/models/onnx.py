@@ -1,7 +1,7 @@
-"""Networks run by ONNX Runtime; the only file that imports it.
+"""Runs networks with ONNX Runtime. Only this file imports it.
 
-A session is thread-safe: one serves every thread of a process. ONNX Runtime's busy waiting
-is off: beside a second busy process it made a run five times as slow.
+A session is thread-safe, so all threads of a process share one. ONNX Runtime's busy waiting is off, because it makes a
+run several times slower when another process uses the CPU.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from idseg.errors import ModelDamagedError, ModelMissingError, ProviderError
 
-# Short names of the execution providers, in the order in which "auto" prefers them.
+# Our short names of the execution providers, in the order in which "auto" prefers them.
 PROVIDERS: Mapping[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "rocm": "ROCMExecutionProvider",
@@ -27,11 +27,11 @@ PROVIDERS: Mapping[str, str] = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-# What "auto" may choose: the others convert the graph on every start or change results more than rounding does.
+# Providers that "auto" may choose. The others convert the graph on every start, or change results beyond rounding.
 _AUTO = ("cuda", "cpu")
 _LOG_FATAL = 4  # ORT_LOGGING_LEVEL_FATAL: failures are raised, not printed
 
-# What onnxruntime raises for a file that is no model it can run (none shares a base below Exception).
+# Errors that onnxruntime raises for a file that is not a usable model (they share no base class below Exception).
 _BROKEN: tuple[type[Exception], ...] = (
     _state.Fail,
     _state.InvalidArgument,
@@ -48,17 +48,17 @@ _DTYPES: Mapping[str, type[np.generic]] = {
 
 
 class OnnxNet:
-    """A loaded network: ``net({"rgb": array})`` gives all outputs by name.
+    """A loaded network. ``net({"rgb": array})`` returns all outputs by name.
 
     Args:
         path: the .onnx file.
         provider: a key of ``PROVIDERS`` to force one, or ``"auto"``.
-        threads: of one run; 0 lets ONNX Runtime take one for each core.
+        threads: threads per run; 0: one per core.
 
     Raises:
-        ModelMissingError: no such file.
-        ModelDamagedError: not a network that ONNX Runtime can load.
-        ProviderError: a forced provider is not there, or could not start.
+        ModelMissingError: the file does not exist.
+        ModelDamagedError: ONNX Runtime cannot load the file.
+        ProviderError: the forced provider is not available or did not start.
     """
 
     def __init__(self, path: Path, *, provider: str = "auto", threads: int = 0) -> None:
@@ -89,7 +89,7 @@ class OnnxNet:
 
     @cached_property
     def provider(self) -> str:
-        """Short name of the provider that really runs the net."""
+        """Short name of the provider that actually runs the net."""
         return _short(str(self._session.get_providers()[0]))
 
     @cached_property
@@ -97,7 +97,7 @@ class OnnxNet:
         return {node.name: _DTYPES.get(node.type, np.float32) for node in self._session.get_inputs()}
 
     def __call__(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Run once. Each array is cast to the input's own element type (float16 nets take float32)."""
+        """Run once. Each array is cast to the element type of its input (float16 nets accept float32)."""
         cast = {name: np.asarray(value, self._dtypes[name]) for name, value in feeds.items()}
         return dict(zip(self.outputs, self._session.run(None, cast), strict=True))
 
@@ -112,18 +112,18 @@ def first_provider(provider: str = "auto") -> str:
     """Short name of the execution provider that is tried first.
 
     Raises:
-        ProviderError: a forced provider is not there.
+        ProviderError: the forced provider is not available.
     """
     return _short(_provider_names(provider)[0])
 
 
 def _short(name: str) -> str:
-    """Our name for one of ONNX Runtime's; its own where we have none."""
+    """Our name for an ONNX Runtime provider; its own name if we have none."""
     return next((short for short, full in PROVIDERS.items() if full == name), name)
 
 
 def _provider_names(provider: str) -> list[str]:
-    """ONNX Runtime's names for one of ours, the CPU last as the home of operators a GPU lacks."""
+    """ONNX Runtime's names for one of ours, followed by the CPU, which runs the operators that a GPU lacks."""
     available = available_providers()
     if provider == "auto":
         return [PROVIDERS[short] for short in _AUTO if short in available]

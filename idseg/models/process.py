@@ -1,14 +1,14 @@
-"""A process that can be killed: how one is started, and how its life ends with its parent's.
+"""Starts worker processes that can be killed, and that end when their parent ends.
 
-Native code can hang or explode: a picture library in a hostile file, a graph that never ends, memory that runs out. In
-a thread nothing stops that; a process can be killed and started again. The batch's workers and the server's are such
-processes. A worker
+Native code can hang or crash: an image library on a hostile file, a graph that does not end, or memory that runs out.
+Such code cannot be stopped in a thread, but a process can be killed and restarted. The workers of batches and of the
+server are such processes. A worker
 
-* leaves Ctrl-C, and SIGTERM, to its parent;
-* ends when its parent ends, also by ``kill -9`` of the parent, and also while it hangs in native code: on Linux the
-  kernel sees to that (PR_SET_PDEATHSIG, prctl(2)). It looks at the THREAD that started the process, so that workers
-  are to be started from a thread that lives as long as they do;
-* is the first to go when memory runs out, and writes no core file, which would hold a photo.
+* ignores Ctrl-C and SIGTERM, which its parent handles;
+* ends when its parent ends, even by ``kill -9``, and even while native code hangs. On Linux the kernel does this
+  (PR_SET_PDEATHSIG, prctl(2)). It watches the THREAD that started the process, so start workers from a thread that
+  lives as long as they do;
+* is killed before other processes when memory runs out, and writes no core file, which would contain a photo.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from typing import Any, Final, TypeAlias
 Pipe: TypeAlias = "connection.Connection[Any, Any]"
 
 _OOM_SCORE: Final = "500"
-"""Added to the kernel's measure of badness (0 to 1000, proc(5)): rather a worker than its parent."""
+"""Added to the kernel's out-of-memory score (0 to 1000, proc(5)), so that it kills a worker before the parent."""
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
 def start(
     life: Callable[[Pipe, Any], None], argument: Any, *, name: str, preload: Sequence[str] = ()
 ) -> tuple[multiprocessing.process.BaseProcess, Pipe]:
-    """Start ``life(pipe, argument)`` in a process of its own.
+    """Start ``life(pipe, argument)`` in its own process.
 
     Args:
-        life: a function of a module; when it returns, the process ends at once, without cleaning up (MediaPipe's close
-            can hang after a graph that failed).
-        argument: anything that pickles.
-        name: of the process.
-        preload: modules that a template process imports once, and from which the workers are forked: a new one then
-            starts in half the time. None: each starts from nothing ("spawn"), as it does where there is no fork.
+        life: a module-level function. When it returns, the process ends at once without cleaning up, because
+            MediaPipe's close can hang after a failed graph.
+        argument: any picklable value.
+        name: name of the process.
+        preload: modules that a template process imports once; workers are forked from it, which halves their start.
+            Empty: each worker starts from scratch ("spawn"), as on systems without fork.
 
     Returns:
         the process and our end of the pipe.
@@ -63,19 +63,19 @@ def start(
 def _run(life: Callable[[Pipe, Any], None], pipe: Pipe, argument: Any) -> None:
     _leave_signals_to_the_parent()
     _follow_the_parent()
-    with suppress(EOFError, OSError):  # the parent has nothing more for us, or is gone
+    with suppress(EOFError, OSError):  # the parent closed the pipe or ended
         life(pipe, argument)
     os._exit(0)
 
 
 def die_with_the_parent() -> None:
-    """The kernel kills this process when the thread that started it ends. Linux only; elsewhere nothing."""
+    """Let the kernel kill this process when the thread that started it ends. Linux only; does nothing elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def ending(code: int | None) -> str:
-    """How a process ended, in words: "code 3", "SIGSEGV"."""
+    """Describe how a process ended: "code 3", "SIGSEGV"."""
     if code is None or code >= 0:
         return f"code {code}"
     try:
@@ -87,11 +87,12 @@ def ending(code: int | None) -> str:
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Block Ctrl-C and SIGTERM meanwhile: a process started here cannot get them before it ignores them."""
+    """Block Ctrl-C and SIGTERM during the block, so that a process started here cannot get them before it ignores
+    them."""
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # when the first process starts it, it lets the signals through again
+    resource_tracker.ensure_running()  # starting it later would unblock the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -100,8 +101,8 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal, and a service manager's SIGTERM all of a service: the parent
-    decides."""
+    """Ignore SIGINT and SIGTERM. A terminal sends Ctrl-C, and a service manager SIGTERM, to all processes of a group,
+    but only the parent reacts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform != "win32":
@@ -115,8 +116,8 @@ def _leave_signals_to_the_parent() -> None:
 
 
 def _follow_the_parent() -> None:
-    """End when the parent does: by a thread that waits for it, and by the kernel where native code holds that thread
-    up."""
+    """End when the parent ends: a thread waits for it, and the kernel kills this process if native code blocks that
+    thread."""
     die_with_the_parent()
     parent = parent_process()
     if parent is not None:

@@ -1,8 +1,8 @@
-"""Threads that cannot reach the network or the process's stderr.
+"""Runs code in threads that have no access to the network or to the process's stderr.
 
-For native libraries that log to file descriptor 2 and report usage to their maker, and have no option against either. A
-seccomp filter (Linux, seccomp(2)) holds for the thread that installs it and for every thread that it starts from then
-on, and for no other: the rest of the process keeps its network and its stderr.
+Some native libraries write to file descriptor 2 and send usage reports, and have no option against either. A seccomp
+filter (Linux, seccomp(2)) applies to the thread that installs it and to the threads started from it later. All other
+threads of the process keep network and stderr.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class _Abi(NamedTuple):
-    """What seccomp calls a processor (linux/audit.h) and its system calls' numbers (asm/unistd.h)."""
+    """Constants of a processor: its seccomp name (linux/audit.h) and its system call numbers (asm/unistd.h)."""
 
     arch: int
     seccomp: int
@@ -39,10 +39,10 @@ _STDERR_FD = 2
 
 
 def call_confined(function: Callable[[], T]) -> T:
-    """Run ``function()`` in a new thread without network and stderr; threads that it starts have neither for ever.
+    """Run ``function()`` in a new thread without network and stderr. Threads that it starts have neither, ever.
 
     Warns:
-        RuntimeWarning: this system has no seccomp filters, so the function ran without the confinement.
+        RuntimeWarning: this system has no seccomp filters, so the function ran unconfined.
     """
     call = _Call(function)
     thread = threading.Thread(target=call.run, name="idseg-confined", daemon=True)
@@ -60,7 +60,7 @@ def call_confined(function: Callable[[], T]) -> T:
 
 
 def can_confine() -> bool:
-    """Whether :func:`call_confined` confines on this system; tried in a thread that ends at once."""
+    """Whether :func:`call_confined` can confine on this system; tried in a thread that ends at once."""
     call = _Call(lambda: None)
     thread = threading.Thread(target=call.run, name="idseg-confined", daemon=True)
     thread.start()
@@ -69,7 +69,7 @@ def can_confine() -> bool:
 
 
 class _Call(Generic[T]):
-    """A function that runs in a thread, and its result or error."""
+    """A function call in a thread, with its result or error."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self.function = function
@@ -92,19 +92,19 @@ def _confine_this_thread() -> None:
     """Install the filter for this thread and its descendants.
 
     Raises:
-        OSError: no seccomp filters here (another system or processor, an old kernel, or forbidden).
+        OSError: seccomp filters are not available (other system or processor, old kernel, or forbidden).
     """
     abi = _ABIS.get(platform.machine())
     if sys.platform != "linux" or abi is None or struct.calcsize("P") != 8:
         raise OSError(errno.ENOSYS, f"no filter is known for {sys.platform} on {platform.machine()}")
     libc = ctypes.CDLL(None, use_errno=True)
-    no_new_privileges = 38  # PR_SET_NO_NEW_PRIVS: what an unprivileged thread must set before its filter
+    no_new_privileges = 38  # PR_SET_NO_NEW_PRIVS: required before an unprivileged thread sets a filter
     if libc.prctl(no_new_privileges, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS): " + os.strerror(ctypes.get_errno()))
     code = _filter(abi)
     instructions = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(instructions))
-    set_mode_filter, spec_allow = 1, 4  # SECCOMP_FILTER_FLAG_SPEC_ALLOW: no slow-down by Spectre mitigations
+    set_mode_filter, spec_allow = 1, 4  # SECCOMP_FILTER_FLAG_SPEC_ALLOW: avoids slow Spectre mitigations
     if libc.syscall(abi.seccomp, set_mode_filter, spec_allow, ctypes.byref(program)):
         raise OSError(ctypes.get_errno(), "seccomp: " + os.strerror(ctypes.get_errno()))
 
@@ -116,9 +116,9 @@ class _Program(ctypes.Structure):
 
 
 def _filter(abi: _Abi) -> bytes:
-    """Classic BPF: socket() fails with EACCES; write() and writev() to fd 2 fail with EBADF; all else goes on.
+    """Classic BPF: socket() fails with EACCES; write() and writev() to fd 2 fail with EBADF; all else is allowed.
 
-    The write fails; if it wrote nothing instead, the C library would try again for ever.
+    The write must fail: if it reported 0 bytes instead, the C library would retry for ever.
     """
     load, jump_if_equal, give = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
     number, arch, first_argument = 0, 4, 16  # offsets in struct seccomp_data of linux/seccomp.h

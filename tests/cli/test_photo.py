@@ -133,7 +133,7 @@ def test_sizes_lists_searches_and_gives_json() -> None:
     ("arguments", "words"),
     [
         (("-s", "nowhere"), "no size"),
-        (("-s", "us-visa", "--background", "nocolour"), "no colour"),
+        (("-s", "us-visa", "--background", "nocolour"), "not a colour"),
         (("-s", "us-visa", "--kb", "9-3"), "least"),
         (("-s", "us-visa", "--sheet", "a9"), "no paper"),
         (("-s", "us-visa", "--format", "gif"), "no picture"),

@@ -18,7 +18,7 @@ def test_colors(text: str, expected: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("color", ["", "#12345", "whiteish", (0, 0, 256), (-1, 0, 0)])
 def test_no_colors(color: str | tuple[int, int, int]) -> None:
-    with pytest.raises(OptionError, match="no colour"):
+    with pytest.raises(OptionError, match="not a colour"):
         parse_color(color)
 
 

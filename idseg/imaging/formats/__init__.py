@@ -1,14 +1,15 @@
-"""The file formats that a photo may have, each read from bytes: header first, pixels only when asked for.
+"""Readers of the supported photo formats. They read the header first, and decode the pixels only on request.
 
 ::
 
     bytes ─sniff→ name ─read→ Raster(size, orientation, profile) ─ size checked ─ load() → Image ─color→ sRGB
 
-Pillow's plugins parse and decode (pi-heif for HEIC); their classes are called by name, not through ``Image.open``, so
-that no other format is tried and the switches of the process (``MAX_IMAGE_PIXELS``, the registry) change nothing.
-Around them, for each format, stands what Pillow cannot do or what a hostile file would make it do: of JPEG, PNG, GIF
-and TIFF it gets a copy without the metadata that a photo does not need, because Pillow reads all of it, some of it in
-time that grows with its square; every ``read`` knows the size before a pixel is touched.
+Pillow's plugins (and pi-heif for HEIC) parse and decode. Their classes are called by name instead of ``Image.open``, so
+that no other format is tried, and process-wide settings (``MAX_IMAGE_PIXELS``, the registry) have no effect.
+
+The module of each format adds what Pillow lacks, and protects against hostile files. Pillow reads all metadata, some in
+quadratic time, so for JPEG, PNG, GIF and TIFF it gets a copy without unneeded metadata. Every ``read`` knows the size
+before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ FormatName = Literal["JPEG", "PNG", "BMP", "WebP", "TIFF", "GIF", "AVIF", "HEIC"
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """A file whose header has been read and whose pixels have not."""
+    """A file whose header was read, and whose pixels were not."""
 
     format: FormatName
     size: Size
-    """As stored, before the EXIF orientation."""
+    """Size as stored, before the EXIF orientation is applied."""
     load: Callable[[], Image.Image]
     """Decodes the pixels, 8 bits per channel; raises PhotoDamagedError."""
     icc: bytes | None = None
-    """Embedded colour profile, unverified."""
+    """Embedded colour profile, not checked."""
     exif_orientation: int = 1
-    """1..8."""
+    """EXIF orientation, 1..8."""

@@ -1,4 +1,4 @@
-"""BMP (Windows 3 to 5 and OS/2 1), through Pillow. A colour profile inside a version 5 header is not applied."""
+"""Reads BMP (Windows 3 to 5 and OS/2 1) with Pillow. The colour profile of a version 5 header is ignored."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from idseg.types import Size
 
 _COMPRESSIONS = (0, 1, 2, 3)  # plain, RLE8, RLE4, bit fields
 _MAX_RLE_BYTES = 1_000_000
-"""Of a file with runs: each run of two bytes is a step of a loop in Python, half a million of them 1.6 CPU seconds."""
+"""Maximum size of a file with RLE: Pillow decodes each run of two bytes in a Python loop, 0.3 million runs a second."""
 _MAX_RLE_PIXELS = 1_500_000
-"""And each pixel that a line's end jumps over is one too: 20 KB of line ends at 4096 x 4096 px cost 12 CPU seconds."""
+"""Maximum pixels of a file with RLE: Pillow also loops over each pixel that an end-of-line skips, so that 20 KB could
+cost many CPU seconds."""
 
 
 def read(bmp: bytes) -> Raster:
@@ -26,14 +27,14 @@ def read(bmp: bytes) -> Raster:
     def load() -> Image.Image:
         loaded = pillow.load(image, "BMP", len(bmp))
         if loaded.mode == "RGBA" and loaded.getchannel("A").getextrema() == (0, 0):
-            return loaded.convert("RGB")  # many writers leave the alpha mask behind and no alpha
+            return loaded.convert("RGB")  # many writers set an alpha mask without writing alpha
         return loaded
 
     return Raster("BMP", Size(*image.size), load)
 
 
 def _check_kind(bmp: bytes) -> None:
-    """Raises PhotoFormatError for what Pillow refuses or, worse, gets wrong."""
+    """Raises PhotoFormatError for files that Pillow refuses or decodes wrongly."""
     try:
         (header_bytes,) = struct.unpack_from("<I", bmp, 14)
         if header_bytes == 12:
@@ -54,7 +55,7 @@ def _check_kind(bmp: bytes) -> None:
             found="BMP with too many pixels for runs",
             maximum=_MAX_RLE_PIXELS,
         )
-    # Pillow takes 8 bits with a palette of black and white for 1 bit.
+    # Pillow reads 8 bits with a black and white palette as 1 bit.
     if header_bytes <= 124 and (compression not in _COMPRESSIONS or (bits > 1 and bits <= 8 and colors in (1, 2))):
         raise PhotoFormatError(
             f"A BMP of {bits} bits with compression {compression}; plain, RLE and bit-field BMPs are read.",

@@ -1,11 +1,11 @@
-"""Any Pillow picture to RGB in sRGB, without alpha.
+"""Converts any Pillow picture to sRGB without alpha.
 
-* An embedded ICC profile is applied (LittleCMS, relative colorimetric with black point compensation, to sRGB) where it
-  is a matrix with curves, or a grey curve, and of the picture's colour space
-  (:func:`idseg.imaging.formats.budget.profile_refusal` says what is allowed). Any other profile is ignored, as browsers
-  do, and :func:`profile_note` says so.
-* Alpha is composited on white (an ID photo's paper), after the profile.
-* CMYK: Pillow's plain inverse (255 - ink).
+* An embedded ICC profile is applied (LittleCMS, relative colorimetric with black point compensation, to sRGB) if it
+  consists of a matrix with curves, or of a grey curve, and matches the picture's colour space
+  (:func:`idseg.imaging.formats.budget.profile_refusal`). Any other profile is ignored, as in browsers, and
+  :func:`profile_note` says so.
+* Alpha is composited on white (the paper of an ID photo), after the profile.
+* CMYK is converted by Pillow's simple inverse (255 - ink).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from idseg.imaging.formats import budget
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L"}
 _PROBE_LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)
 _SAME_TOLERANCE = 1
-"""8-bit levels. A profile that moves no colour of the probe further is sRGB under another name: nothing to do."""
+"""8-bit levels. A profile that changes no test colour by more than this is equivalent to sRGB and is not applied."""
 
 
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """The picture as mode RGB. ``image`` is of mode 1, L, P, RGB, CMYK, YCbCr, LAB, HSV, or one with alpha."""
+    """The picture in mode RGB. ``image`` has mode 1, L, P, RGB, CMYK, YCbCr, LAB, HSV, or one of them with alpha."""
     alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
@@ -43,13 +43,13 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 
 def profile_note(icc: bytes | None) -> tuple[str, ...]:
-    """What a user should know of the photo's colour profile: nothing, or one sentence why it was ignored."""
+    """A note for the user about the photo's colour profile: empty, or one sentence that says why it was ignored."""
     why = budget.profile_refusal(icc) if icc else ""
     return (f"The colour profile was ignored: {why}.",) if why else ()
 
 
 def _by_profile(image: Image.Image, icc: bytes) -> Image.Image | None:
-    """The picture in sRGB, or None where the profile changes nothing or cannot be used."""
+    """The picture in sRGB, or None if the profile changes nothing or cannot be used."""
     if budget.profile_refusal(icc):
         return None
     try:

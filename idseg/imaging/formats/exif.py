@@ -1,15 +1,15 @@
-"""The one EXIF field a photo needs: the orientation."""
+"""Reads the only EXIF field that a photo needs: the orientation."""
 
 from __future__ import annotations
 
 import struct
 
 _ORIENTATION_TAG = 0x0112
-_TYPE_FORMATS = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT (the standard's), LONG: some writers use the others
+_TYPE_FORMATS = {1: "B", 3: "H", 4: "I"}  # SHORT is the standard; some writers use BYTE or LONG
 
 
 def orientation(exif: bytes) -> int:
-    """Orientation 1..8 of an EXIF block (with or without ``Exif\\0\\0``); 1 where there is none or it is broken.
+    """Orientation 1..8 of an EXIF block (with or without ``Exif\\0\\0``); 1 if there is none or it is broken.
 
     Reads tag 0x0112 of the first image file directory only (EXIF 2.32, 4.6.4).
     """

@@ -1,6 +1,6 @@
-"""GIF (89a): the first frame, on the screen that it is part of.
+"""Reads the first frame of a GIF (89a), placed on its logical screen.
 
-Pillow gets the header, the palettes and the first frame alone: it reads comments in time that grows with their square.
+Pillow gets only the header, the palettes and the first frame, because it reads comments in quadratic time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _EXTENSION, _IMAGE, _TRAILER, _GRAPHIC_CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 
 
 def read(gif: bytes) -> Raster:
-    """Header of a GIF and where its first frame lies; raises PhotoDamagedError."""
+    """Read the header of a GIF and find its first frame; raises PhotoDamagedError."""
     try:
         lean, size = _first_frame(gif)
     except (struct.error, IndexError):
-        raise PhotoDamagedError("The GIF ends before its first picture does.", format="GIF", bytes=len(gif)) from None
+        raise PhotoDamagedError("The GIF ends inside its first picture.", format="GIF", bytes=len(gif)) from None
 
     def load() -> Image.Image:
         return pillow.load(pillow.open_image(GifImageFile, lean, "GIF"), "GIF", len(gif))
@@ -31,7 +31,7 @@ def read(gif: bytes) -> Raster:
 
 
 def _first_frame(gif: bytes) -> tuple[bytes, Size]:
-    """A GIF of the first frame alone, and the size of its screen."""
+    """A GIF with only the first frame, and the size of its screen."""
     width, height, flags = struct.unpack_from("<HHB", gif, 6)
     position = 13 + _palette_bytes(flags)
     parts = [gif[:position]]
@@ -40,11 +40,13 @@ def _first_frame(gif: bytes) -> tuple[bytes, Size]:
             raise PhotoDamagedError("The GIF has no picture.", format="GIF", bytes=len(gif))
         end = _after_blocks(gif, position + 2)
         if gif[position + 1] == _GRAPHIC_CONTROL:
-            parts[1:] = [gif[position:end]]  # the last one before the frame counts
+            parts[1:] = [gif[position:end]]  # the last control block before the frame applies
         position = end
     left, top, frame_width, frame_height, flags = struct.unpack_from("<HHHHB", gif, position + 1)
     if left + frame_width > width or top + frame_height > height or 0 in (frame_width, frame_height):
-        raise PhotoDamagedError("The GIF's first picture leaves its screen.", format="GIF", width=width, height=height)
+        raise PhotoDamagedError(
+            "The GIF's first picture extends beyond its screen.", format="GIF", width=width, height=height
+        )
     end = _after_blocks(gif, position + 10 + _palette_bytes(flags) + 1)
     return b"".join([*parts, gif[position:end], bytes((_TRAILER,))]), Size(width, height)
 
@@ -54,7 +56,7 @@ def _palette_bytes(flags: int) -> int:
 
 
 def _after_blocks(gif: bytes, position: int) -> int:
-    """Where a chain of sub-blocks ends."""
+    """Position after a chain of sub-blocks."""
     while gif[position]:
         position += gif[position] + 1
     return position + 1

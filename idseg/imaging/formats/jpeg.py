@@ -1,8 +1,8 @@
-"""JPEG (ITU-T T.81): a walk over the markers, then libjpeg-turbo through Pillow.
+"""Reads JPEG (ITU-T T.81): idseg walks over the markers, then libjpeg-turbo decodes through Pillow.
 
-The walk stops at the first picture's end (a phone's MPO and motion photos have more behind it) and leaves out the
-metadata; :mod:`.budget` says before what may not be decoded. A file without its end marker is a photo if all its
-blocks are there: see :func:`_is_whole`.
+The walk ends with the first picture (MPO files and motion photos of phones contain more) and drops the metadata.
+Before decoding, :mod:`.budget` refuses costly files. A file without its end marker is accepted if it has all its
+blocks: see :func:`_is_whole`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 _PROGRESSIVE = 0xC2
 _FRAMES_DECODED = {0xC0, 0xC1, _PROGRESSIVE}  # baseline, extended, progressive
 _KEPT = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _SOS}
-"""Segments that a picture needs: frame, tables, restart interval, scans."""
+"""Segments that decoding needs: frame, tables, restart interval, scans."""
 _KEPT_APPS = {_APP0: b"JFIF", _APP14: b"Adobe"}
-"""And those that say how its colours are stored."""
+"""Segments that say how the colours are stored."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _Found:
     parts: list[memoryview] = field(default_factory=list)
     """The file without its metadata, up to the end of the first picture."""
     ended: bool = False
-    """The end marker is there."""
+    """Whether the end marker was found."""
 
 
 def read(jpeg: bytes) -> Raster:
@@ -64,7 +64,10 @@ def read(jpeg: bytes) -> Raster:
     size = Size(int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big"))
     if size.width == 0 or size.height == 0:
         raise PhotoDamagedError(
-            f"The JPEG says it is {size.width} x {size.height} px.", format="JPEG", width=size.width, height=size.height
+            f"The JPEG declares a size of {size.width} x {size.height} px.",
+            format="JPEG",
+            width=size.width,
+            height=size.height,
         )
     lean = b"".join([b"\xff\xd8", *found.parts])
 
@@ -90,27 +93,27 @@ def _decoded(jpeg: bytes, file_bytes: int) -> Image.Image:
 
 
 def _is_whole(image: Image.Image, lean: bytes, found: _Found) -> bool:
-    """Whether a file without its end marker lacks nothing else.
+    """Whether a file without its end marker is complete otherwise.
 
-    Nothing says where the last block ends. But a picture that is whole does not depend on what follows it, and one
-    that is not continues into it: so it is decoded again with other bytes behind. And a progressive one must have come
-    to its last bit in every scan.
+    The file does not say where its last block ends. But bytes appended to the data change the picture only if it is
+    incomplete. So it is decoded again with other bytes appended, and must not change. A progressive picture must also
+    have all its scans, to the last bit.
     """
     return _all_scans(found) and np.array_equal(np.asarray(image), np.asarray(_decoded(lean + _ENDINGS[1], len(lean))))
 
 
 def _ending(noise: npt.NDArray[np.uint8]) -> bytes:
-    """Bytes that look like further blocks, with every restart marker among them, and an end marker."""
+    """Bytes that look like further blocks, with all restart markers among them, followed by an end marker."""
     return b"".join(row.tobytes() + bytes((0xFF, 0xD0 + turn % 8)) for turn, row in enumerate(noise)) + b"\xff\xd9"
 
 
 _NOISE = np.random.default_rng(1).integers(1, 255, (16, 64), dtype=np.uint8)  # no 0xFF, which begins a marker
 _ENDINGS = (_ending(_NOISE), _ending(255 - _NOISE))
-"""No bit of one is that of the other: the first bit that a cut-off file lacks makes two pictures of it."""
+"""Every bit differs between the two, so the first bit that a cut-off file lacks makes their pictures differ."""
 
 
 def _all_scans(found: _Found) -> bool:
-    """Whether every component has all its coefficients, to the last bit (T.81, B.2.3 and G.1.1.1)."""
+    """Whether every component has all its coefficients to the last bit (T.81, B.2.3 and G.1.1.1)."""
     frame = found.frame or b""
     components = {frame[place] for place in range(6, len(frame), 3)}
     lacking = {(component, coefficient) for component in components for coefficient in range(64)}
@@ -125,14 +128,14 @@ def _all_scans(found: _Found) -> bool:
 
 
 def _walk(jpeg: bytes) -> _Found:
-    """Frame header, EXIF, ICC, scans and the lean file, up to the end of the first picture.
+    """Collect frame header, EXIF, ICC, scans, and the file without metadata, up to the end of the first picture.
 
-    Finds markers the way libjpeg does (garbage between segments is skipped), so that both see the same frame header.
+    Finds markers as libjpeg does (skipping garbage between segments), so that both read the same frame header.
     """
     found, view = _Found(), memoryview(jpeg)
     position, pattern, kept_to = 2, _MARKER, 0
     while match := pattern.search(jpeg, position):
-        if kept_to:  # the data of a scan reach to here
+        if kept_to:  # the scan's data end here
             found.parts.append(view[kept_to : match.start()])
             kept_to = 0
         marker, position = match[1][0], match.end()
@@ -171,7 +174,7 @@ def _note(found: _Found, marker: int, payload: bytes) -> None:
 
 
 def _joined_icc(parts: list[bytes]) -> bytes | None:
-    """The profile from its APP2 parts (number, count, payload; ICC.1:2022 B.4), None if one is missing."""
+    """Join the profile from its APP2 parts (number, count, payload; ICC.1:2022 B.4); None if a part is missing."""
     numbered = {part[0]: part[2:] for part in parts if len(part) > 2 and part[1] == len(parts)}
     if not parts or sorted(numbered) != list(range(1, len(parts) + 1)):
         return None

@@ -1,7 +1,7 @@
-"""WebP and AVIF (Pillow's plugins), HEIC (pi-heif): the first or the main picture.
+"""Reads WebP and AVIF (Pillow's plugins) and HEIC (pi-heif): the first or the main picture.
 
-Their libraries read the header first, keep their own limits, and decode nothing before they are asked to. 10 and 12
-bits become 8. HEIC's rotation and mirroring are applied by libheif; its EXIF orientation, which repeats them, is not.
+These libraries read the header first, have their own limits, and decode only on request. 10 and 12 bits are converted
+to 8. libheif applies HEIC's rotation and mirroring, so the EXIF orientation, which repeats them, is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from idseg.types import Size
 
 
 def read_webp(webp: bytes) -> Raster:
-    """Header of a WebP; of an animated one the first frame. Raises PhotoDamagedError."""
+    """Read the header of a WebP (an animated one: its first frame). Raises PhotoDamagedError."""
     from PIL.WebPImagePlugin import WebPImageFile
 
     image = pillow.open_image(WebPImageFile, webp, "WebP")
@@ -29,7 +29,7 @@ def read_webp(webp: bytes) -> Raster:
 
 
 def read_avif(avif: bytes) -> Raster:
-    """Header of an AVIF; of a sequence the first frame. Raises PhotoDamagedError, PhotoFormatError."""
+    """Read the header of an AVIF (a sequence: its first frame). Raises PhotoDamagedError, PhotoFormatError."""
     from PIL.AvifImagePlugin import AvifImageFile
 
     image = pillow.open_image(AvifImageFile, avif, "AVIF")
@@ -37,15 +37,15 @@ def read_avif(avif: bytes) -> Raster:
     def load() -> Image.Image:
         return pillow.load(image, "AVIF", len(avif))
 
-    orientation = exif.orientation(image.info.get("exif") or b"")  # the file's own rotation is written there by Pillow
+    orientation = exif.orientation(image.info.get("exif") or b"")  # Pillow puts the file's own rotation there
     return Raster("AVIF", Size(*image.size), load, image.info.get("icc_profile"), orientation)
 
 
 def read_heic(heic: bytes) -> Raster:
-    """Header of a HEIC or HEIF, its main picture. Raises PhotoDamagedError, PhotoFormatError."""
+    """Read the header of the main picture of a HEIC or HEIF. Raises PhotoDamagedError, PhotoFormatError."""
     try:
         import pi_heif
-    except ImportError as error:  # a platform without its wheels
+    except ImportError as error:  # pi-heif has no wheel for this platform
         raise PhotoFormatError(
             "A HEIC photo; to read it, install pi-heif: pip install pi-heif. Or save it as JPEG.", found="HEIC"
         ) from error

@@ -1,4 +1,4 @@
-"""Pillow's plugins, called so that whatever is wrong with a file is a PhotoDamagedError."""
+"""Calls Pillow's plugins so that every fault of a file becomes a PhotoDamagedError or PhotoFormatError."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from idseg.imaging.formats import FormatName
 from idseg.types import Size
 
 _RARE = re.compile(r"unsupported|not supported|unknown|cannot handle|unavailable|no codec", re.IGNORECASE)
-"""What Pillow and pi-heif say of a file that is whole but not for them."""
+"""Texts of Pillow and pi-heif for an intact file that they do not support."""
 
 
 class _Strict(io.BytesIO):
-    """A file that cannot be read beyond its end: Pillow would take what is missing for black where the process has
-    set ``ImageFile.LOAD_TRUNCATED_IMAGES``."""
+    """A file that raises EOFError when read beyond its end. Otherwise Pillow fills missing data with black if the
+    process has set ``ImageFile.LOAD_TRUNCATED_IMAGES``."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
@@ -31,23 +31,23 @@ class _Strict(io.BytesIO):
 
 
 def open_image(plugin: Callable[[io.BytesIO], ImageFile.ImageFile], content: bytes, name: FormatName) -> Any:
-    """The file's header, read by one plugin.
+    """Read the header of a file with one plugin.
 
     Raises:
-        PhotoDamagedError: it cannot be read.
+        PhotoDamagedError: the header cannot be read.
     """
     with damage_of(name, len(content)):
         image = plugin(_Strict(content))
         if min(image.size) < 1:
-            raise ValueError(f"it says that it is {image.size[0]} x {image.size[1]} px")
+            raise ValueError(f"it declares a size of {image.size[0]} x {image.size[1]} px")
         return image
 
 
 def load(image: ImageFile.ImageFile, name: FormatName, file_bytes: int) -> Image.Image:
-    """The pixels, 8 bits per channel.
+    """Decode the pixels, 8 bits per channel.
 
     Raises:
-        PhotoDamagedError: they do not decode.
+        PhotoDamagedError: the pixels cannot be decoded.
     """
     size = Size(*image.size)
     with damage_of(name, file_bytes, size):
@@ -58,8 +58,8 @@ def load(image: ImageFile.ImageFile, name: FormatName, file_bytes: int) -> Image
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """The image; one of 16 bits with the high byte of its samples (as libpng's png_set_strip_16: a sample that was
-    widened from 8 bits by either common rule comes back exactly)."""
+    """The image with 8 bits per sample. Of 16 bits, the high byte is kept, as by libpng's png_set_strip_16: a sample
+    that was widened from 8 bits by either common rule gets its old value."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     return image
@@ -67,7 +67,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def damage_of(name: FormatName, file_bytes: int, size: Size | None = None) -> Iterator[None]:
-    """Whatever a parser of hostile bytes raises is the file's fault, but for running out of memory."""
+    """Blame the file for any error that a parser raises on it, except for running out of memory."""
     try:
         yield
     except (IdsegError, MemoryError):

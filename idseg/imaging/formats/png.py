@@ -1,8 +1,8 @@
-"""PNG (W3C, third edition): its chunks with their checksums, then Pillow.
+"""Reads PNG (W3C, third edition): idseg checks the chunks and their checksums, then Pillow decodes.
 
-Pillow gets IHDR, PLTE and IDAT alone; tRNS, iCCP and eXIf are read here, every other chunk is skipped unseen (a text
-chunk that inflates to more than 1 MB makes Pillow refuse the picture, and its tRNS is wrong for 2, 4 and 16 bits). Of
-an animated PNG that is the default picture. gAMA, cHRM and cICP are not applied.
+Pillow gets only IHDR, PLTE and IDAT. This module reads tRNS, iCCP and eXIf itself and skips all other chunks. (Pillow
+refuses pictures with a text chunk that inflates to more than 1 MB, and applies tRNS wrongly for 2, 4 and 16 bits.) An
+animated PNG gives its default picture. gAMA, cHRM and cICP are not applied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class _Png(PngImageFile):
-    """Never black where pixel data are missing, whatever ``LOAD_TRUNCATED_IMAGES`` says."""
+    """Raises EOFError for missing pixel data, whatever ``LOAD_TRUNCATED_IMAGES`` says, instead of filling with
+    black."""
 
     def load_read(self, read_bytes: int) -> bytes:
         content: bytes = super().load_read(read_bytes)
@@ -33,7 +34,7 @@ class _Png(PngImageFile):
 
 
 def read(png: bytes) -> Raster:
-    """Header and pixel data of a PNG; raises PhotoDamagedError."""
+    """Read the header and pixel data of a PNG; raises PhotoDamagedError."""
     once: dict[bytes, bytes] = {}
     idat: list[memoryview] = []
     for number, (kind, payload) in enumerate(_chunks(png)):
@@ -48,7 +49,7 @@ def read(png: bytes) -> Raster:
         raise PhotoDamagedError("The PNG has no header, palette or pixel data.", format="PNG", bytes=len(png))
     if header[10:12] != b"\0\0" or header[12] > 1:
         raise PhotoDamagedError("The PNG's header is broken (compression, filter or interlace).", format="PNG")
-    whole = palette[: len(palette) // 3 * 3][:768].ljust(768, b"\0")  # an index that it lacks is black
+    whole = palette[: len(palette) // 3 * 3][:768].ljust(768, b"\0")  # missing entries are black
     chunks = [(b"IHDR", header), *([(b"PLTE", whole)] if palette else []), (b"IDAT", b"".join(idat)), (b"IEND", b"")]
     lean = _SIGNATURE + b"".join(_chunk(*each) for each in chunks)
     image = pillow.open_image(_Png, lean, "PNG")
@@ -67,7 +68,7 @@ def _chunk(kind: bytes, payload: bytes) -> bytes:
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """(type, payload) up to IEND. A bad checksum or length is an error, but only skipped in an optional chunk."""
+    """(type, payload) up to IEND. A wrong checksum or length is an error; an optional chunk with one is skipped."""
     view, position = memoryview(png), len(_SIGNATURE)
     while True:
         if position + 12 > len(png):
@@ -89,7 +90,7 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
 def _with_transparency(image: Image.Image, header: bytes, trns: bytes) -> Image.Image:
     """The decoded picture with the transparency of its tRNS chunk."""
     depth, color = header[8], header[9]
-    if color == 4 and depth == 16:  # Pillow unpacks it to RGBA only
+    if color == 4 and depth == 16:  # Pillow can only unpack it to RGBA
         return image.convert("LA")
     if image.mode == "1":
         image = image.convert("L")
@@ -105,12 +106,12 @@ def _with_transparency(image: Image.Image, header: bytes, trns: bytes) -> Image.
 
 
 def _to_8_bit(value: int, depth: int) -> int:
-    """A tRNS colour on the scale of the decoded samples."""
+    """Scale a tRNS colour to 8 bits, like the decoded samples."""
     return value >> 8 if depth == 16 else (value & (2**depth - 1)) * 255 // (2**depth - 1)
 
 
 def _inflated_icc(iccp: bytes) -> bytes | None:
-    """The profile of an iCCP chunk (name, NUL, method 0, zlib), of a large one the beginning; None if it is broken."""
+    """Inflate the profile of an iCCP chunk (name, NUL, method 0, zlib); None if broken. A large one is cut off."""
     _, _, method_and_profile = iccp.partition(b"\0")
     if not method_and_profile.startswith(b"\0"):
         return None

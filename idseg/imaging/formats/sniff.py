@@ -1,4 +1,4 @@
-"""What a file looks like, by its first bytes."""
+"""Recognises a file's format by its first bytes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+\Z")
 
 
 def sniff(file_bytes: bytes) -> str:
-    """The format's name (``"JPEG"``, ``"PNG"``, ``"BMP"``, ``"WebP"``, …), ``"text"`` or ``"nothing known"``."""
+    """Name of the format (``"JPEG"``, ``"PNG"``, ``"BMP"``, ``"WebP"``, …), ``"text"`` or ``"nothing known"``."""
     head = file_bytes[:512]
     for pattern, name in _PATTERNS:
         if pattern.match(head):

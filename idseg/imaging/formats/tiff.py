@@ -1,8 +1,8 @@
-"""TIFF 6.0: the first picture; plain, LZW, deflate, JPEG and the other compressions of libtiff, through Pillow.
+"""Reads the first picture of a TIFF 6.0 with Pillow: plain, LZW, deflate, JPEG and libtiff's other compressions.
 
-Pillow gets a directory of the tags that a picture needs, and no further directories: it reads the data of every tag
-before anything else, and 65,000 tags may all point at the same megabytes. The number of strips or tiles must be what
-the size asks for: each one more would be decoded over the others.
+Pillow gets a directory with only the needed tags, and no further directories. Pillow reads the data of every tag first,
+and 65,000 tags could all refer to the same megabytes. The number of strips or tiles must match the size, because each
+extra one would be decoded over the others.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _KEPT = frozenset(
         *(_TILE_WIDTH, _TILE_HEIGHT, _TILES, 325, 332, 338, 339, 347, 529, 530, 531, 532, _ICC),
     }
 )
-"""Photometric, fill order, byte counts, options of fax, predictor, colours, inks, extra samples, sample
-format, JPEG tables, YCbCr; the orientation is applied by us."""
+"""Photometric, fill order, byte counts, fax options, predictor, colours, inks, extra samples, sample format, JPEG
+tables, YCbCr. idseg applies the orientation itself."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """Type → bytes of a value (TIFF 6.0, section 2)."""
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "I;16", "I;16L", "I;16B")
@@ -36,18 +36,18 @@ _MOST_SAMPLES = 8
 _JPEGS = (6, 7)
 _SCAN = b"\xff\xda"
 _SCANS_A_PIECE, _STRAY_SCANS = 4, 8
-"""A strip or tile has one scan, or one for each component."""
+"""Scans allowed per strip or tile (one, or one per component), and allowed in addition."""
 
 
 class _Entry(NamedTuple):
     kind: int
     values: int
     raw: bytes
-    """The four bytes of the entry: the value, or where it is."""
+    """The four value bytes of the entry: the value, or the offset of the value."""
 
 
 def read(tiff: bytes) -> Raster:
-    """Header of a TIFF; raises PhotoDamagedError, PhotoFormatError."""
+    """Read the header of a TIFF; raises PhotoDamagedError, PhotoFormatError."""
     order = {b"II": "<", b"MM": ">"}[tiff[:2]]
     if struct.unpack_from(order + "H", tiff, 2)[0] == 43:
         raise PhotoFormatError("A BigTIFF; a TIFF of the usual kind is read.", found="BigTIFF")
@@ -80,7 +80,7 @@ def read(tiff: bytes) -> Raster:
 
 
 def _directory(tiff: bytes, order: str) -> tuple[int, dict[int, _Entry]]:
-    """Where the first directory begins, and its entries that a picture needs, the first of each."""
+    """Offset of the first directory, and its entries that a picture needs (the first one of each tag)."""
     (start,) = struct.unpack_from(order + "I", tiff, 4)
     (count,) = struct.unpack_from(order + "H", tiff, start)
     entries: dict[int, _Entry] = {}
@@ -97,7 +97,7 @@ def _directory(tiff: bytes, order: str) -> tuple[int, dict[int, _Entry]]:
 
 
 def _with_directory(tiff: bytes, order: str, start: int, entries: Mapping[int, _Entry]) -> bytes:
-    """The file with the directory replaced by a shorter one in the same place."""
+    """The file with its directory replaced in place by a shorter one."""
     kept = [(tag, entry) for tag, entry in sorted(entries.items()) if tag != _ORIENTATION]
     body = b"".join(struct.pack(order + "HHI", tag, entry.kind, entry.values) + entry.raw for tag, entry in kept)
     directory = struct.pack(order + "H", len(kept)) + body + b"\0\0\0\0"
@@ -105,7 +105,7 @@ def _with_directory(tiff: bytes, order: str, start: int, entries: Mapping[int, _
 
 
 def _number(entries: Mapping[int, _Entry], tag: int, order: str, default: int) -> int:
-    """The value of a tag that has one number."""
+    """The value of a tag with a single number; ``default`` if it is missing."""
     entry = entries.get(tag)
     if entry is None or entry.values != 1 or entry.kind not in (1, 3, 4):
         return default
@@ -113,7 +113,7 @@ def _number(entries: Mapping[int, _Entry], tag: int, order: str, default: int) -
 
 
 def _check_pieces(entries: Mapping[int, _Entry], order: str, size: Size) -> int:
-    """The number of strips or tiles; raises PhotoDamagedError where it is not what the size asks for."""
+    """The number of strips or tiles; raises PhotoDamagedError if it does not match the size."""
     samples = _number(entries, _SAMPLES, order, 1)
     planes = samples if _number(entries, _PLANES, order, 1) == 2 else 1
     tiled = _TILES in entries
@@ -130,6 +130,6 @@ def _check_pieces(entries: Mapping[int, _Entry], order: str, size: Size) -> int:
     wanted = -(-size.width // width) * -(-size.height // height) * planes
     if pieces.values != wanted:
         raise PhotoDamagedError(
-            f"The TIFF has {pieces.values} strips or tiles; its size asks for {wanted}.", format="TIFF"
+            f"The TIFF has {pieces.values} strips or tiles; its size requires {wanted}.", format="TIFF"
         )
     return wanted

@@ -182,7 +182,7 @@ def test_a_gif_of_nothing_but_comments_costs_nothing() -> None:
 def test_a_gif_whose_frame_leaves_its_screen_is_damaged() -> None:
     plain = bytearray(FILES["gif"][0])
     struct.pack_into("<HH", plain, 6, 60, 60)
-    with pytest.raises(PhotoDamagedError, match="leaves its screen"):
+    with pytest.raises(PhotoDamagedError, match="extends beyond its screen"):
         decode(bytes(plain))
 
 

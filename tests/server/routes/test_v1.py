@@ -63,7 +63,7 @@ def opened(content: bytes) -> Image.Image:
         ("size=cn-1inch&colour=red", "no parameter 'colour'"),
         ("size=cn-1inch&background=" + "a" * 101, "longer than 100"),
         ("&".join(["access_token=x"] * 31), "more than 30"),
-        ("size=cn-1inch&background=mauve", "no colour"),
+        ("size=cn-1inch&background=mauve", "not a colour"),
         ("size=cn-1inch&background=@/etc/passwd", "no file"),
         ("size=cn-1inch&background=%20@wall.jpg", "no file"),
         ("size=cn-1inch&format=gif", "no picture we write"),
