@@ -4,10 +4,9 @@
 >>> result = idseg.segment("selfie.jpg")  # doctest: +SKIP
 >>> result.save("out")  # doctest: +SKIP
 
-:func:`segment` answers a photo; a :class:`Segmenter` is the same as an object of one's own. :func:`body_seg_photo`
-takes what the cloud API takes and gives what it gives. What can be chosen is in :mod:`idseg.segmenter` (Options,
-CropOptions, DetectOptions, DecodeLimits), what can be raised in :mod:`idseg.errors`. Importing this package is cheap:
-the models' libraries load with the first use.
+:func:`segment` answers one photo; use a :class:`Segmenter` to hold the models yourself. :func:`body_seg_photo` takes
+and returns the same as the cloud API. :mod:`idseg.segmenter` has the options (Options, CropOptions, DetectOptions,
+DecodeLimits), :mod:`idseg.errors` the errors. Importing this package is cheap: the models' libraries load on first use.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ _HOME = {
 
 
 def segment(photo: PhotoLike, options: Options | None = None) -> Result:
-    """The answer to one photo: a path, bytes, a binary file object, a NumPy array or a PIL image.
+    """Answer one photo: a path, bytes, a binary file object, a NumPy array or a PIL image.
 
-    The channels of an array are red, green, blue (OpenCV's are blue, green, red: turn them with ``array[..., ::-1]``);
-    ``Result.notes`` says so. The first call loads the models, later ones with the same options find them loaded; any
-    thread may call (:func:`idseg.segmenter.default_segmenter`).
+    The channels of an array are red, green, blue (``Result.notes`` says so). OpenCV's are blue, green, red: reverse
+    them with ``array[..., ::-1]``. The first call loads the models, and later calls with the same options use them
+    again. Thread-safe. See :func:`idseg.segmenter.default_segmenter`.
 
     Raises:
-        OptionError, ProviderError: an option is wrong.
+        OptionError, ProviderError: an option is invalid.
         InputError: the photo cannot be decoded or breaks the limits.
-        PersonError: it does not show exactly one upright person.
+        PersonError: the photo does not show exactly one upright person.
     """
     from idseg.segmenter import default_segmenter
 
@@ -52,11 +51,11 @@ def segment(photo: PhotoLike, options: Options | None = None) -> Result:
 
 
 def to_api(result: Result, log_id: int | None = None) -> dict[str, Any]:
-    """The cloud API's JSON of a result as a dictionary; images are base64, coordinates the cut's.
+    """The cloud API's JSON for a result, as a dictionary. Images are base64; coordinates refer to the cut.
 
     Args:
-        result: what :func:`segment` gave.
-        log_id: the reply's id; None: a fresh one.
+        result: a result of :func:`segment`.
+        log_id: id of the reply; None: a new one.
     """
     from idseg.cloud import wire
 
@@ -64,7 +63,7 @@ def to_api(result: Result, log_id: int | None = None) -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
+    """Import a public name on first use (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module 'idseg' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""Everything that idseg raises on purpose.
+"""All errors that idseg raises on purpose.
 
 ::
 
@@ -6,10 +6,10 @@
     ├── OptionError (ValueError)             an option outside its range
     ├── InputError (ValueError)              the photo itself cannot be used
     │   ├── PhotoTypeError (TypeError)       not a path, bytes, file object, array or PIL image
-    │   ├── PhotoReadError (OSError)         the file is not there or cannot be read
-    │   ├── EmptyPhotoError                  nothing in it
-    │   ├── PhotoFormatError                 not of a format that is read
-    │   ├── PhotoDamagedError                of a known format, but does not decode to its end
+    │   ├── PhotoReadError (OSError)         the file does not exist or cannot be read
+    │   ├── EmptyPhotoError                  the photo is empty
+    │   ├── PhotoFormatError                 the format is not supported
+    │   ├── PhotoDamagedError                the format is known, but the file does not decode to its end
     │   ├── PhotoSizeError                   too small, too large, too many pixels or bytes
     │   └── Base64Error                      not base64
     ├── PersonError (ValueError)             not exactly one upright person
@@ -17,15 +17,15 @@
     │   ├── MultiplePersonsError
     │   ├── UpsideDownError
     │   └── SidewaysError
-    ├── ModelError (RuntimeError)            the weights
+    ├── ModelError (RuntimeError)            the model files
     │   ├── ModelMissingError (FileNotFoundError)
     │   ├── ModelDamagedError
-    │   └── ModelNameError (KeyError)        no such entry in the manifest
-    ├── ProviderError (RuntimeError)         a forced execution provider that is not there
+    │   └── ModelNameError (KeyError)        the manifest has no such entry
+    ├── ProviderError (RuntimeError)         a forced execution provider is not available
     └── DependencyError (ImportError)        a package or system library is missing
 
 Each error has a stable ``reason`` (snake_case, for machines), a message that says what was found and what is allowed
-(for people), and ``facts``: the numbers in the message. No error ever holds pixels or bytes of a photo.
+(for people), and ``facts``: the numbers in the message. No error contains pixels or bytes of a photo.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Fact: TypeAlias = "str | int | float | list[str] | list[int] | list[list[float]]
 
 
 class IdsegError(Exception):
-    """Base of all errors of idseg."""
+    """Base class of all errors of idseg."""
 
     reason: ClassVar[str] = "error"
 
@@ -62,7 +62,7 @@ def _rebuild(kind: type[IdsegError], message: str, facts: dict[str, Fact]) -> Id
 
 
 class OptionError(IdsegError, ValueError):
-    """An option outside its range."""
+    """An option is outside its range."""
 
     reason = "option"
 
@@ -74,37 +74,37 @@ class InputError(IdsegError, ValueError):
 
 
 class PhotoTypeError(InputError, TypeError):
-    """Not a path, bytes, a binary file object, a NumPy array or a PIL image."""
+    """The input is not a path, bytes, a binary file object, a NumPy array or a PIL image."""
 
     reason = "photo_type"
 
 
 class PhotoReadError(InputError, OSError):
-    """The file is not there or cannot be read."""
+    """The file does not exist or cannot be read."""
 
     reason = "photo_read"
 
 
 class EmptyPhotoError(InputError):
-    """There is nothing in it."""
+    """The photo is empty."""
 
     reason = "empty_photo"
 
 
 class PhotoFormatError(InputError):
-    """Not of a format that is read; ``facts["found"]`` says what it looks like."""
+    """The format is not supported; ``facts["found"]`` describes what was found."""
 
     reason = "photo_format"
 
 
 class PhotoDamagedError(InputError):
-    """Starts like a photo's file but does not decode to its end."""
+    """The file starts like a photo but does not decode to its end."""
 
     reason = "photo_damaged"
 
 
 class PhotoSizeError(InputError):
-    """Too small, too large, too many pixels or too many bytes."""
+    """The photo is too small, too large, or has too many pixels or bytes."""
 
     reason = "photo_size"
 
@@ -116,19 +116,19 @@ class Base64Error(InputError):
 
 
 class PersonError(IdsegError, ValueError):
-    """Not exactly one upright person; ``facts`` has ``persons`` and what else was counted."""
+    """The photo does not show exactly one upright person; ``facts`` has the number of ``persons`` and other counts."""
 
     reason = "person"
 
 
 class NoPersonError(PersonError):
-    """Nobody is in the photo."""
+    """The photo shows nobody."""
 
     reason = "no_person"
 
 
 class MultiplePersonsError(PersonError):
-    """Two or more people are in the photo."""
+    """The photo shows two or more people."""
 
     reason = "multiple_persons"
 
@@ -140,13 +140,13 @@ class UpsideDownError(PersonError):
 
 
 class SidewaysError(PersonError):
-    """The photo lies on its side; ``facts["turn_deg"]`` (90 or -90, clockwise) would mend it."""
+    """The photo lies on its side; rotating it by ``facts["turn_deg"]`` (90 or -90, clockwise) makes it upright."""
 
     reason = "sideways"
 
 
 def turned_error(turn_deg: int) -> PersonError:
-    """The error of a photo that is upright after a turn by ``turn_deg`` (90, -90 or 180; > 0 clockwise)."""
+    """The error for a photo that a rotation by ``turn_deg`` (90, -90 or 180; > 0 clockwise) makes upright."""
     if turn_deg == 180:
         return UpsideDownError("the person is upside down; turn the photo by 180 degrees", persons=1, turn_deg=180)
     way = "clockwise" if turn_deg > 0 else "counter-clockwise"
@@ -154,19 +154,19 @@ def turned_error(turn_deg: int) -> PersonError:
 
 
 class ModelError(IdsegError, RuntimeError):
-    """Something is wrong with the weights."""
+    """The model files cannot be used."""
 
     reason = "model"
 
 
 class ModelMissingError(ModelError, FileNotFoundError):
-    """A file of the manifest is not there."""
+    """A file of the manifest is missing."""
 
     reason = "model_missing"
 
 
 class ModelDamagedError(ModelError):
-    """A file does not have the manifest's sha256, or does not load."""
+    """A file does not have the manifest's SHA-256, or does not load."""
 
     reason = "model_damaged"
 
@@ -178,12 +178,12 @@ class ModelNameError(ModelError, KeyError):
 
 
 class ProviderError(IdsegError, RuntimeError):
-    """A forced execution provider is not available; never a silent fall-back."""
+    """A forced execution provider is not available. idseg never falls back silently."""
 
     reason = "provider"
 
 
 class DependencyError(IdsegError, ImportError):
-    """A package or a system library is missing; the message has the command that mends it."""
+    """A package or a system library is missing; the message has the command that installs it."""
 
     reason = "dependency"

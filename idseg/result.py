@@ -1,4 +1,4 @@
-"""The result of one photo: pictures, points and classes, and the ways to draw and save them."""
+"""The result for one photo: pictures, points and classes, and methods to draw and save them."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The whole answer to one photo. Coordinates are the photo's; ``cut_…`` are the cut's."""
+    """The complete answer for one photo. Coordinates refer to the photo; ``cut_…`` coordinates refer to the cut."""
 
     photo: Rgb = field(repr=False)
     """The upright photo, (H, W, 3)."""
     person: Person
     pose: Pose
     window: Window
-    """The cut's rectangle in the photo; it may leave it."""
+    """The cut's rectangle in the photo; it may extend beyond the photo."""
     cut: Rgb = field(repr=False)
-    """The photo under the window, black where the window leaves the photo."""
+    """The photo under the window; black outside the photo."""
     alpha: Alpha = field(repr=False)
-    """The matte of the cut; 0 where the window leaves the photo."""
+    """The matte of the cut; 0 outside the photo."""
     foreground: Rgb = field(repr=False)
-    """The person's own colours, without the old background's light in hair and edges; same size as the cut."""
+    """The person's own colours, without the old background in hair and edges; same size as the cut."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds per stage."""
     provider: str = ""
     """The ONNX execution provider that ran the matting."""
     notes: tuple[str, ...] = ()
-    """Sentences on what of the file was not used; see :class:`idseg.types.Photo`."""
+    """Sentences about parts of the file that were not used; see :class:`idseg.types.Photo`."""
 
     @property
     def photo_size(self) -> Size:
@@ -50,22 +50,22 @@ class Result:
 
     @property
     def cut_face_box(self) -> Box:
-        """The face box in the cut."""
+        """The face box in coordinates of the cut."""
         return self.person.face_box.moved(-self.window.left, -self.window.top)
 
     @property
     def cut_parts(self) -> BodyParts:
-        """The ten points in the cut."""
+        """The ten points in coordinates of the cut."""
         return self.person.parts.moved(-self.window.left, -self.window.top)
 
     @property
     def scoremap(self) -> npt.NDArray[np.uint8]:
-        """The matte as the API gives it: grey, 0..255."""
+        """The matte as in the API: uint8 (H, W), 0..255."""
         return encode.scoremap(self.alpha)
 
     @property
     def rgba(self) -> npt.NDArray[np.uint8]:
-        """The cut-out (H, W, 4), straight alpha."""
+        """The cut-out, uint8 (H, W, 4), straight alpha."""
         return compose.rgba(self.foreground, self.alpha)
 
     def on(self, color: colours.Color) -> Rgb:
@@ -73,11 +73,11 @@ class Result:
         return compose.on_color(self.foreground, self.alpha, color)
 
     def overlay(self) -> Rgb:
-        """The photo with the window, face box, points and classes drawn over it."""
+        """The photo with window, face box, points and classes drawn on it."""
         return overlay.draw(self.photo, self.person, self.pose, self.window)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the pictures, ready for JSON: the content of ``result.json``. Coordinates are the photo's."""
+        """All values except the pictures, ready for JSON: the content of ``result.json``, in photo coordinates."""
         return {
             "idseg": __version__,
             "photo": self.photo_size._asdict(),
@@ -97,8 +97,8 @@ class Result:
         """Write ``cut.png``, ``scoremap.png``, ``demo.png`` (on black), ``cutout.png`` (RGBA) and ``result.json``.
 
         Args:
-            folder: made if it is not there; files of these names in it are replaced, each at once.
-            background: also write ``on_background.png`` on this colour.
+            folder: created if missing. Files of these names are replaced, each atomically.
+            background: also write ``on_background.png``, the person on this colour.
             overlay: also write ``overlay.jpg``.
 
         Returns:
@@ -123,7 +123,7 @@ class Result:
 
 
 class SegmentPhoto(Protocol):
-    """What answers photos: an :class:`idseg.segmenter.Segmenter`, or what stands in for it."""
+    """The interface of :class:`idseg.segmenter.Segmenter` for answering a photo."""
 
     def __call__(
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None

@@ -1,8 +1,8 @@
-"""One photo in, the whole answer out: the stages in the order the data flows.
+"""Runs all stages on one photo, in the order in which the data flows.
 
-decode → detect → landmarks → pose → crop → matte → refine → foreground → Result. Every stage is a function of values;
-the models they call live on a :class:`Segmenter`, which keeps nothing of a photo. What a user chooses is imported from
-here: Options, CropOptions, DetectOptions, DecodeLimits, API_LIMITS; the errors from :mod:`idseg.errors`.
+decode → detect → landmarks → pose → crop → matte → refine → foreground → Result. Every stage is a function of values. A
+:class:`Segmenter` holds the models that they call, and keeps nothing of a photo. Import from this module what users can
+choose: Options, CropOptions, DetectOptions, DecodeLimits, API_LIMITS. The errors are in :mod:`idseg.errors`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Option
 DetectOptions = find.DetectOptions
 
 _MOST_LOOKS = 4
-"""How often the window is tried; it grows where hair or a hat reaches its edge."""
+"""Maximum number of attempts to place the window, which grows while hair or a hat reaches its edge."""
 _GROWTH = 0.25
-"""By how much the window grows each time, as a share of its size."""
+"""Growth of the window per attempt, as a share of its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything that can be chosen; fixed for the life of a Segmenter."""
+    """All choices; fixed for the life of a Segmenter."""
 
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     detect: find.DetectOptions = field(default_factory=find.DetectOptions)
@@ -53,18 +53,17 @@ class Options:
     pose: pose.PoseRules = field(default_factory=pose.PoseRules)
     crop: CropOptions = field(default_factory=CropOptions)
     matting_model: str = AUTO
-    """Name of a ``matting`` entry of the manifest; ``auto``: ours, in 8-bit integers on a CPU."""
+    """Name of a ``matting`` entry of the manifest; ``auto``: idseg's own net, in 8-bit integers on a CPU."""
     preset: str | None = None
-    """What kind of net ``matting_model`` is, where that is an ONNX file: ``modnet``, ``isnet``, ``u2net``,
-    ``birefnet``."""
+    """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
     refine: RefinerName = "net"
-    """``net``: ours, on cuts with at least four times the coarse net's pixels (about 2 MP); the others on all cuts."""
+    """``net``: idseg's, on cuts with at least four times the coarse net's pixels (about 2 MP). Others: on all cuts."""
     provider: str = "auto"
-    """``auto``, ``cpu``, ``cuda``, …: a forced one that is not there is an error."""
+    """``auto``, ``cpu``, ``cuda``, …: if a forced one is not available, that is an error."""
     threads: int | None = None
-    """Threads of the matting nets; None: one for each core."""
+    """Threads of the matting nets; None: one per core."""
     parallel: int = 1
-    """How many calls may run MediaPipe's models at the same time; each has its own copy of them."""
+    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models."""
     models: Path | None = None
     """Folder with another ``manifest.toml``."""
 
@@ -99,10 +98,10 @@ _GROUPS: Mapping[str, tuple[type, str]] = {
 
 
 class Segmenter:
-    """Loads the models once and answers any number of photos; thread-safe.
+    """Loads the models once and answers any number of photos. Thread-safe.
 
-    It pickles as its options: the copy loads models of its own. In the child of a fork it forgets the models, whose
-    threads are not there, and loads new ones. ``close()`` during a call lets that call come to its end.
+    Pickling stores only the options; the copy loads its own models. The child of a fork drops the models, because their
+    threads do not exist there, and loads new ones. ``close()`` during a call lets the call finish.
 
     >>> segmenter = Segmenter()
     >>> result = segmenter("selfie.jpg")  # doctest: +SKIP
@@ -121,7 +120,7 @@ class Segmenter:
         return type(self), (self.options,)
 
     def warm(self) -> None:
-        """Load all models and run each once, so that the first photo does not wait."""
+        """Load all models and run each once, so that the first photo is as fast as the others."""
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         with self._person_models() as finding:
             finding.warm(grey)
@@ -129,7 +128,7 @@ class Segmenter:
         models.refine(grey, models.coarse(grey))
 
     def close(self) -> None:
-        """Free MediaPipe's models, once the calls that use them have ended; the next use of the Segmenter loads them
+        """Free MediaPipe's models when the calls that use them have ended. The next use of the Segmenter loads them
         again."""
         with self._lock:
             models, self._finding = self._finding, None
@@ -146,16 +145,16 @@ class Segmenter:
     def __call__(
         self, photo: PhotoLike, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
     ) -> Result:
-        """The answer to one photo.
+        """Answer one photo.
 
         Args:
             photo: a path, bytes, a binary file, an array or a PIL image.
-            crop: proportions of the cut for this photo only; None: those of the options.
-            limits: what this photo may be; None: those of the options.
+            crop: proportions of the cut for this photo; None: those of the options.
+            limits: limits for this photo; None: those of the options.
 
         Raises:
-            InputError: it cannot be decoded or breaks the limits.
-            PersonError: it does not show exactly one upright person.
+            InputError: the photo cannot be decoded or breaks the limits.
+            PersonError: the photo does not show exactly one upright person.
         """
         clock = _Clock()
         with clock("decode"):
@@ -180,12 +179,12 @@ class Segmenter:
         )
 
     def find(self, photo: PhotoLike) -> Person:
-        """Only the first half: the person, without window and matte. Raises as a call does."""
+        """Find the person, without window and matte. Raises the same errors as a call."""
         return self._find_turning(decode(photo, self.options.limits).rgb, _Clock())[1]
 
     def whole(self, photo: PhotoLike) -> Result:
-        """The answer to a photo whose cut is the whole photo: what is finished is looked at as it is. Raises as a call
-        does."""
+        """Answer a photo whose cut is the whole photo, for example a finished ID photo. Raises the same errors as a
+        call."""
         clock = _Clock()
         with clock("decode"):
             rgb = decode(photo, self.options.limits).rgb
@@ -207,12 +206,12 @@ class Segmenter:
         )
 
     def matte(self, rgb: Rgb) -> Alpha:
-        """The refined matte (H, W) of a picture as it is: no detection, no crop."""
+        """The refined matte (H, W) of a whole picture, without detection or crop."""
         models = self._matting()
         return models.refined(rgb, models.coarse(rgb))
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
-        """The person, and the photo turned upright first where the options allow that."""
+        """The person, and the photo, which is first rotated upright if the options allow it."""
         try:
             return rgb, self._find(rgb, clock)
         except (UpsideDownError, SidewaysError) as error:
@@ -231,11 +230,11 @@ class Segmenter:
                 mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
-                as_found = person.face_box.height / face.box.height  # a detector's box ends at the brows
+                as_found = person.face_box.height / face.box.height  # a detector's box has no forehead
                 return replace(person, others=tuple(other.box.grown(as_found) for other in others))
 
     def _cut_out(self, rgb: Rgb, person: Person, options: CropOptions, clock: _Clock) -> tuple[Window, Rgb, Alpha]:
-        """Window, cut and matte; the window grows until the matte shows the top of the hair inside it."""
+        """Window, cut and matte. The window grows until it contains the top of the hair."""
         models = self._matting()
         photo = Size(rgb.shape[1], rgb.shape[0])
         window = head_and_shoulders(person.face_box, person.parts, photo, options)
@@ -253,7 +252,7 @@ class Segmenter:
     def _look_at_head(
         self, rgb: Rgb, person: Person, window: Window, models: _MattingModels
     ) -> tuple[Window, Alpha, HeadExtent | None]:
-        """A window that shows the whole head, its coarse matte, and where the head lies in the photo."""
+        """A window that contains the whole head, its coarse matte, and the extent of the head in the photo."""
         photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
         for look in range(_MOST_LOOKS):
             coarse = models.coarse.glance(cutting.filled(rgb, window))
@@ -275,14 +274,14 @@ class Segmenter:
         return window, coarse, head
 
     def _forget_after_fork(self) -> None:
-        """In the child the models' threads and locks are the parent's. They are not freed: that would wait for them."""
-        _left_alone.extend((self._finding, self._matting_models))
+        """In the child of a fork: drop the models without freeing them, which would wait for the parent's threads."""
+        _abandoned_models.extend((self._finding, self._matting_models))
         self._lock = threading.Lock()
         self._finding = self._matting_models = None
 
     @contextmanager
     def _person_models(self) -> Iterator[_PersonModels]:
-        """The models for one photo; ``close()`` meanwhile frees them when it is done."""
+        """The models for one photo. If ``close()`` is called in the block, they are freed at its end."""
         models = self._loaded_person_models()
         try:
             yield models
@@ -294,7 +293,7 @@ class Segmenter:
                 models.close()
 
     def _loaded_person_models(self) -> _PersonModels:
-        """With one user more."""
+        """The loaded models, with their number of users increased by one."""
         with self._lock:
             if self._finding is None:
                 parallel = self.options.parallel
@@ -321,8 +320,8 @@ class Segmenter:
 
 
 _alive: weakref.WeakSet[Segmenter] = weakref.WeakSet()
-_left_alone: list[object] = []
-"""Models of the parent that a fork copied; see :meth:`Segmenter._forget_after_fork`."""
+_abandoned_models: list[object] = []
+"""The parent's models after a fork, kept so that they are not freed; see :meth:`Segmenter._forget_after_fork`."""
 
 
 def _after_fork() -> None:
@@ -342,14 +341,14 @@ _MOST_DEFAULTS = 2
 
 
 def default_segmenter(options: Options | None = None) -> Segmenter:
-    """The process's Segmenter of some options, kept for :func:`idseg.segment` and :func:`idseg.body_seg_photo`.
+    """The process's shared Segmenter for some options, used by :func:`idseg.segment` and :func:`idseg.body_seg_photo`.
 
-    The last two sets of options keep their models loaded (about 0.3 GB each); any thread may call this.
+    The models of the last two sets of options stay loaded (about 0.3 GB each). Thread-safe.
     """
     chosen = Options() if options is None else options
     with _default_lock:
         kept = _defaults.pop(chosen, None)
-        _defaults[chosen] = Segmenter(chosen) if kept is None else kept  # the last one used is the last of the dict
+        _defaults[chosen] = Segmenter(chosen) if kept is None else kept  # moves it to the end of the dict
         old = [_defaults.pop(name) for name in list(_defaults)[:-_MOST_DEFAULTS]]
         segmenter = _defaults[chosen]
     for each in old:
@@ -359,14 +358,14 @@ def default_segmenter(options: Options | None = None) -> Segmenter:
 
 @dataclass(slots=True)
 class _PersonModels:
-    """MediaPipe's models: the two face detectors, the face mesh, the pose."""
+    """MediaPipe's models: the two face detectors, the face mesh and the pose."""
 
     short: FaceDetector
     full: FaceDetector
     mesh: FaceLandmarker
     pose: PoseLandmarker
     users: int = 0
-    """Calls that are working with them; guarded by the Segmenter's lock."""
+    """Number of calls that use the models now; guarded by the Segmenter's lock."""
 
     def warm(self, rgb: Rgb) -> None:
         for model in (self.short, self.full, self.mesh, self.pose):
@@ -379,25 +378,25 @@ class _PersonModels:
 
 @dataclass(frozen=True, slots=True)
 class _MattingModels:
-    """The coarse matte, its refinement, and when to refine."""
+    """The coarse matting net, the refiner, and when to use it."""
 
     coarse: Matte
     refine: Refiner
     min_upscale: float
-    """Least :meth:`Matte.enlargement` of a picture that is refined."""
+    """Minimum :meth:`Matte.enlargement` of a picture for refining."""
 
     @property
     def provider(self) -> str:
         return self.coarse.provider
 
     def refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
-        """The matte refined, where the picture has enough more pixels than the coarse net saw."""
+        """The refined matte; the coarse matte if the picture has too few pixels for refining."""
         upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
         return alpha if upscale < self.min_upscale else self.refine(rgb, alpha)
 
 
 class _Clock:
-    """Milliseconds per stage; a stage entered twice adds up."""
+    """Measures milliseconds per stage; times of a repeated stage add up."""
 
     def __init__(self) -> None:
         self.ms: dict[str, float] = {}

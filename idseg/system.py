@@ -1,4 +1,4 @@
-"""What idseg asks of the machine: the cores it may use, and files that are there whole or not at all."""
+"""Facts about the machine and its files: the number of usable cores, and atomic writes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 UNFINISHED: Final = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
-"""Names of files that :func:`replacing` has begun and a killed process has left."""
+"""Names of temporary files of :func:`replacing`, which a killed process leaves behind."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, at least 1: its affinity and, in a container, its quota of CPU time."""
+    """Number of cores that this process may use, at least 1: its affinity and, in a container, its CPU quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota(_CGROUP)
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """Cores' worth of CPU time that the control group allows; None without a limit.
+    """CPU quota of the control group, in cores; None if there is no limit.
 
     Version 2 has ``cpu.max`` ("QUOTA PERIOD" or "max PERIOD", microseconds), version 1 ``cpu.cfs_quota_us`` (-1: no
     limit) and ``cpu.cfs_period_us`` (Linux kernel, admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst).
@@ -44,23 +44,23 @@ def _cgroup_quota(root: Path) -> float | None:
 
 
 def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False, private: bool = False) -> None:
-    """Write a file that no reader ever sees half of; see :func:`replacing`."""
+    """Write a file atomically; see :func:`replacing`."""
     with replacing(path, sync=sync, private=private) as file:
         file.write(content)
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, sync: bool = False, private: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of ``path`` at the end of the block.
+    """A temporary file for writing, which replaces ``path`` at the end of the block.
 
     Args:
-        path: the file; its folder must be there.
-        sync: wait until the content is on the disk, so that it survives a power cut.
-        private: only its owner may read and write it (mode 0600).
+        path: the file; its folder must exist.
+        sync: wait until the content is on the disk, so that it survives a power failure.
+        private: only the owner may read and write the file (mode 0600).
 
     Raises:
-        OSError: it cannot be written. As after any other error in the block, what was there before still is, and no
-            unfinished file is left.
+        OSError: the file cannot be written. After any error in the block, the old file is unchanged and the temporary
+            file is removed.
     """
     target = Path(path)
     unfinished = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")

@@ -1,17 +1,16 @@
-"""Every value that crosses two stages of idseg, and the conventions they keep.
+"""The values that pass between stages, and their conventions.
 
 * A picture is ``rgb``: uint8, shape (H, W, 3), sRGB, C-contiguous.
 * A matte is ``alpha``: float32, shape (H, W), 0..1, straight (not premultiplied).
-* Points are float64 pixels, (x, y), origin at the top left corner of the picture, y down; the centre of the
-  first pixel is (0.5, 0.5).
+* Points are float64 pixels, (x, y). The origin is the top left corner of the picture, and y points down; the centre of
+  the first pixel is (0.5, 0.5).
 * Sizes are (width, height).
-* ``left`` and ``right`` are the PICTURE's, as in the API: ``left_eye`` is the eye nearer to the picture's left
-  edge when the person looks into the camera. (MediaPipe's names are the person's;
-  ``models/mediapipe.py`` exchanges them.)
-* Angles are degrees. ``roll_deg`` > 0: the head is turned clockwise as seen in the picture. ``yaw_deg`` > 0: the
-  face looks to the picture's right. ``pitch_deg`` > 0: the face looks up.
+* ``left`` and ``right`` are the PICTURE's, as in the API: ``left_eye`` is the eye nearer to the picture's left edge
+  when the person looks into the camera. (MediaPipe's names are the person's; ``models/mediapipe.py`` swaps them.)
+* Angles are degrees. ``roll_deg`` > 0: the head is tilted clockwise as seen in the picture. ``yaw_deg`` > 0: the face
+  looks to the picture's right. ``pitch_deg`` > 0: the face looks up.
 
-Values are frozen: a stage takes some and gives new ones. Arrays inside are not copied; treat them as read-only.
+Values are frozen: a stage takes values and returns new ones. Arrays inside are not copied; treat them as read-only.
 """
 
 from __future__ import annotations
@@ -77,17 +76,17 @@ class Box(NamedTuple):
         return Box(self.left + dx, self.top + dy, self.width, self.height)
 
     def scaled(self, factor: float) -> Box:
-        """The box in a picture that is ``factor`` times as large."""
+        """The same box in a picture that is ``factor`` times as large."""
         return Box(self.left * factor, self.top * factor, self.width * factor, self.height * factor)
 
     def grown(self, factor: float) -> Box:
-        """The box about the same middle, ``factor`` times as large."""
+        """The box with the same centre, ``factor`` times as large."""
         x, y = self.center
         return Box(x - self.width * factor / 2, y - self.height * factor / 2, self.width * factor, self.height * factor)
 
 
 class Window(NamedTuple):
-    """An integer rectangle of pixels in a picture; it may leave the picture on any side."""
+    """An integer rectangle of pixels in a picture; it may extend beyond the picture on any side."""
 
     left: int
     top: int
@@ -110,7 +109,7 @@ class Window(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point in pixels with a score in 0..1: the confidence that the part is visible there."""
+    """A point in pixels with a score, 0..1: the confidence that the part is visible at this point."""
 
     x: float
     y: float
@@ -154,9 +153,9 @@ class Photo:
     """``"JPEG"``, ``"PNG"``, ``"HEIC"``, … (:data:`idseg.stages.decode.FORMATS`); ``"array"``: a NumPy array or a PIL
     image."""
     exif_orientation: int = 1
-    """1..8 as found in the file (already applied to ``rgb``)."""
+    """EXIF orientation of the file, 1..8 (already applied to ``rgb``)."""
     notes: tuple[str, ...] = ()
-    """Sentences on what of the file was not used, such as a colour profile of a rare kind."""
+    """Sentences about parts of the file that were not used, such as an unsupported colour profile."""
 
     @property
     def size(self) -> Size:
@@ -165,7 +164,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class FaceDetection:
-    """One face of the detector: its box, score, and six points (BlazeFace), left/right the picture's."""
+    """A detected face: box, score and six points (BlazeFace); left and right are the picture's."""
 
     box: Box
     score: float
@@ -177,7 +176,7 @@ class FaceDetection:
     right_ear: tuple[float, float]
 
     def placed(self, factor: float, dx: float = 0.0, dy: float = 0.0) -> FaceDetection:
-        """The face in a picture ``factor`` times as large whose origin lies at (-dx, -dy)."""
+        """The face in coordinates of a picture ``factor`` times as large, with its origin at (-dx, -dy)."""
 
         def point(xy: tuple[float, float]) -> tuple[float, float]:
             return xy[0] * factor + dx, xy[1] * factor + dy
@@ -203,21 +202,21 @@ class FaceMesh:
     """
 
     LEFT_EYE: ClassVar = (33, 133)
-    """The corners of an eye, from the picture's left to its right."""
+    """The corners of the eye, ordered from the picture's left to its right."""
     RIGHT_EYE: ClassVar = (362, 263)
     NOSE_TIP: ClassVar = 1
     LEFT_MOUTH: ClassVar = 61
     RIGHT_MOUTH: ClassVar = 291
     LEFT_EAR: ClassVar = (127, 234)
-    """The two points of the outline that are nearest to the ear; the mesh has no ears."""
+    """The two outline points nearest to the ear, because the mesh has no ears."""
     RIGHT_EAR: ClassVar = (356, 454)
     FOREHEAD: ClassVar = 10
     CHIN: ClassVar = 152
 
     points: Points
-    """float64 (468, 3): x, y in pixels of the picture it was looked for in; z in pixels too, towards the camera < 0."""
+    """float64 (468, 3): x, y in pixels of the photo; z in pixels too, < 0 towards the camera."""
     score: float
-    """The model's confidence that there is a face, 0..1 (the detector's score where the model gives none)."""
+    """The model's confidence that there is a face, 0..1 (the detector's score if the model gives none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +237,11 @@ class PosePoints:
     RIGHT_SHOULDER: ClassVar = 11
 
     points: Points
-    """float64 (33, 3): x, y in pixels; z in pixels, hips' middle = 0, towards the camera < 0."""
+    """float64 (33, 3): x, y in pixels; z in pixels, 0 at the midpoint of the hips, < 0 towards the camera."""
     visibility: npt.NDArray[np.float64]
-    """float64 (33,), 0..1: likely to be visible (inside the picture and not hidden)."""
+    """float64 (33,), 0..1: probability that the point is visible (inside the picture and not hidden)."""
     presence: npt.NDArray[np.float64]
-    """float64 (33,), 0..1: likely to be inside the picture."""
+    """float64 (33,), 0..1: probability that the point is inside the picture."""
 
 
 class FacePose(IntEnum):
@@ -256,7 +255,7 @@ class FacePose(IntEnum):
 
 
 class BodyPose(IntEnum):
-    """The API's ``bodypose``: how the shoulders stand."""
+    """The API's ``bodypose``: orientation of the shoulders."""
 
     UNKNOWN = -1
     LEVEL_FRONTAL = 1
@@ -269,7 +268,7 @@ class BodyPose(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeadAngles:
-    """How the head stands, degrees; see the module docstring for the signs."""
+    """Orientation of the head in degrees; the module docstring defines the signs."""
 
     yaw_deg: float
     pitch_deg: float
@@ -278,19 +277,19 @@ class HeadAngles:
 
 @dataclass(frozen=True, slots=True)
 class ShoulderAngles:
-    """How the shoulders stand."""
+    """Orientation of the shoulders."""
 
     tilt_deg: float
-    """Slope of the line through the shoulders, > 0 clockwise (the picture's right shoulder lower)."""
+    """Slope of the line through the shoulders, degrees; > 0 clockwise (the picture's right shoulder is lower)."""
     turn: float
-    """Offset of the nose tip from the shoulders' middle as a share of the shoulder width, > 0 to the right."""
+    """Offset of the nose tip from the midpoint of the shoulders, as a share of the shoulder width; > 0 to the right."""
     breadth: float
-    """Shoulder width divided by the face box's width: small where the body is turned to the side."""
+    """Shoulder width divided by the width of the face box; small for a body turned to the side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """The API's two classes and the angles they were decided by."""
+    """The API's two classes, and the angles that decided them."""
 
     facepose: FacePose
     bodypose: BodyPose
@@ -300,14 +299,13 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The one person of a photo, in the photo's pixels."""
+    """The person in a photo, in photo pixels."""
 
     face_box: Box
     face_score: float
     parts: BodyParts
     head: HeadAngles
     mesh: FaceMesh | None = field(default=None, repr=False, compare=False)
-    """The face mesh the parts come from; None where they come from another model (profiles, hidden faces)."""
+    """The face mesh from which the parts come; None if they come from another model (profiles, hidden faces)."""
     others: tuple[Box, ...] = ()
-    """Boxes of other faces, large enough for a person's, that were passed over; they can be compared with
-    ``face_box``."""
+    """Boxes of other faces as large as a person's, which were not chosen; comparable with ``face_box``."""

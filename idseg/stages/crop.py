@@ -1,8 +1,8 @@
-"""Where the head-and-shoulders window lies.
+"""Places the head-and-shoulders window.
 
-The window is an integer rectangle inside the photo: the cloud API cuts the original, and black bars are no cut. Where
-the wanted window would leave the photo, it is moved, then made smaller, and at last loses its aspect; hair, ears and
-chin stay inside. An option lets it leave.
+The window is an integer rectangle inside the photo, because the cloud API cuts the original, without black bars. A
+window that would extend beyond the photo is moved, then made smaller, and finally changes its aspect. Hair, ears and
+chin stay inside. An option lets the window extend beyond the photo.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from idseg.errors import OptionError
 from idseg.types import Alpha, BodyParts, Box, Size, Window
 
 _SPARE = 1 / 6
-"""Least space beside the face box, in face widths, for ear and hair."""
+"""Minimum space beside the face box for ear and hair, in face widths."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropOptions:
-    """ID-photo proportions. The defaults reproduce the published example (face box 173x226 at (80, 116) in a cut
-    about 355 wide); what the example does not show (the height) is ours."""
+    """Proportions of the window. The defaults reproduce the published example (face box 173x226 at (80, 116) in a cut
+    about 355 wide). The example does not give the height; that default is ours."""
 
     aspect: float = 5 / 7
     """Width / height of the window: 5:7 is the shape of China's 1 inch (25x35 mm) and 2 inch (35x49 mm) photos."""
     head_room: float = 116 / 226
     """Window top above the face box's top, in face heights (example: 116/226)."""
     face_share: float = 173 / 355
-    """Face box width / window width, at most (example: 173/355). Broad shoulders make the window wider."""
+    """Maximum of face box width / window width (example: 173/355). Broad shoulders make the window wider."""
     shoulder_share: float = 334 / 355
-    """Shoulder width / window width, at most (example: 334/355)."""
+    """Maximum of shoulder width / window width (example: 334/355)."""
     most_faces_wide: float = 2.75
-    """Widest window in face widths: a body turned or arms spread do not make the head small."""
+    """Maximum window width in face widths, so that a turned body or spread arms do not make the head small."""
     hair_gap: float = 0.04
-    """Least gap between the top of the hair or hat and the window's top, as a share of the window's height."""
+    """Minimum gap between the top of the hair or hat and the window's top, as a share of the window's height."""
     side_gap: float = 0.03
-    """Least gap between hair or hat brim and the window's sides, as a share of its width."""
+    """Minimum gap between hair or hat brim and the window's sides, as a share of the window's width."""
     may_leave: bool = False
-    """Let the window leave the photo at the sides, so that the head stays in the middle (black there, alpha 0). Above
-    and below it still does not: it gives up head room, then width (never below ``least_faces_wide``), at last the
-    aspect: a black band below a chest that ends in mid-air looks like a torn picture."""
+    """Whether the window may extend beyond the left and right of the photo (black there, alpha 0), so that the head
+    stays centred. It never extends beyond the top or bottom, where a black band would look like a torn picture: it
+    gives up head room, then width (down to ``least_faces_wide``), finally its aspect."""
     keep_inside: bool = True
-    """False: the window may leave the photo on every side, whatever ``may_leave`` says; for whoever fills it."""
+    """False: the window may extend beyond every side, whatever ``may_leave`` says, for a caller that fills the rest."""
     least_faces_wide: float = 1.75
-    """Narrowest window in face widths: both ears and the hair beside them."""
+    """Minimum window width in face widths, enough for both ears and the hair beside them."""
 
     def __post_init__(self) -> None:
         if not 0.2 <= self.aspect <= 5:
@@ -60,7 +60,7 @@ class CropOptions:
 
 
 class HeadExtent(NamedTuple):
-    """Extent of head, hair and hat above the chin in a matte: first row, first column, one past the last column."""
+    """Extent of head, hair and hat above the chin: first row, first column, and one past the last column."""
 
     top: float
     left: float
@@ -70,14 +70,14 @@ class HeadExtent(NamedTuple):
 def head_and_shoulders(
     face_box: Box, parts: BodyParts, photo: Size, options: CropOptions | None = None, head: HeadExtent | None = None
 ) -> Window:
-    """The head-and-shoulders window of a person.
+    """Place the head-and-shoulders window of a person.
 
     Args:
         face_box: face box, photo pixels.
-        parts: the ten points, photo pixels.
-        photo: the photo's size.
-        options: the proportions.
-        head: extent of head, hair and hat in photo pixels, where a matte is known; the window holds all of it.
+        parts: the ten body parts, photo pixels.
+        photo: size of the photo.
+        options: proportions of the window.
+        head: extent of head, hair and hat in photo pixels, if a matte is known; the window contains all of it.
     """
     options = CropOptions() if options is None else options
     if options.keep_inside and not options.may_leave:
@@ -94,10 +94,10 @@ def head_and_shoulders(
     bottom = top + width / options.aspect
     if head is not None:
         if options.keep_inside and top < 0:
-            # The photo has less room above: lower the window to the photo's edge, as far as the least gap allows.
+            # The photo ends above: lower the window's top to the photo's edge, as far as the minimum gap allows.
             lower = min(0.0, max(top, head.top - options.hair_gap * (bottom - top)))
             top, bottom = lower, bottom + lower - top
-        # (head.top - top) / (bottom - top) >= gap, the bottom staying where it is.
+        # Solves (head.top - top) / (bottom - top) >= gap for top, with a fixed bottom.
         top = min(top, (head.top - options.hair_gap * bottom) / (1 - options.hair_gap))
         width = max(width, (bottom - top) * options.aspect)
     if options.keep_inside and bottom > photo.height:
@@ -117,7 +117,7 @@ def head_and_shoulders(
 
 
 def _needed(face_box: Box, photo: Size, head: HeadExtent | None) -> Box:
-    """What must be inside, as far as the photo has it: the face with both ears, and all of the head."""
+    """The area that the window must contain, clipped to the photo: the face with both ears, and the whole head."""
     left, right = face_box.left - _SPARE * face_box.width, face_box.right + _SPARE * face_box.width
     top = face_box.top
     if head is not None:
@@ -128,14 +128,14 @@ def _needed(face_box: Box, photo: Size, head: HeadExtent | None) -> Box:
 
 
 def _moved_inside(free: Window, needed: Box, photo: Size, least_width: float) -> Window:
-    """The window inside the photo: moved; if it is too large, made smaller; and if what is left would be narrower than
-    ``least_width`` or not hold ``needed``, of another aspect."""
+    """Fit the window into the photo: move it, then make it smaller. If it would become narrower than ``least_width`` or
+    lose a part of ``needed``, change its aspect instead."""
     scale = min(1.0, photo.width / free.width, photo.height / free.height)
     width, height = free.size
     if scale < 1:
         width = round(min(photo.width, max(width * scale, needed.width, least_width)))
         height = round(min(photo.height, max(height * scale, needed.height)))
-    # The head keeps its place in the window, as a share of the window's size.
+    # The head keeps its relative place in the window.
     center, head_room = free.left + free.width / 2, max(0.0, needed.top - free.top)
     left = _moved(center - width / 2, width, (needed.left, needed.right), photo.width)
     top = _moved(needed.top - head_room * scale, height, (needed.top, needed.bottom), photo.height)
@@ -143,18 +143,19 @@ def _moved_inside(free: Window, needed: Box, photo: Size, least_width: float) ->
 
 
 def _moved(start: float, length: int, needed: tuple[float, float], room: int) -> int:
-    """Where a span begins that lies in 0..room and, if it is long enough, holds what is needed."""
+    """Start of a span in 0..room that contains what is needed, if it is long enough."""
     held = min(max(start, needed[1] - length), needed[0])
     return int(min(max(round(held), 0), room - length))
 
 
 def head_extent(alpha: Alpha, chin_row: float, threshold: float = 0.5, least_share: float = 0.01) -> HeadExtent | None:
-    """Where hair, hat and head lie in a head-and-shoulders matte (H, W): in the largest connected piece of person
-    above the row of the chin. None where nothing is there.
+    """Find hair, hat and head in a head-and-shoulders matte (H, W): the extent of the largest connected piece of person
+    above the row of the chin. None if there is none.
 
     Args:
-        threshold: alpha from which a pixel is person.
-        least_share: rows (columns) with fewer person pixels than this share of the width (height) are stray hairs.
+        threshold: minimum alpha of a person pixel.
+        least_share: rows (columns) in which person pixels have less than this share of the width (height) are ignored
+            as stray hairs.
     """
     above = np.ascontiguousarray((alpha[: max(1, int(chin_row))] >= threshold).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)

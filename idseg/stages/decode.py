@@ -1,19 +1,19 @@
-"""One photo, however it comes, to one upright sRGB picture: the first stage, and the only decoder of idseg.
+"""Decodes any photo input into one upright sRGB picture. This is the first stage and idseg's only decoder.
 
-* Files: JPEG (a phone's MPO gives its first picture), PNG (an animated one its default picture), BMP, HEIC, WebP, AVIF,
-  TIFF, GIF (its first frame); see :mod:`idseg.imaging.formats`. The first bytes say which, whatever the name says. All
-  eight EXIF orientations are applied, as a permutation of pixels.
-* Colour: ICC profiles of a matrix and curves are applied (others are ignored, with a note), alpha is composited on
-  white, CMYK and grey become RGB (:mod:`idseg.imaging.formats.color`). 16-bit samples keep their high byte, in files
-  and in arrays.
-* NumPy arrays are RGB (not BGR), sRGB: uint8; uint16 over its full range; or float within 0..1 (a value outside is
-  refused: nobody can tell 0..255 from overexposure). Shapes (H, W), (H, W, 1), (H, W, 3), or (H, W, 4) with straight
-  alpha.
-* PIL images of any format and of 8 bits per channel; their EXIF orientation and profile count as a file's do.
-* The result is C-contiguous, writable and never shares memory with what was given.
+* Files: JPEG (the first picture of a phone's MPO), PNG (the default picture of an animated one), BMP, HEIC, WebP, AVIF,
+  TIFF, GIF (the first frame); see :mod:`idseg.imaging.formats`. The first bytes decide, not the name. All eight EXIF
+  orientations are applied by moving pixels, without resampling.
+* Colour: ICC profiles with a matrix and curves are applied (others are ignored, with a note), alpha is composited on
+  white, CMYK and grey become RGB (:mod:`idseg.imaging.formats.color`). Of 16-bit samples the high byte is used, in
+  files and in arrays.
+* NumPy arrays are RGB (not BGR), sRGB: uint8; uint16 over its full range; or float within 0..1 (other values are
+  refused, because 0..255 cannot be told from overexposure). Shapes: (H, W), (H, W, 1), (H, W, 3), or (H, W, 4) with
+  straight alpha.
+* PIL images have any format and 8 bits per channel. Their EXIF orientation and profile are applied as for a file.
+* The result is C-contiguous and writable, and never shares memory with the input.
 
-Whatever bytes are given, the outcome is a Photo or an InputError. The header is checked against the limits before
-any pixel is decoded. Memory: at most about 10 bytes a pixel while decoding (16 for AVIF and HEIC), and the file.
+Any bytes give either a Photo or an InputError. The header is checked against the limits before any pixel is decoded.
+Memory: the file, and at most about 10 bytes per pixel while decoding (16 for AVIF and HEIC).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _READERS: dict[str, Callable[[bytes], Raster]] = {
     "GIF": gif.read,
 }
 FORMATS = tuple(_READERS)
-"""All that are read."""
+"""The file formats that idseg reads."""
 API_FORMATS = ("JPEG", "PNG", "BMP")
-"""What the cloud API takes."""
+"""The file formats that the cloud API accepts."""
 _ACCEPTED = "a path, bytes, a binary file object, a NumPy array or a PIL image"
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     2: lambda stored: stored[:, ::-1],
@@ -69,7 +69,7 @@ _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     7: lambda stored: stored.T[::-1, ::-1],
     8: lambda stored: stored.T[::-1],
 }
-"""EXIF orientation → the view that is upright (EXIF 2.32, 4.6.4 A); 1 is upright as it is."""
+"""EXIF orientation → function that returns the upright view (EXIF 2.32, 4.6.4 A); 1 is already upright."""
 _PIL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
 _ARRAY_KINDS = {("u", 1), ("u", 2), ("f", 2), ("f", 4), ("f", 8)}  # in either byte order
 _RGB_NOTE = ("The array's channels were taken as red, green, blue; OpenCV's are blue, green, red.",)
@@ -78,18 +78,19 @@ _PATH_SHOWN = 120  # characters of a path in a message; a longer "path" is usual
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a photo may be. The defaults are ours: any phone's photo; the API's are :data:`API_LIMITS`."""
+    """Limits of a photo. The defaults are idseg's and fit any phone's photo; :data:`API_LIMITS` are the API's."""
 
     min_side: int = 50
-    """Shortest side, pixels."""
+    """Minimum of the shorter side, pixels."""
     max_side: int = 16_384
-    """Longest side, pixels."""
+    """Maximum of the longer side, pixels."""
     max_pixels: int | None = 64_000_000
-    """Width times height; None: ``max_side`` squared. A phone's 48 MP have 8064 x 6048. About 0.7 GB while decoding."""
+    """Maximum of width times height; None: ``max_side`` squared. A phone's 48 MP have 8064 x 6048. 64 MP need about
+    0.7 GB while decoding."""
     max_bytes: int = 256 * 2**20
-    """Length of a file or stream. 64 MP in a plain BMP of 24 bits are 183 MiB."""
+    """Maximum length of a file or stream, bytes. 64 MP as a plain 24-bit BMP have 183 MiB."""
     formats: tuple[str, ...] = FORMATS
-    """Names of the file formats that are read; arrays and PIL images always are."""
+    """Names of the allowed file formats. Arrays and PIL images are always allowed."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_side <= self.max_side:
@@ -106,20 +107,20 @@ class DecodeLimits:
 
     @property
     def pixels(self) -> int:
-        """The most pixels that are decoded."""
+        """Maximum number of pixels to decode."""
         return self.max_side**2 if self.max_pixels is None else min(self.max_pixels, self.max_side**2)
 
 
 API_LIMITS = DecodeLimits(max_side=4096, max_pixels=None, max_bytes=128 * 2**20, formats=API_FORMATS)
-"""The cloud API's (its 4 MB of base64 is the API adapter's to check). 128 MiB: the longest plain file of 4096 x 4096
-px, an RGBA PNG of 16 bits."""
+"""The cloud API's limits (:mod:`idseg.cloud.wire` checks its 4 MB of base64). 128 MiB is the largest plain file of 4096
+x 4096 px, an RGBA PNG of 16 bits."""
 
 
 def decode(photo: PhotoLike, limits: DecodeLimits = DecodeLimits()) -> Photo:
-    """The photo as upright RGB. Raises only InputErrors (type, read, empty, format, damaged, size).
+    """Decode the photo as upright RGB. Raises only InputErrors (type, read, empty, format, damaged, size).
 
-    A stream is read from where it stands to its end (at most ``limits.max_bytes``) and stays open. The caller's object
-    is not changed, but for a lazy PIL image, which loads its pixels.
+    A stream is read from its position to its end (at most ``limits.max_bytes``) and stays open. The caller's object is
+    not changed, except that a lazy PIL image loads its pixels.
     """
     if isinstance(photo, np.ndarray):
         rgb = _rgb_of_array(photo, limits)
@@ -172,7 +173,7 @@ def _pil_orientation(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image, orientation: int) -> Rgb:
-    """The RGB image's pixels, turned. Whole pixels are moved (3-byte items), twice as fast as samples."""
+    """The RGB image's pixels, rotated or mirrored. Moves whole pixels (3-byte items), which is faster than samples."""
     stored = np.array(image)
     if orientation not in _TURNS:
         return stored
@@ -181,7 +182,7 @@ def _upright(image: Image.Image, orientation: int) -> Rgb:
 
 
 def _check_size(size: Size, limits: DecodeLimits) -> None:
-    """Raises PhotoSizeError. Turning a picture does not change the outcome."""
+    """Raises PhotoSizeError. Rotation does not change the outcome."""
     width, height = size
     found = f"The photo is {width} x {height} px"
     facts = {"width": width, "height": height, "minimum": limits.min_side, "maximum": limits.max_side}
@@ -202,7 +203,7 @@ def _check_size(size: Size, limits: DecodeLimits) -> None:
 
 
 def _bytes_of(photo: object, limits: DecodeLimits) -> bytes:
-    """The file's bytes, never more than ``limits.max_bytes``."""
+    """The file's bytes, at most ``limits.max_bytes``."""
     if isinstance(photo, (bytes, bytearray, memoryview)):
         try:
             _check_length(memoryview(photo).nbytes, limits)
@@ -268,7 +269,7 @@ def _check_length(length: int, limits: DecodeLimits) -> None:
 
 
 def _rgb_of_array(array: npt.NDArray[Any], limits: DecodeLimits) -> Rgb:
-    """uint8 (H, W, 3), a copy; raises PhotoTypeError with what was found."""
+    """uint8 (H, W, 3), a copy; raises PhotoTypeError that names the array's type and shape."""
     found = f"array of {array.dtype} with shape {array.shape}"
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PhotoTypeError(f"An {found}; wanted (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).", found=found)
@@ -290,7 +291,7 @@ def _levels_8_bit(array: npt.NDArray[Any], found: str) -> npt.NDArray[np.uint8]:
         return array
     if array.dtype.kind == "u":
         return (array >> 8).astype(np.uint8)
-    low, high = float(array.min()), float(array.max())  # NaN spreads into both
+    low, high = float(array.min()), float(array.max())  # both are NaN if any value is
     if not (low >= 0.0 and high <= 1.0):
         raise PhotoTypeError(
             f"An {found} with values {low:g} to {high:g}; float must be within 0..1. Divide or clip it first.",

@@ -1,15 +1,16 @@
-"""Is there exactly one upright person? Finds the faces, confirms them, and refuses photos that are turned.
+"""Finds the faces of a photo, confirms them, and refuses a photo without exactly one upright person.
 
 The rules, in this order:
 
 1. Two detectors look for upright faces (short range for selfies, full range for people further away).
-2. The photo is turned if the only or best face appears in a turned copy, or if a face's own roll exceeds
+2. The photo is turned if the only or best face appears in a rotated copy, or if a face's own roll exceeds
    ``sideways_roll_deg``. It then lies on its side (turn 90 or -90) or is upside down (turn 180).
-3. Every face must be found again in a crop around it (an ear, a cloud or a knee is not), the largest first, until one
-   is: a false find, however large, makes no real face small. The largest may also be confirmed by a weaker find
-   together with a body below it (a profile).
-4. Faces at least ``second_face_ratio`` times as high as the first confirmed one are people of the photo, if they are
-   confirmed too; smaller ones are background. Exactly one person may remain.
+3. A detector must find every face again in a crop around it, which rules out ears, clouds and knees. The faces are
+tried
+   by size, largest first, until one is confirmed, so a large false detection does not make a real face count as small.
+   The largest face may also be confirmed by a lower score and a body below it (a profile).
+4. Faces at least ``second_face_ratio`` times as high as the first confirmed face are people if they are confirmed too;
+   smaller faces are background. Exactly one person may remain.
 """
 
 from __future__ import annotations
@@ -25,46 +26,45 @@ from idseg.models.region import FaceModel, PoseModel, body_area, body_in
 from idseg.types import Box, FaceDetection, Rgb
 
 _SEARCH_SIDE_PX = 1280
-"""Longest side of the copy that is searched: the full-range detector then finds faces from about 1/40 of it."""
+"""Longest side of the copy for the search, px. The full-range detector finds faces from about 1/40 of it."""
 _CONFIRM_REACH = 1.25
-"""Half the side of the crop around a face that confirms it, in box sizes: head and neck, as the short-range detector
-wants it."""
+"""Half the side of the crop that confirms a face, in box sizes: head and neck, as the short-range detector needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """What counts as one upright person."""
+    """Definition of one upright person."""
 
     second_face_ratio: float = 0.45
-    """Height of a face, as a share of the largest face's, from which it is a second person and not background."""
+    """Minimum height of a second person's face, relative to the largest face; smaller faces are background."""
     least_score: float = 0.5
-    """Detector score (0..1) below which a find is no face."""
+    """Minimum detector score (0..1) of a face."""
     least_face_px: float = 20.0
-    """Height of the largest face, pixels, below which there is nothing to cut: an ID photo needs hundreds."""
+    """Minimum height of the largest face, pixels. A usable ID photo needs hundreds."""
     sideways_roll_deg: float = 60.0
-    """|roll| of a face from which the photo, not the head, is turned: necks bend about 45 degrees."""
+    """|roll| of a face from which the photo, and not only the head, is turned: a neck bends about 45 degrees."""
     upside_down_roll_deg: float = 120.0
     """|roll| of a face from which the photo is upside down."""
     turned_margin: float = 0.1
-    """How much higher the score in a turned copy must be than upright for the photo to count as turned."""
+    """How much a score in a rotated copy must exceed the upright score for the photo to count as turned."""
     turned_score: float = 0.75
-    """Score in a turned copy below which a find proves nothing: skin and wrinkles reach 0.6 at any turn."""
+    """Minimum score in a rotated copy. Lower ones are ignored: skin and wrinkles reach 0.6 at any rotation."""
     again_score: float = 0.64
-    """Score that a detector must give the face again in a crop around it. Of 250 portraits 1 % lie lower; of 15 finds
-    in 150 pictures without people one lies higher."""
+    """Minimum score of the face in a crop around it. 1 % of portraits score lower; one of 15 false detections on 150
+    pictures without people scores higher."""
     certain_score: float = 0.85
-    """Score of a single face that needs no confirmation (half of 250 portraits reach it; nothing else did)."""
+    """Score from which a single face needs no confirmation. Half of the portraits reach it, and no false detection."""
     second_again_score: float = 0.72
-    """The same for every further face. Stricter, so that a doubtful second face does not reject the photo."""
+    """Like ``again_score``, for every further face. Stricter, so that a doubtful one does not reject the photo."""
     sure_score: float = 0.8
-    """Score of an upright face from which no turned copies are searched."""
+    """Score of an upright face from which rotated copies are not searched."""
     turn: bool = False
-    """Turn a photo that lies on its side or is upside down, instead of refusing it."""
+    """Rotate a photo that lies on its side or is upside down, instead of refusing it."""
     pick: str = ""
-    """Which of several people is meant: ``largest``, ``left``, ``right``, or a number counted from the picture's left,
-    from 1; nothing: several people are refused."""
+    """Person to choose among several: ``largest``, ``left``, ``right``, or a number from 1, counted from the picture's
+    left. Empty: refuse several people."""
     same_iou: float = 0.3
-    """Overlap (IoU) from which two finds are one face."""
+    """Overlap (IoU) from which two detections are the same face."""
 
     def __post_init__(self) -> None:
         if not 0 < self.second_face_ratio <= 1:
@@ -84,22 +84,22 @@ class DetectOptions:
 
 @dataclass(frozen=True, slots=True)
 class FindModels:
-    """The models that find one person."""
+    """The models for finding one person."""
 
     faces: tuple[FaceModel, ...]
-    """The face detectors; their finds are merged."""
+    """The face detectors; their detections are merged."""
     pose: PoseModel
-    """Asked only where the largest face is in doubt."""
+    """Used only if the largest face is uncertain."""
 
 
 def _shares(box: Box, rgb: Rgb) -> list[float]:
-    """left, top, width and height as shares of the picture's sides, so that they hold at any scale."""
+    """left, top, width and height as fractions of the picture's sides, valid at any scale."""
     height, width = rgb.shape[:2]
     return [round(value, 4) for value in (box.left / width, box.top / height, box.width / width, box.height / height)]
 
 
 def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None) -> FaceDetection:
-    """The face of the one upright person of a photo (H, W, 3), in the photo's pixels.
+    """The face of the only upright person in a photo (H, W, 3), in photo pixels.
 
     Raises:
         NoPersonError, MultiplePersonsError, UpsideDownError, SidewaysError
@@ -110,8 +110,8 @@ def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None)
 def face_and_others(
     rgb: Rgb, models: FindModels, options: DetectOptions | None = None
 ) -> tuple[FaceDetection, tuple[FaceDetection, ...]]:
-    """The face as :func:`one_face` finds it, and the other faces that are large enough for a person's but were passed
-    over: other people where one was picked, and posters that a closer look did not take for a face.
+    """The face that :func:`one_face` returns, and the other faces that are as large as a person's: the people who were
+    not picked, and faces that were not confirmed (such as posters).
 
     Raises:
         As :func:`one_face`.
@@ -154,10 +154,10 @@ def face_and_others(
 
 
 def _picked(people: tuple[FaceDetection, ...], pick: str) -> FaceDetection:
-    """The person that is meant; ``people``: the largest first.
+    """The chosen person; ``people`` are sorted by size, largest first.
 
     Raises:
-        OptionError: there are not that many.
+        OptionError: there are fewer people than ``pick``.
     """
     if pick == "largest":
         return people[0]
@@ -169,7 +169,7 @@ def _picked(people: tuple[FaceDetection, ...], pick: str) -> FaceDetection:
 
 
 def find_faces(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
-    """All faces that any model finds, the best score first, each once."""
+    """The faces that the models find, without duplicates, best score first."""
     found = sorted((face for model in models for face in model(rgb)), key=lambda face: -face.score)
     kept: list[FaceDetection] = []
     for face in found:
@@ -179,7 +179,7 @@ def find_faces(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions) 
 
 
 def same_face(a: FaceDetection, b: FaceDetection, options: DetectOptions) -> bool:
-    """Whether two finds are one face: their boxes overlap, or the midpoints of their eyes lie near each other."""
+    """Whether two detections are the same face: their boxes overlap, or the midpoints of their eyes are close."""
     if iou(a.box, b.box) >= options.same_iou:
         return True
     near = 0.35 * max(a.box.width, b.box.width)
@@ -188,7 +188,7 @@ def same_face(a: FaceDetection, b: FaceDetection, options: DetectOptions) -> boo
 
 
 def persons(faces: tuple[FaceDetection, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
-    """The faces that count as people, the largest first."""
+    """The faces that count as people, largest first."""
     if not faces:
         return ()
     ordered = sorted(faces, key=lambda face: -face.box.height)
@@ -197,8 +197,8 @@ def persons(faces: tuple[FaceDetection, ...], options: DetectOptions) -> tuple[F
 
 
 def face_roll_deg(face: FaceDetection) -> float:
-    """Roll of a detected face, -180..180, > 0 clockwise: the turn that fits the eyes' line and the line from the eyes
-    to the mouth best, weighted by their lengths (in profile the eyes' line is short and says nothing)."""
+    """Roll of a detected face, -180..180, > 0 clockwise: the rotation that best fits the line of the eyes and the line
+    from the eyes to the mouth, weighted by their lengths (in profile the line of the eyes is short and unreliable)."""
     eyes = midpoint(face.left_eye, face.right_eye)
     across = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
     down = face.mouth[0] - eyes[0], face.mouth[1] - eyes[1]
@@ -208,8 +208,8 @@ def face_roll_deg(face: FaceDetection) -> float:
 def _confirmed_people(
     faces: tuple[FaceDetection, ...], rgb: Rgb, models: FindModels, options: DetectOptions
 ) -> tuple[FaceDetection, ...]:
-    """The people of the photo, the largest first, whose faces a detector finds again in a crop around them. A single
-    find with a high score needs no second look."""
+    """The people whose faces a detector finds again in a crop around them, largest first. A single face with a high
+    score is accepted without this check."""
     people = persons(faces, options)
     if len(people) == 1 and people[0].score >= options.certain_score:
         return people
@@ -233,7 +233,7 @@ def _has_body(rgb: Rgb, face: FaceDetection, models: FindModels) -> bool:
 
 
 def _score_again(rgb: Rgb, face: FaceDetection, models: tuple[FaceModel, ...], options: DetectOptions) -> float:
-    """The best score that a detector gives the face in a crop around it; 0 where none finds it."""
+    """The best score that a detector gives the face in a crop around it; 0 if none finds it."""
     reach = _CONFIRM_REACH * max(face.box.width, face.box.height)
     x, y = face.box.center
     left, top = max(0, int(x - reach)), max(0, int(y - reach))
@@ -243,7 +243,7 @@ def _score_again(rgb: Rgb, face: FaceDetection, models: tuple[FaceModel, ...], o
 
 
 def _refuse_turned(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions, upright: float) -> None:
-    """Raise an error if a face in a turned copy beats ``upright``, the best score of the photo as it is."""
+    """Raise an error if a face in a rotated copy scores higher than ``upright``, the best score in the photo itself."""
     scores = {}
     for turns in (2, 1, 3):
         turned = np.ascontiguousarray(np.rot90(rgb, -turns))

@@ -1,7 +1,7 @@
-"""From MediaPipe's face mesh and pose landmarks to the API's ten body parts, the face box and the head's angles.
+"""Computes the API's ten body parts, the face box and the head's angles from MediaPipe's face mesh and pose.
 
-:func:`look` shows the surroundings of the face to the two models; :func:`person` puts their answers together. Left and
-right are the picture's, as in the API.
+:func:`look` runs the two models on regions around the face; :func:`person` combines their answers. Left and right are
+the picture's, as in the API.
 """
 
 from __future__ import annotations
@@ -29,76 +29,75 @@ from idseg.types import (
 )
 
 _CLOSER_MARGINS = (0.3, 0.15)
-"""Margins of the closer looks where the mesh model found no face: of 331 portraits it missed 18 at first, most of them
-profiles, and then found 3 of them."""
+"""Margins of the second and third attempt, if the mesh model finds no face (mostly in profiles)."""
 _CLOSER_BODIES = (1 / 0.6, 1 / 0.4)
-"""How many times closer the pose model looks where it found nobody: of 331 portraits it missed 10 at first, and then
-found 3 of them."""
+"""Factors by which the region shrinks in the second and third attempt, if the pose model finds nobody."""
 _EAR_HIDDEN_YAW_DEG = 32.0
-"""Yaw at which the far ear goes behind the cheek: half of the ear's own angle behind the face's silhouette."""
+"""Yaw at which the cheek hides the far ear: half of the angle by which an ear lies behind the face's silhouette."""
 _EYE_HIDDEN_YAW_DEG = 62.0
 """Yaw at which the bridge of the nose begins to hide the far eye and the far corner of the mouth."""
 _HIDING_SPREAD_DEG = 6.0
-"""Width of the change from visible to hidden: degrees of yaw per unit of the logistic function."""
+"""Width of the transition from visible to hidden: degrees of yaw per unit of the logistic function."""
 _OUTSIDE = 0.2
-"""Factor on the score of a point outside the photo: its place is estimated, not seen."""
+"""Factor on the score of a point outside the photo, whose place is estimated and not visible."""
 _GUESS = 0.01
-"""Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, a face of which only
-the detector's six points are known. No class rests on it."""
+"""Score of a point that no landmark model confirms: a shoulder placed by the face's proportions, or a face of which
+only the detector's six points are known. The classes ignore such points."""
 _UPRIGHT_DEG = 65.0
-"""Body roll of upright portraits: see :func:`body_roll_deg`."""
+"""Maximum body roll of upright portraits, degrees; see :func:`body_roll_deg`."""
 _YAWS_APART_DEG = 50.0
-"""Yaws of mesh and pose differ by up to this on one head: the pose model's is about 33 degrees more on turned heads."""
+"""Maximum difference between the yaws of mesh and pose on one head. On turned heads the pose model's is larger by about
+33 degrees."""
 _SIDE_BREADTH = 0.95
-"""Shoulder width / face width below which the body stands sideways and hides its far shoulder."""
+"""Shoulder width / face width below which the body is sideways and hides its far shoulder."""
 _BEHIND = 0.3
-"""Factor on the score of that shoulder: MediaPipe gives it 0.94 to 1.0."""
+"""Factor on the score of the hidden shoulder, because MediaPipe scores it 0.94 to 1.0."""
 
-# From the published example: shoulders 334 px apart at a face 173 px wide, 315.5 px below the top of a face 226 high;
-# the neck 52 % of the way from the mouth to the shoulders' middle.
+# From the published example: the shoulders are 334 px apart at a face 173 px wide, and 315.5 px below the top of a face
+# 226 px high; the neck is at 52 % of the way from the mouth to the midpoint of the shoulders.
 _SHOULDER_SPAN = 334 / 173
 _SHOULDER_DROP = (431.5 - 116) / 226
 _NECK_SHARE = 0.52
 
-# The API's box is wider than the mesh's outline (it reaches to the ears) and higher (it holds the whole forehead). In
-# eye distances the example's box is 2.34 wide, starts 1.34 above the eyes and ends 1.72 below them; the median mesh
-# of 400 frontal portraits is 2.18 wide, starts 0.82 above and ends 1.72 below.
+# The API's box is wider than the mesh's outline (it includes the ears) and higher (it includes the whole forehead). In
+# eye distances, the example's box is 2.34 wide, starts 1.34 above the eyes and ends 1.72 below them; the median mesh of
+# 400 frontal portraits is 2.18 wide, starts 0.82 above and ends 1.72 below.
 _BOX_SIDE = (2.34 / 2.18 - 1) / 2
-"""Added at each side of the mesh's outline, as a share of its width."""
+"""Margin at each side of the mesh's outline, as a share of its width."""
 _BOX_TOP = (1.34 - 0.82) / (0.82 + 1.72)
-"""Added above the mesh's outline, as a share of its height."""
+"""Margin above the mesh's outline, as a share of its height."""
 _EAR_OUT = _BOX_SIDE
-"""How far the ears lie outside the mesh's ear points, as a share of their distance (example: at the box's edges)."""
+"""Distance of the ears outside the mesh's ear points, as a share of the points' distance (example: at the box
+edges)."""
 _NEUTRAL_PITCH_DEG = -8.0
-"""Pitch of the mesh's forehead-chin axis on a face that looks into the camera: the median of those portraits (-8.5)."""
+"""Pitch of the mesh's forehead-chin axis for a face that looks into the camera: the median of the same portraits."""
 
 
 @dataclass(frozen=True, slots=True)
 class LandmarkOptions:
-    """When to trust which model."""
+    """When to use which model."""
 
     mesh_yaw_deg: float = 65.0
-    """|yaw| beyond which the mesh slides off the face and the pose model's points are taken for the face."""
+    """|yaw| beyond which the mesh slips off the face, so that the pose model's points are used for the face."""
     mesh_apart: float = 0.6
-    """Distance between the eyes' midpoints of mesh and detector, in face box widths, beyond which the mesh is on
-    something else."""
+    """Distance between the eyes' midpoints of mesh and detector, in face box widths, beyond which the mesh is not on
+    this face."""
     body_sideways_deg: float = 72.0
-    """|:func:`body_roll_deg`| from which the photo lies on its side: all of 200 upright portraits are within 63
-    degrees, 95 % within 40."""
+    """|:func:`body_roll_deg`| from which the photo lies on its side. Upright portraits are within 63 degrees."""
     body_upside_down_deg: float = 118.0
-    """|:func:`body_roll_deg`| from which the person is upside down: the same portraits, turned, all exceed 120."""
+    """|:func:`body_roll_deg`| from which the person is upside down. Upside-down portraits exceed 120 degrees."""
 
 
 def look(
     rgb: Rgb, face: FaceDetection, models: tuple[MeshModel, PoseModel], options: LandmarkOptions | None = None
 ) -> tuple[FaceMesh | None, PosePoints | None]:
-    """The mesh and the pose of the person with this face, in the photo's pixels; None where a model finds none.
+    """The mesh and the pose of the person with this face, in photo pixels; None where a model finds none.
 
-    Where a model finds none, it looks closer; what it finds then is less certain and must fit what is already known.
+    If a model finds none, it gets a smaller region. That answer is less certain and must agree with the other models.
 
     Raises:
-        UpsideDownError, SidewaysError: the body hangs from the head or lies beside it. A face that is upside down can
-            look upright to the detectors and to the mesh model, a body cannot.
+        UpsideDownError, SidewaysError: the body is above or beside the head. To the detectors and the mesh model, an
+            upside-down face can look upright; a body cannot.
     """
     options = LandmarkOptions() if options is None else options
     mesh_model, pose_model = models
@@ -129,14 +128,14 @@ def person(
     photo: Size,
     options: LandmarkOptions | None = None,
 ) -> Person:
-    """One person's face box, ten parts and head angles from what the three models saw, all in the photo's pixels.
+    """Combine the answers of the three models, all in photo pixels, into face box, ten parts and head angles.
 
     Args:
         face: the detector's face.
-        mesh: the face mesh; None where the landmark model found no face.
-        pose: the pose landmarks; None where the pose model found nobody.
-        photo: the photo's size, for the scores of points outside it.
-        options: when to trust the mesh.
+        mesh: the face mesh; None if the mesh model found no face.
+        pose: the pose landmarks; None if the pose model found nobody.
+        photo: size of the photo, for the scores of points outside it.
+        options: when to use the mesh.
     """
     options = LandmarkOptions() if options is None else options
     if mesh is not None and _on_face(mesh, face, options):
@@ -154,7 +153,7 @@ def person(
 
 
 def mesh_angles(mesh: FaceMesh) -> HeadAngles:
-    """Head angles from the mesh: ear to ear and forehead to chin (z is in the scale of x: weak perspective)."""
+    """Head angles from the mesh: ear to ear and forehead to chin (z has the scale of x: weak perspective)."""
     points = mesh.points
     right = (
         _mean(points, FaceMesh.RIGHT_EAR)
@@ -167,7 +166,7 @@ def mesh_angles(mesh: FaceMesh) -> HeadAngles:
 
 
 def mesh_box(mesh: FaceMesh) -> Box:
-    """The face box around the mesh's outline, reaching to the ears and over the forehead as in the published
+    """The face box around the mesh's outline, extended to the ears and over the forehead as in the published
     example."""
     low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
     width, height = high - low
@@ -176,8 +175,8 @@ def mesh_box(mesh: FaceMesh) -> Box:
 
 
 def pose_angles(pose: PosePoints) -> HeadAngles:
-    """Head angles from the pose landmarks of the head, for profiles: ear to ear, and the eyes' middle to the
-    mouth's."""
+    """Head angles from the pose landmarks of the head, for profiles: ear to ear, and the midpoint of the eyes to that
+    of the mouth."""
     points = pose.points
     right = points[PosePoints.RIGHT_EAR] - points[PosePoints.LEFT_EAR]
     down = (points[PosePoints.LEFT_MOUTH] + points[PosePoints.RIGHT_MOUTH]) - (
@@ -187,31 +186,32 @@ def pose_angles(pose: PosePoints) -> HeadAngles:
 
 
 def body_roll_deg(pose: PosePoints) -> float:
-    """How far the body is turned in the picture, -180..180, > 0 clockwise: the direction from the nose to the
-    shoulders' middle against straight down. Within 65 degrees on 200 upright portraits, beyond 120 on the same upside
-    down."""
+    """Rotation of the body in the picture, -180..180, > 0 clockwise: the angle between straight down and the direction
+    from the nose to the midpoint of the shoulders. Upright portraits are within 65 degrees; upside-down ones exceed
+    120."""
     nose = pose.points[PosePoints.NOSE]
     middle = (pose.points[PosePoints.LEFT_SHOULDER] + pose.points[PosePoints.RIGHT_SHOULDER]) / 2
     return slope_deg((nose[1], -nose[0]), (middle[1], -middle[0]))
 
 
 def upright(pose: PosePoints) -> bool:
-    """Whether the body is upright. A closer look is less reliable; a body on its side is then a wrong find."""
+    """Whether the body is upright. In a smaller region, the model is less reliable, so a body on its side is an
+    error."""
     return abs(body_roll_deg(pose)) <= _UPRIGHT_DEG
 
 
 def agree(mesh: FaceMesh, pose: PosePoints | None) -> bool:
-    """Whether mesh and pose give the head a similar yaw; a mesh that slid off a profile gives another."""
+    """Whether mesh and pose give the head a similar yaw. A mesh that slipped off a profile has a different yaw."""
     return pose is None or abs(mesh_angles(mesh).yaw_deg - pose_angles(pose).yaw_deg) <= _YAWS_APART_DEG
 
 
 def hidden_ear_score(yaw_deg: float) -> tuple[float, float]:
-    """How visible the (left, right) ear is at this yaw, 0..1 each."""
+    """Visibility of the (left, right) ear at this yaw, 0..1 each."""
     return _in_sight(yaw_deg, _EAR_HIDDEN_YAW_DEG), _in_sight(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
 
 
 def _in_sight(yaw_deg: float, hidden_at_deg: float) -> float:
-    """Visibility, 0..1, of a part on the left: a face that looks to the picture's left (yaw < 0) hides it."""
+    """Visibility, 0..1, of a part on the left, which a face turned to the picture's left (yaw < 0) hides."""
     return 1 / (1 + math.exp(-(yaw_deg + hidden_at_deg) / _HIDING_SPREAD_DEG))
 
 
@@ -261,7 +261,7 @@ def _pose_face_points(pose: PosePoints, face: FaceDetection) -> _FacePoints:
 
 
 def _detector_points(face: FaceDetection) -> _FacePoints:
-    """The detector's own six points; the corners of the mouth lie 0.37 of the eyes' distance beside its middle."""
+    """The detector's six points. The corners of the mouth are 0.37 of the eyes' distance beside the mouth's centre."""
     eyes = face.right_eye[0] - face.left_eye[0], face.right_eye[1] - face.left_eye[1]
     share = 0.37
     score = _GUESS
@@ -278,13 +278,13 @@ def _detector_points(face: FaceDetection) -> _FacePoints:
 
 
 def _detector_axes(face: FaceDetection) -> tuple[Points, Points]:
-    """The head's axes from the detector's points: depth from how far the nose is off the ears' middle."""
+    """The head's axes from the detector's points. The nose's offset from the midpoint of the ears gives the depth."""
     left, right = np.array(face.left_ear), np.array(face.right_ear)
     axis = right - left
     width = float(np.linalg.norm(axis)) or 1.0
     off = float(np.dot(np.array(face.nose_tip) - (left + right) / 2, axis)) / width / (width / 2)
     down = np.array(face.mouth) - np.array(midpoint(face.left_eye, face.right_eye))
-    # The head as a ball: where the nose is off the middle by sin(yaw) radii, the axis of the ears is turned by yaw.
+    # Model: the head is a sphere. A nose offset of sin(yaw) radii means that the axis of the ears is turned by yaw.
     depth = math.tan(math.asin(max(-0.95, min(0.95, off)))) * width
     return np.array([*axis, depth]), np.array([*down, 0.0])
 
@@ -319,7 +319,7 @@ def _pose_shoulders(pose: PosePoints, box: Box) -> tuple[Point, Point]:
 
 
 def _guessed_shoulders(box: Box) -> tuple[Point, Point]:
-    """Shoulders by the example's proportions below a face that no pose was found for."""
+    """Shoulders placed by the example's proportions below a face without a pose."""
     x, y = box.center[0], box.top + _SHOULDER_DROP * box.height
     half = _SHOULDER_SPAN * box.width / 2
     return Point(x - half, y, _GUESS), Point(x + half, y, _GUESS)

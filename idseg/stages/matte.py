@@ -1,8 +1,8 @@
-"""Coarse matte: which pixels are the person, from a network that sees the whole picture at once.
+"""Computes the coarse matte with a network that sees the whole picture at once.
 
-A matte is a callable ``(rgb) -> alpha`` at the picture's own size, whatever its aspect. ``load_matte`` builds it from a
-block of the manifest, or from any ONNX file whose kind a preset describes. The output is never stretched between its
-own minimum and maximum: that would give an empty picture a full mask.
+A matte is a callable ``(rgb) -> alpha`` at the picture's own size and any aspect. ``load_matte`` makes it from a block
+of the manifest, or from any ONNX file whose kind a preset describes. The output is never stretched between its own
+minimum and maximum, because an empty picture would then get a full mask.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ from idseg.models.onnx import OnnxNet, first_provider
 from idseg.types import Alpha, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
-"""How a picture becomes the network's input.
+"""How a picture is fitted to the network's input.
 
-* ``area``: the picture's aspect, about ``size[0] * size[1]`` px; as it is, where it has about as many anyway, because
-  resampling costs 9 % of MAD and Grad there; smaller ones at half of that. Edge pixels repeated
-  up to multiples of ``multiple``.
+* ``area``: keeps the picture's aspect, at about ``size[0] * size[1]`` px. A picture with about as many pixels is not
+  resampled, because that would lose detail; a smaller one is enlarged to half of that. Edge pixels are repeated up to
+  multiples of ``multiple``.
 * ``stretch``: exactly ``size``, whatever the aspect.
-* ``short-side``: the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
+* ``short-side``: keeps the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
 """
 Activation: TypeAlias = Literal["none", "sigmoid"]
 
 AUTO = "auto"
-"""In place of a matting model's name: ours, in the form that suits the provider."""
+"""Instead of a model's name: idseg's own net, in the form that suits the provider."""
 _FLOAT, _INT8 = "portrait-coarse", "portrait-coarse-int8"
-"""Our net with floats and with 8-bit integers. A CPU needs half the time for integers; other providers want floats."""
+"""idseg's net with floats, and with 8-bit integers. Integers halve the time on a CPU; other providers use floats."""
 
 _AS_IT_IS = (0.4, 1.25)
-"""Shares of its form's pixels between which "area" takes a picture without resampling. What is enlarged further loses
-more of a small picture's sense than it gains in hair: held-out photos of 0.2 MP at 0.5 MP, MAD .0165 to .0193."""
+"""Range of a picture's pixels, as a share of the form's, in which "area" does not resample it. Enlarging smaller
+pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
-"""Share of its form's pixels to which "area" enlarges smaller pictures."""
+"""Share of the form's pixels to which "area" enlarges smaller pictures."""
 _GLANCE = 0.25
-"""Pixels of the low-resolution pass, as a share of the form's pixels."""
+"""Pixels of the low-resolution pass, as a share of the form's."""
 _REACH = 0.01
-"""Distance, as a share of the longer side, within which an edge of the low-resolution matte bounds nothing. From there
-to three times the distance the bounds tighten."""
+"""Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
+bounds. The bounds tighten up to three times this distance."""
 _SURE = (0.05, 0.95)
-"""Alpha of the low-resolution matte below which a pixel is surely background, above which surely person."""
+"""Low-resolution alpha below the first value is certainly background, above the second certainly person."""
 _DOUBT = 0.15
-"""Share of a connected piece that must be uncertain (:data:`_DOUBT`) at full resolution for the low-resolution matte to
-overrule it."""
+"""Share of a connected piece that must be uncertain at full resolution (:data:`_DOUBTFUL`) for the low-resolution matte
+to overrule it."""
 _DOUBTFUL = (0.02, 0.98)
-"""Full-resolution alpha between which a pixel is uncertain."""
-_LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures: at 3:1 a 256 x 320 net still has 5 rows at stride 32
+"""A pixel is uncertain if its full-resolution alpha is between these values."""
+_LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class MatteForm:
     """Standard deviation of red, green, blue, by which the difference is divided."""
     activation: Activation
     input: str | None = None
-    """Name of the input; None: the first."""
+    """Name of the input; None: the first one."""
     output: str | None = None
-    """Name of the output; None: the first. Its last two axes are rows and columns; channel 0 of the others is used."""
+    """Name of the output; None: the first one. Its last two axes are rows and columns; the first channel is used."""
     second_look: bool = False
-    """Whether a glance bounds the matte; only where ``fit`` is ``area``."""
+    """Whether a low-resolution pass bounds the matte. Requires ``fit`` to be ``area``."""
 
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -86,8 +86,8 @@ PRESETS: Mapping[str, MatteForm] = {
     "modnet": MatteForm(Size(512, 512), "short-side", 32, (127.5,) * 3, (127.5,) * 3, "none"),
     # github.com/xuebinqin/DIS, Inference.py: x / 255 - 0.5 at 1024 x 1024; the graph ends in a sigmoid.
     "isnet": MatteForm(Size(1024, 1024), "stretch", 32, (127.5,) * 3, (255.0,) * 3, "none"),
-    # github.com/xuebinqin/U-2-Net, data_loader.py ToTensorLab(flag=0): ImageNet statistics at 320 x 320; the graph
-    # ends in a sigmoid. The original divides by the picture's maximum first and stretches the output: left out here.
+    # github.com/xuebinqin/U-2-Net, data_loader.py ToTensorLab(flag=0): ImageNet statistics at 320 x 320; the graph ends
+    # in a sigmoid. Unlike the original, idseg neither divides by the picture's maximum nor stretches the output.
     "u2net": MatteForm(Size(320, 320), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "none"),
     # github.com/ZhengPeng7/BiRefNet, README: ImageNet statistics at 1024 x 1024; the graph ends in logits.
     "birefnet": MatteForm(Size(1024, 1024), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "sigmoid"),
@@ -95,10 +95,10 @@ PRESETS: Mapping[str, MatteForm] = {
 
 
 class Matte:
-    """A matting net ready to run; thread-safe, keeps nothing of a picture.
+    """A matting net, ready to run. Thread-safe; keeps nothing of a picture.
 
     Raises:
-        ModelDamagedError: the file has no input or output of the form's name.
+        ModelDamagedError: the file has no input or output with the form's name.
     """
 
     def __init__(self, net: OnnxNet, form: MatteForm) -> None:
@@ -114,29 +114,29 @@ class Matte:
         levels = np.arange(256, dtype=np.float32)[:, None]
         tables = (levels - np.array(form.mean, np.float32)) * (1.0 / np.array(form.std)).astype(np.float32)
         self._tables = [np.ascontiguousarray(table) for table in tables.T]
-        """The normalised value of each of the 256 levels, red, green, blue."""
+        """The normalised value of each of the 256 levels, for red, green and blue."""
 
     @property
     def provider(self) -> str:
-        """Short name of the execution provider that really runs the net."""
+        """Short name of the execution provider that actually runs the net."""
         return self._net.provider
 
     @property
     def scales(self) -> bool:
-        """Whether the net also works on pictures of fewer pixels than its form says."""
+        """Whether the net also works on pictures with fewer pixels than its form."""
         return self._form.fit == "area"
 
     def enlargement(self, picture: Size, form: MatteForm | None = None) -> float:
-        """Pixels of a picture of this size for each pixel that the net sees (in another form, if given)."""
+        """Picture pixels per pixel of the net's input, in its own form or in ``form``."""
         seen, _ = frame(picture, form or self._form)
         return picture.width * picture.height / (seen.width * seen.height)
 
     def __call__(self, rgb: Rgb) -> Alpha:
-        """Alpha of the person at the picture's own size.
+        """Alpha of the person, (H, W), at the picture's own size.
 
-        With a second look, the net also sees the picture at a lower resolution, where it tells person from background
-        more reliably (a checked jacket, seen large, is a pattern like any other). The low-resolution matte bounds the
-        full-resolution one, except where the latter confidently disagrees.
+        With a second look, the net also sees the picture at a lower resolution, where it separates person and
+        background more reliably (at a large scale, a checked jacket looks like any other pattern). The low-resolution
+        matte bounds the full-resolution one, except where the latter confidently disagrees.
         """
         alpha = self._at(rgb, self._form)
         if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
@@ -149,13 +149,13 @@ class Matte:
         near = np.asarray(cv2.resize(alpha, glance.shape[::-1]), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
-        # The bounds reach twice as far, then fall off in ramps: a bound with a step would show as a step in the matte.
+        # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
         ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
         least, most = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
         return np.asarray(np.clip(alpha, least, most), np.float32)
 
     def glance(self, rgb: Rgb) -> Alpha:
-        """A matte of lower resolution in a quarter of the time, where the net scales: it shows where a head ends."""
+        """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""
         if not self.scales:
             return self(rgb)
         return self._at(rgb, self._glance_form())
@@ -166,11 +166,11 @@ class Matte:
         return replace(self._form, size=Size(round(share * width), round(share * height)))
 
     def _at(self, rgb: Rgb, form: MatteForm) -> Alpha:
-        """Alpha at the picture's own size."""
+        """Alpha at the picture's own size, with the given form."""
         return out_of_frame(*self._seen(rgb, form), Size(rgb.shape[1], rgb.shape[0]))
 
     def _seen(self, rgb: Rgb, form: MatteForm) -> tuple[npt.NDArray[np.float32], Window]:
-        """The net's output for the picture in its frame, and where the picture lies in the frame."""
+        """The net's output for the framed picture, and the window of the picture in the frame."""
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
         for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
@@ -183,34 +183,35 @@ class Matte:
 
 
 def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
-    """The connected pieces of ``where`` (H, W) in which ``alpha`` (H, W) is nearly everywhere 0 or 1."""
+    """The connected pieces of ``where`` (H, W) in which nearly all ``alpha`` (H, W) is 0 or 1."""
     if not where.any():
         return where
     count, labels = cv2.connectedComponents(where.astype(np.uint8))
     doubtful = (alpha > _DOUBTFUL[0]) & (alpha < _DOUBTFUL[1])
     size = np.bincount(labels.ravel(), minlength=count)
     sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _DOUBT * size
-    sure[0] = False  # label 0 is what lies outside
+    sure[0] = False  # label 0 is the outside
     return np.asarray(sure[labels], np.bool_)
 
 
 def load_matte(
     manifest: Manifest, model: str, provider: str = "auto", threads: int | None = None, *, preset: str | None = None
 ) -> Matte:
-    """The matte of a manifest block (task ``matting``), its file checked first; with a preset, of an ONNX file.
+    """Load the matting net of a manifest block (task ``matting``) after checking its file, or with a preset an ONNX
+    file.
 
     Args:
-        manifest: where names are looked up.
-        model: the block's name, ``auto`` for ours, or the file's path where ``preset`` is given.
+        manifest: the models' names.
+        model: name of the block, ``auto`` for idseg's own net, or the path of the file if ``preset`` is given.
         provider: ``auto`` or a key of :data:`idseg.models.onnx.PROVIDERS`.
-        threads: of one run; None: one for each core.
+        threads: threads per run; None: one per core.
         preset: a key of ``PRESETS``.
 
     Raises:
-        OptionError: no such preset.
-        ModelNameError: no block of that name and task.
-        ModelMissingError, ModelDamagedError: the file; also a block whose tables do not describe a matting net.
-        ProviderError: a forced provider is not there.
+        OptionError: there is no such preset.
+        ModelNameError: there is no block with that name and task.
+        ModelMissingError, ModelDamagedError: the file, or a block whose tables do not describe a matting net.
+        ProviderError: the forced provider is not available.
     """
     if preset is not None:
         if preset not in PRESETS:
@@ -229,10 +230,10 @@ def load_matte(
 
 
 def resolved(model: str, provider: str = "auto") -> str:
-    """The name of the block that a matting model's name means on a provider: itself, unless it is ``auto``.
+    """The name of the block for a matting model on a provider: ``model`` itself, unless it is ``auto``.
 
     Raises:
-        ProviderError: a forced provider is not there.
+        ProviderError: the forced provider is not available.
     """
     if model != AUTO:
         return model
@@ -243,7 +244,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
     """Read the ``input`` and ``output`` tables of a manifest block.
 
     Raises:
-        ModelDamagedError: a key is missing or has a value that is not known.
+        ModelDamagedError: a key is missing or has an unknown value.
     """
     try:
         fit, activation = entry.input["fit"], entry.output["activation"]
@@ -266,7 +267,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
 
 
 def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
-    """At what size a net of this form sees a picture of this size, and the size of its input, which may be larger."""
+    """The size at which a net of this form sees the picture, and the size of its input, which may be larger."""
     if form.fit == "stretch":
         return form.size, form.size
     width, height = picture
@@ -289,7 +290,7 @@ def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
 
 
 def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
-    """The picture as a net of this form sees it, its edge pixels repeated up to the input's size, and where it lies."""
+    """The picture as input for a net of this form, with edge pixels repeated as a border, and its window there."""
     scaled, whole = frame(Size(rgb.shape[1], rgb.shape[0]), form)
     left, top = (whole.width - scaled.width) // 2, (whole.height - scaled.height) // 2
     right, bottom = whole.width - scaled.width - left, whole.height - scaled.height - top
@@ -300,17 +301,17 @@ def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
 
 
 def out_of_frame(value: npt.NDArray[np.float32], inner: Window, picture: Size) -> Alpha:
-    """A net's output (H, W) back at the picture's own size: the way back from :func:`into_frame`."""
+    """Resize a net's output (H, W) to the picture's own size: the inverse of :func:`into_frame`."""
     return unit(resize(inside(value, inner), picture))
 
 
 def inside(value: npt.NDArray[np.float32], inner: Window) -> npt.NDArray[np.float32]:
-    """The part of a net's output (H, W) that is the picture, a view."""
+    """The part of a net's output (H, W) that belongs to the picture; a view."""
     return value[inner.top : inner.bottom, inner.left : inner.right]
 
 
 def _three(values: Any) -> tuple[float, float, float]:
-    """One number for all channels, or three."""
+    """Accept one number for all channels, or three numbers."""
     if isinstance(values, int | float):
         return float(values), float(values), float(values)
     red, green, blue = values

@@ -1,7 +1,7 @@
-"""The API's two classes, ``facepose`` and ``bodypose``: pure rules on named points and angles.
+"""Classifies ``facepose`` and ``bodypose`` as the API does, with rules on named points and angles.
 
-Nothing here looks at pixels. The rules work on the ten points alone (so they can be run on a saved reply of the API)
-and are more accurate where the head's angles were measured on the face mesh.
+The rules do not look at pixels. They work with the ten points alone (for example of a saved API reply), and are more
+accurate if the head's angles were measured on the face mesh.
 """
 
 from __future__ import annotations
@@ -15,39 +15,40 @@ from idseg.types import BodyParts, BodyPose, Box, FacePose, HeadAngles, Point, P
 
 @dataclass(frozen=True, slots=True)
 class PoseRules:
-    """The thresholds, each with its reason. They are ours: the API publishes none."""
+    """The thresholds with their reasons. They are idseg's; the API publishes none."""
 
     profile_yaw_deg: float = 30.0
-    """|yaw| from which a face is a profile. On 211 photos labelled by hand (benchmarks/pose.py) every value from 25
-    to 40 separates the sure frontal faces from the sure profiles; three-quarter faces between are either."""
+    """|yaw| from which a face is a profile. On 211 hand-labelled photos (benchmarks/pose.py), every value from 25 to 40
+    separates the sure frontal faces from the sure profiles. Three-quarter faces get either class."""
     tilted_roll_deg: float = 8.0
-    """|roll| from which a frontal face is tilted: ISO/IEC 19794-5:2011, 7.2.2 asks for at most 8 degrees of roll."""
+    """|roll| from which a frontal face is tilted: ISO/IEC 19794-5:2011, 7.2.2 allows at most 8 degrees."""
     tilted_profile_roll_deg: float = 10.0
     """The same for a profile, whose roll is measured less accurately."""
     tilted_shoulders_deg: float = 8.0
-    """|slope| from which shoulders are tilted: 47 shoulders labelled level measure at most 7.6."""
+    """|slope| from which shoulders are tilted. Shoulders labelled as level have at most 7.6 degrees."""
     frontal_turn: float = 0.05
-    """Nose off the shoulders' middle, as a share of their width, up to which a body is frontal. The published example,
-    which the API calls slightly turned, has 0.051; bodies that look square reach 0.09, so the example decides."""
+    """Offset of the nose from the midpoint of the shoulders, as a share of their width, up to which a body is frontal.
+    The published example, which the API calls slightly turned, has 0.051, so it decides, although bodies that look
+    square reach 0.09."""
     side_turn: float = 0.75
-    """The same share from which a body stands sideways: those labelled so measure at least 0.77, slightly turned ones
-    (the head turned, too) at most 0.7."""
+    """The same share from which a body is sideways. Bodies labelled so have at least 0.77, slightly turned ones (the
+    head turned too) at most 0.7."""
     side_breadth: float = 0.95
-    """Shoulder width / face width below which a body stands sideways: those labelled so measure at most 0.89, slightly
-    turned ones at least 1.0; the example has 1.93."""
+    """Shoulder width / face width below which a body is sideways. Bodies labelled so have at most 0.89, slightly turned
+    ones at least 1.0; the example has 1.93."""
     known_score: float = 0.02
-    """Score below which a shoulder or an eye is only a guess, from which no class is decided."""
+    """Minimum score of a shoulder or an eye that may decide a class; a lower score marks a guess."""
 
 
 RULES = PoseRules()
 
 
 def classify(parts: BodyParts, face_box: Box, head: HeadAngles | None = None, rules: PoseRules = RULES) -> Pose:
-    """Both classes and the angles they were decided by.
+    """Both classes, and the angles that decide them.
 
     Args:
-        parts: the ten points, in the pixels of the photo or of the cut.
-        face_box: the face box in the same pixels (its width is the unit of the shoulders' breadth).
+        parts: the ten points, in pixels of the photo or of the cut.
+        face_box: the face box in the same pixels. Its width is the unit of the shoulders' breadth.
         head: angles measured on the mesh; None: estimated from the points by :func:`head_from_parts`.
         rules: the thresholds.
     """
@@ -62,7 +63,7 @@ def classify(parts: BodyParts, face_box: Box, head: HeadAngles | None = None, ru
 
 
 def facepose(parts: BodyParts, head: HeadAngles, rules: PoseRules = RULES) -> FacePose:
-    """1 level frontal, 2 tilted frontal, 3 level profile, 4 tilted profile; -1 where neither eye is known."""
+    """1 level frontal, 2 tilted frontal, 3 level profile, 4 tilted profile; -1 if neither eye is known."""
     if max(parts.left_eye.score, parts.right_eye.score) < rules.known_score:
         return FacePose.UNKNOWN
     profile = abs(head.yaw_deg) >= rules.profile_yaw_deg
@@ -73,7 +74,7 @@ def facepose(parts: BodyParts, head: HeadAngles, rules: PoseRules = RULES) -> Fa
 
 
 def bodypose(parts: BodyParts, shoulders: ShoulderAngles, rules: PoseRules = RULES) -> BodyPose:
-    """1-3 level and 4-6 tilted: frontal, slightly turned, side; -1 where a shoulder is only a guess."""
+    """1-3 level, 4-6 tilted: frontal, slightly turned, sideways; -1 if a shoulder is only a guess."""
     if min(parts.left_shoulder.score, parts.right_shoulder.score) < rules.known_score:
         return BodyPose.UNKNOWN
     if abs(shoulders.turn) >= rules.side_turn or shoulders.breadth < rules.side_breadth:
@@ -89,9 +90,8 @@ def bodypose(parts: BodyParts, shoulders: ShoulderAngles, rules: PoseRules = RUL
 def shoulder_angles(parts: BodyParts, face_box: Box) -> ShoulderAngles:
     """Tilt, turn and breadth of the shoulders.
 
-    The turn is measured along the line through the shoulders, so that turning the whole photo leaves it alone. A body
-    seen from the side can have its "left" shoulder on the right: the slope is then taken of the line, not of the
-    vector.
+    The turn is measured along the line through the shoulders, so rotating the photo does not change it. For a body seen
+    from the side, the "left" shoulder may be on the right; so the slope is that of the line, without direction.
     """
     left, right, nose = parts.left_shoulder, parts.right_shoulder, parts.nose_tip
     width = math.hypot(right.x - left.x, right.y - left.y)
@@ -108,10 +108,10 @@ def shoulder_angles(parts: BodyParts, face_box: Box) -> ShoulderAngles:
 
 
 def head_from_parts(parts: BodyParts) -> HeadAngles:
-    """The head's angles from the named points alone (no mesh): good to some ten degrees, pitch unknown (0).
+    """The head's angles from the named points alone, without a mesh: accurate to about ten degrees; pitch unknown (0).
 
-    Roll is the slope of the line through the eyes. Yaw: on a cylinder of the head's width the nose tip lies in front
-    of the axis by about its radius, so seen from the front it is off the ears' middle by radius * sin(yaw).
+    Roll is the slope of the line through the eyes. Yaw: the head is modelled as a cylinder; the tip of the nose is
+    about one radius in front of its axis, so its offset from the midpoint of the ears is radius * sin(yaw).
     """
     eyes = (parts.left_eye.x, parts.left_eye.y), (parts.right_eye.x, parts.right_eye.y)
     roll = slope_deg(*eyes)

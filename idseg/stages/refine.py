@@ -1,7 +1,7 @@
-"""Refined matte: hair, from the picture at its own resolution around the edge of a coarse matte.
+"""Refines hair around the edge of a coarse matte, from the picture at its own resolution.
 
-A refiner is a callable ``(rgb, alpha) -> alpha``. ``net`` is ours; ``closed-form`` is PyMatting's, imported only when
-asked for, because its first import compiles for 44 s; ``none`` returns the coarse matte.
+A refiner is a callable ``(rgb, alpha) -> alpha``. ``net`` is idseg's own; ``closed-form`` is PyMatting's, imported only
+on request, because its first import compiles for many seconds; ``none`` returns the coarse matte.
 """
 
 from __future__ import annotations
@@ -26,32 +26,28 @@ REFINE_MODEL = "portrait-refine"
 """Name of the refiner's block in the manifest."""
 
 MIN_UPSCALE = 4.0
-"""Pixels of the picture for each pixel that our coarse net saw, from which refining improves the matte.
-
-On 22 validation pictures, at a ratio of 4: Grad 2.81 -> 2.62, MAD .0037 -> .0034; at 3: Grad 2.29 -> 2.31, MAD .0032 ->
-.0031 (lines of the background that touch hair are taken for strands); at 2 and 1 both errors grow.
-"""
+"""Minimum picture pixels per pixel of the coarse net's input for refining. With fewer, the refiner makes the matte
+worse, because it takes lines of the background that touch hair for strands."""
 _LARGEST_AREA = 2_000_000
-"""Pixels at which a picture is refined, four times what our coarse net sees; larger ones are shrunk first and the matte
-grows back bicubically. The net was trained on heads 200 to 500 px wide; on such a picture they are about 600."""
+"""Maximum pixels of a picture for refining, four times the coarse net's input. A larger picture is shrunk first, and
+its matte enlarged bicubically. The net was trained on heads 200 to 500 px wide; here they are about 600 px wide."""
 _UNSURE = (0.02, 0.98)
-"""Coarse alpha between these is unsure."""
+"""Coarse alpha between these values is uncertain."""
 _TILE = 128
-"""Side of a tile, px, a multiple of the net's 16. On ten cuts of 600x840 tiles of 128 px with 16 of margin took 0.78 of
-the whole picture's time and 0.61 of that of tiles of 192 with 24, at the same error."""
+"""Side of a tile, px; a multiple of the net's 16. Larger tiles contain more pixels without an edge and take longer."""
 _MARGIN = 16
-"""Border of a tile that only gives context, px."""
+"""Border of a tile that only provides context, px."""
 _TILES_AT_ONCE = 8
-"""Tiles of one run: bounds the memory."""
+"""Tiles per run, which limits the memory."""
 
 
 def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", threads: int | None = None) -> Refiner:
-    """The refiner of that name.
+    """Load the refiner of that name.
 
     Raises:
-        OptionError: no such refiner.
+        OptionError: there is no such refiner.
         ModelNameError, ModelMissingError, ModelDamagedError: the net's block or file.
-        ProviderError: a forced provider is not there.
+        ProviderError: the forced provider is not available.
     """
     if name == "none":
         return refine_none
@@ -65,12 +61,12 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
 
 
 def refine_none(rgb: Rgb, alpha: Alpha) -> Alpha:
-    """The coarse matte as it is."""
+    """Return the coarse matte unchanged."""
     return alpha
 
 
 class RefineNet:
-    """Our refiner, run on the tiles that hold an unsure pixel; thread-safe."""
+    """idseg's refiner, run only on tiles with an uncertain pixel; thread-safe."""
 
     def __init__(self, net: OnnxNet, entry: ModelEntry) -> None:
         self._net = net
@@ -86,7 +82,7 @@ class RefineNet:
             )
 
     def __call__(self, rgb: Rgb, alpha: Alpha) -> Alpha:
-        """Refined alpha, same size; exactly 0 or 1 on tiles where the coarse matte was sure."""
+        """Refined alpha, same size; unchanged on tiles where the coarse matte is certain."""
         height, width = alpha.shape
         if height * width <= _LARGEST_AREA:
             return self._refined(rgb, alpha)
@@ -100,7 +96,7 @@ class RefineNet:
         refined = np.round(alpha)
         cores = list(unsure_tiles(alpha))
         rows, columns = -height % (_TILE - 2 * _MARGIN), -width % (_TILE - 2 * _MARGIN)
-        # Repeated edge pixels around the picture: every tile is whole, and core (x, y) starts at padded (x, y).
+        # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
         border = (_MARGIN, _MARGIN + rows, _MARGIN, _MARGIN + columns)
         padded_rgb = cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE)
         padded_alpha = cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE)
@@ -120,14 +116,14 @@ class RefineNet:
 
 
 def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
-    """Cores of a fixed grid (clipped to the picture) that hold an unsure pixel, or an edge at the grid's step."""
+    """The tile cores of a fixed grid (clipped to the picture) with an uncertain pixel or a hard edge."""
     height, width = alpha.shape
     step = _TILE - 2 * _MARGIN
     low, high = _UNSURE
     for top in range(0, height, step):
         for left in range(0, width, step):
             core = Window(left, top, min(step, width - left), min(step, height - top))
-            # One pixel more on each side, so that a sharp edge between two cores counts for both.
+            # One pixel more on each side, so that a hard edge between two cores counts for both.
             part = alpha[max(top - 1, 0) : core.bottom + 1, max(left - 1, 0) : core.right + 1]
             darkest, lightest = float(part.min()), float(part.max())
             if lightest > low and darkest < high:
@@ -135,7 +131,7 @@ def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
 
 
 def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:
-    """The unknown band of a coarse matte: its unsure pixels, widened by 0.8 % of the picture's longer side."""
+    """The unknown band of a coarse matte: its uncertain pixels, widened by 0.8 % of the picture's longer side."""
     low, high = _UNSURE
     unsure = ((alpha > low) & (alpha < high)) | (cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0.5)
     radius = max(round(0.008 * max(alpha.shape)), 1)
@@ -149,12 +145,12 @@ def refine_closed_form(rgb: Rgb, alpha: Alpha) -> Alpha:
     rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
     if rows.size == 0:
         return alpha
-    # Three pixels around the band: the Laplacian's windows are 3 x 3 and need known neighbours.
+    # Three pixels around the band, because the Laplacian's 3 x 3 windows need known neighbours.
     window = np.s_[max(rows[0] - 3, 0) : rows[-1] + 4, max(columns[0] - 3, 0) : columns[-1] + 4]
     sure = (alpha > 0.5).astype(np.float64)
     trimap = np.where(unknown, 0.5, sure)[window]
     if trimap.min() > 0.0 or trimap.max() < 1.0:
-        return alpha  # nobody, or nothing else: the system would have no boundary
+        return alpha  # only person or only background: the system would have no boundary
     solved: npt.NDArray[Any] = _estimate_alpha_cf(rgb[window] / 255.0, trimap)
     refined = sure.astype(np.float32)
     refined[window] = np.where(unknown[window], np.clip(solved, 0.0, 1.0), refined[window])

@@ -149,7 +149,7 @@ for _ in range(2):
         (["in", "in"], 2, "is or holds the input"),
         (["empty", "out"], 2, "no photos in"),
         (["in", "out", "--write", "matte"], 2, "no product is called matte"),
-        (["in", "out", "--background", "mauve?"], 2, "is no colour"),
+        (["in", "out", "--background", "mauve?"], 2, "is not a colour"),
         (["in", "out", "--workers", "0"], 2, "--workers"),
         (["in", "out", "--address", "auto"], 2, "--engine ray"),
         (["in"], 2, "Missing argument"),
