@@ -19,7 +19,7 @@ import numpy as np
 from idseg._version import __version__
 from idseg.batch import inputs, products, storage
 from idseg.batch.items import LISTED, BatchError, Item, Outcome, number64
-from idseg.errors import IdsegError, InputError, PersonError, PhotoReadError
+from idseg.errors import IdsegError, InputError, OptionError, PersonError, PhotoReadError
 from idseg.imaging import encode
 from idseg.imaging.colours import Color
 from idseg.imaging.resize import scaled
@@ -86,7 +86,7 @@ def do(
     """One photo's outcome; whatever is wrong with the photo ends in it.
 
     Raises:
-        IdsegError: something is wrong that is not the photo's (weights, provider, options).
+        IdsegError: something is wrong that is not the photo's (weights, provider).
         BatchError: nothing can be written any more.
     """
     start = time.perf_counter()
@@ -102,7 +102,7 @@ def do(
         return Outcome(item.key, item.version, "ok", files=lengths, facts=products.facts(result), seconds=_since(start))
     except PhotoReadError as error:
         return Outcome(item.key, item.version, "failed", error.reason, error.message, seconds=_since(start))
-    except (InputError, PersonError) as error:
+    except (InputError, PersonError, OptionError) as error:  # an option that fits no photo was refused before
         _write_thumbnail(content, item, work, error)
         facts = error.to_dict()
         told = {name: value for name, value in facts.items() if name not in ("reason", "message", "path")}

@@ -30,7 +30,7 @@ EXIT_SIGNAL = 128
 _LINE_EVERY_S = 30.0
 """How often progress is told where there is no terminal."""
 _PIPELINE = (
-    *("aspect", "head_room", "turn", "second_face", "max_side"),
+    *("aspect", "head_room", "turn", "second_face", "pick", "max_side"),
     *("refine", "matting_model", "preset", "provider"),
 )
 """Options of ``idseg segment`` that this command has too."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idseg.cli.many import each_photo, finish, json_line, unique
-from idseg.cli.runner import DETECT_OPTIONS, clear_errors, model_options, segmenter_of
+from idseg.cli.runner import clear_errors, model_options, segmenter_of
 from idseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
     """
     with clear_errors():
         job = _Job(size_names, out, chosen, many=len(photos) > 1)
-        segmenter = segmenter_of(
-            {name: chosen[name] for name in (*("threads", "provider", "matting_model", "refine"), *DETECT_OPTIONS)}
-        )
+        segmenter = segmenter_of(chosen)
         names = job.file_names(photos)
 
         def make(number: int, path: Path) -> str:

@@ -13,7 +13,7 @@ import click
 from idseg.errors import DependencyError, IdsegError, InputError, ModelError, OptionError, PersonError, ProviderError
 
 if TYPE_CHECKING:
-    from idseg.segmenter import Segmenter
+    from idseg.segmenter import Options, Segmenter
 
 _T = TypeVar("_T")
 
@@ -61,6 +61,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of :data:`MODEL_OPTIONS`, for a command."""
     for option in (
         click.option(
             "--threads",
@@ -71,7 +72,16 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where they run."
         ),
-        click.option("--matting-model", metavar="NAME|FILE", help="Another matting model."),
+        click.option(
+            "--preset",
+            type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]),
+            help="What kind of net an ONNX file is.",
+        ),
+        click.option(
+            "--matting-model",
+            metavar="NAME|FILE",
+            help="Another matting model: a name of `idseg models`, or an ONNX file. Otherwise ours (8-bit on a CPU).",
+        ),
         click.option(
             "--refine",
             type=click.Choice(["net", "closed-form", "none"]),
@@ -79,7 +89,11 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="How hair is refined. net: on large cuts, where it helps.",
         ),
-        click.option("--turn", is_flag=True, help="Turn a photo that lies on its side instead of refusing it."),
+        click.option(
+            "--turn",
+            is_flag=True,
+            help="Turn a photo that lies on its side or stands on its head instead of refusing it.",
+        ),
         click.option(
             "--second-face",
             type=float,
@@ -96,25 +110,38 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-DETECT_OPTIONS = ("turn", "second_face", "pick")
-"""Names of the options that say which face is meant."""
+MODEL_OPTIONS = ("threads", "provider", "matting_model", "preset", "refine", "turn", "second_face", "pick")
+"""Names of the options that choose the models, and which face is meant."""
+
+
+def options_of(chosen: dict[str, Any], **more: Any) -> Options:
+    """The Segmenter's options from those of :func:`model_options`.
+
+    Args:
+        chosen: by name; others than :data:`MODEL_OPTIONS` are left out.
+        more: further fields of the options.
+
+    Raises:
+        OptionError, ProviderError: one is wrong.
+    """
+    from idseg.segmenter import DetectOptions, Options
+
+    named = chosen["matting_model"]
+    if named is not None and chosen["preset"] is None and Path(named).is_file():
+        raise OptionError(f"say with --preset what kind of net {named} is", matting_model=named)
+    detect = {
+        "turn": chosen["turn"] or None,
+        "second_face_ratio": chosen["second_face"],
+        "pick": chosen["pick"],
+    }
+    names = ("threads", "provider", "matting_model", "preset", "refine")
+    return Options(detect=DetectOptions(**given(detect)), **given({name: chosen[name] for name in names}), **more)
 
 
 def segmenter_of(chosen: dict[str, Any]) -> Segmenter:
-    from idseg.segmenter import Options, Segmenter
-    from idseg.stages.find import DetectOptions
+    from idseg.segmenter import Segmenter
 
-    detect = {
-        "turn": chosen.pop("turn") or None,
-        "second_face_ratio": chosen.pop("second_face", None),
-        "pick": chosen.pop("pick", None),
-    }
-    return Segmenter(
-        Options(
-            detect=DetectOptions(**given(detect)),
-            **{name: value for name, value in chosen.items() if value is not None},
-        )
-    )
+    return Segmenter(options_of(chosen))
 
 
 def progress_bar(unit: str, total: int | None = None) -> Callable[[Iterable[_T]], Iterable[_T]]:

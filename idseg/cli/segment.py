@@ -9,7 +9,7 @@ import click
 
 from idseg import to_api
 from idseg.cli.many import each_photo, finish, json_line, unique
-from idseg.cli.runner import EXITS, clear_errors, given
+from idseg.cli.runner import EXITS, clear_errors, given, model_options, options_of
 from idseg.errors import IdsegError, OptionError
 
 if TYPE_CHECKING:
@@ -34,35 +34,8 @@ if TYPE_CHECKING:
 @click.option(
     "--head-room", type=float, metavar="SHARE", help="Space above the face box in face heights (default 0.51)."
 )
-@click.option(
-    "--refine",
-    type=click.Choice(["net", "closed-form", "none"]),
-    default="net",
-    show_default=True,
-    help="How hair is refined. net: on large cuts, where it helps.",
-)
-@click.option(
-    "--matting-model",
-    metavar="NAME|FILE",
-    help="Another matting model: a name of `idseg models`, or an ONNX file. Otherwise ours (8-bit on a CPU).",
-)
-@click.option(
-    "--preset", type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]), help="What kind an ONNX file is of."
-)
-@click.option(
-    "--second-face",
-    type=float,
-    metavar="RATIO",
-    help="Face height, as a share of the largest, that counts as a second person (0.45).",
-)
-@click.option(
-    "--turn", is_flag=True, help="Turn a photo that lies on its side or stands on its head instead of refusing it."
-)
 @click.option("--max-side", type=int, metavar="PX", help="Longest side allowed (default 16384; 64 MP in all).")
-@click.option(
-    "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where the matting nets run."
-)
-@click.option("--threads", type=int, metavar="N", help="Threads of the matting nets (default: one for each core).")
+@model_options
 def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen: Any) -> None:
     """Cut one person out of each PHOTO.
 
@@ -139,23 +112,11 @@ def _words(name: str) -> str:
 
 def segment_options(chosen: dict[str, Any]) -> Options:
     """The pipeline's options from the command line's."""
-    from idseg.segmenter import Options
-    from idseg.stages.crop import CropOptions
-    from idseg.stages.decode import DecodeLimits
-    from idseg.stages.find import DetectOptions
+    from idseg.segmenter import CropOptions, DecodeLimits
 
-    named = chosen["matting_model"]
-    if named is not None and chosen["preset"] is None and Path(named).is_file():
-        raise OptionError(f"say with --preset what kind of net {named} is", matting_model=named)
     crop = {"aspect": _aspect(chosen["aspect"]), "head_room": chosen["head_room"]}
-    detect = {"second_face_ratio": chosen["second_face"], "turn": chosen["turn"] or None}
     limits = {"max_side": chosen["max_side"]}
-    return Options(
-        crop=CropOptions(**given(crop)),
-        detect=DetectOptions(**given(detect)),
-        limits=DecodeLimits(**given(limits)),
-        **given({name: chosen[name] for name in ("matting_model", "preset", "refine", "provider", "threads")}),
-    )
+    return options_of(chosen, crop=CropOptions(**given(crop)), limits=DecodeLimits(**given(limits)))
 
 
 def _aspect(text: str | None) -> float | None:

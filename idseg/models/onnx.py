@@ -6,6 +6,7 @@ run several times slower when another process uses the CPU.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from idseg.errors import ModelDamagedError, ModelMissingError, ProviderError
+from idseg.system import usable_cores
 
 # Our short names of the execution providers, in the order in which "auto" prefers them.
 PROVIDERS: Mapping[str, str] = {
@@ -53,7 +55,7 @@ class OnnxNet:
     Args:
         path: the .onnx file.
         provider: a key of ``PROVIDERS`` to force one, or ``"auto"``.
-        threads: threads per run; 0: one per core.
+        threads: threads per run; 0: one per core that this process may use.
 
     Raises:
         ModelMissingError: the file does not exist.
@@ -67,7 +69,7 @@ class OnnxNet:
         names = _provider_names(provider)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _LOG_FATAL
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or _fewer_cores()
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         onnxruntime.disable_telemetry_events()
@@ -100,6 +102,13 @@ class OnnxNet:
         """Run once. Each array is cast to the element type of its input (float16 nets accept float32)."""
         cast = {name: np.asarray(value, self._dtypes[name]) for name, value in feeds.items()}
         return dict(zip(self.outputs, self._session.run(None, cast), strict=True))
+
+
+def _fewer_cores() -> int:
+    """How many cores an affinity or a container's quota leaves, of which ONNX Runtime knows nothing; 0 where they leave
+    all: it then takes one thread for each core that is no hyper-thread."""
+    cores = usable_cores()
+    return cores if cores < (os.cpu_count() or 1) else 0
 
 
 def available_providers() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from idseg.errors import ModelDamagedError, MultiplePersonsError, NoPersonError
+from idseg.errors import ModelDamagedError, MultiplePersonsError, NoPersonError, OptionError
 from idseg.result import Result
 from idseg.segmenter import Options
 from idseg.stages.decode import decode
@@ -25,6 +25,8 @@ NOBODY = (250, 0, 0)
 TWO_PEOPLE = (0, 250, 0)
 KILLS = (0, 0, 250)
 """The photo takes the worker with it, as the kernel's out-of-memory killer would."""
+NOT_THAT_MANY = (128, 250, 0)
+"""Of several people one was picked who is not there."""
 HANGS = (250, 250, 0)
 A_BUG = (0, 250, 250)
 NO_WEIGHTS = (250, 0, 250)
@@ -69,6 +71,8 @@ def answer(content: bytes) -> Result:
         raise NoPersonError("nobody is in the photo", persons=0)
     if first == TWO_PEOPLE:
         raise MultiplePersonsError("2 people are in the photo; one is wanted", persons=2)
+    if first == NOT_THAT_MANY:
+        raise OptionError("pick 3: there are only 2 people in the photo")
     if first == KILLS:
         os.kill(os.getpid(), signal.SIGKILL)
     if first == KILLS_ONCE and not (mark := Path(os.environ["IDSEG_TEST_MARK"])).exists():

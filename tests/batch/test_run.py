@@ -149,7 +149,7 @@ def test_a_full_disk_stops_the_batch_and_another_fault_of_writing_only_the_photo
 
 def test_every_photo_has_one_outcome_and_the_same_tree_comes_out(tmp_path: Path) -> None:
     put(tmp_path / "in", a=(9, 9, 9), sub__a=(8, 8, 8), sub__nobody=fakes.NOBODY, two=fakes.TWO_PEOPLE, bug=fakes.A_BUG)
-    put(tmp_path / "in", memory=fakes.NO_MEMORY)
+    put(tmp_path / "in", memory=fakes.NO_MEMORY, three=fakes.NOT_THAT_MANY)
     (tmp_path / "in/a.jpg").write_bytes(fakes.picture(kind="JPEG"))
     (tmp_path / "in/broken.jpg").write_bytes(fakes.picture(kind="JPEG")[:200])
     (tmp_path / "in/gone.jpg").symlink_to("nowhere")
@@ -162,13 +162,14 @@ def test_every_photo_has_one_outcome_and_the_same_tree_comes_out(tmp_path: Path)
         "sub/a.png": ("ok", ""),
         "sub/nobody.png": ("refused", "no_person"),
         "two.png": ("refused", "multiple_persons"),
+        "three.png": ("refused", "option"),
         "broken.jpg": ("refused", "photo_damaged"),
         "bug.png": ("failed", "fault"),
         "memory.png": ("failed", "memory"),
         "gone.jpg": ("failed", "photo_read"),
     }
     assert summary.counts == Counter(status for status, _ in told.values())
-    assert (summary.total, summary.done, summary.before) == (9, 9, 0)
+    assert (summary.total, summary.done, summary.before) == (10, 10, 0)
     for name, row in rows(out).items():
         assert all((out / file).is_file() for file in row["files"].split())
         assert bool(row["files"]) == (row["status"] == "ok"), name
