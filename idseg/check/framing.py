@@ -98,12 +98,15 @@ _EDGES: Mapping[Side, str] = {"left": "left", "top": "upper", "right": "right", 
 
 
 def shoulders(result: Result, turned_deg: float) -> RuleReport:
-    """Slope of the shoulders in the finished photo, by the matte's outline. Where hair hides it, or one shoulder is not
+    """Slope of the shoulders in the finished photo, by the matte's outline. An outline that is uneven (hair, a chair's
+    back) is believed only where it is crooked by more than it is uneven. Where hair hides it, or one shoulder is not
     seen, the pose model's points can only find fault: they lie level too often to be believed when they do."""
     slope = shoulder_slope(result.alpha, result.window, result.person.face_box)
     if slope is not None:
         report = judged("shoulders_level", slope.deg + turned_deg)
-        if report.status == MET or slope.spread_deg <= SURE_SPREAD_DEG:
+        at_least = max(abs(slope.deg + turned_deg) - slope.spread_deg, 0.0)
+        uneven = slope.spread_deg > SURE_SPREAD_DEG
+        if not uneven or report.status == MET or judged("shoulders_level", at_least).status == NOT_MET:
             return report
     parts = result.person.parts
     if min(parts.left_shoulder.score, parts.right_shoulder.score) >= _SHOULDER_SEEN:

@@ -76,8 +76,8 @@ RULES: Mapping[str, Rule] = {
     "eyes_open": Rule(
         f"{_ISO} 7.2.3 expression: eyes open",
         "eye widths",
-        high=0.02,
-        doubt=0.02,
+        high=0,
+        doubt=0.06,
         too_high="Open the eyes and look at the camera.",
     ),
     "mouth_closed": Rule(
@@ -90,8 +90,8 @@ RULES: Mapping[str, Rule] = {
     "no_smile": Rule(
         f"{_ISO} 7.2.3 expression: neutral",
         "spread of the lips",
-        high=1.05,
-        doubt=0.05,
+        high=1.1,
+        doubt=0.065,
         too_high="Do not smile; close the mouth and relax the face.",
     ),
     "eyes_clear": Rule(
