@@ -8,6 +8,7 @@ import pytest
 
 from idseg.check import measures
 from idseg.check.face import FACE_EYES_PX, Face, face_copy
+from idseg.check.rules import RULES
 from idseg.types import FaceMesh, Rgb
 from tests.photo import person as drawn
 
@@ -64,6 +65,29 @@ def test_open_eyes_are_dark_above_the_corners_closed_ones_below() -> None:
         cv2.ellipse(rgb, at, (15, 8), 0, 0, 360, drawn.SKIN, -1)
         cv2.ellipse(rgb, at, (13, 5), 0, 20, 160, (40, 25, 20), 1)
     assert min(measures.lids_below(face(rgb=rgb))) > 0.055
+
+
+def test_eyes_without_white_beside_an_iris_are_shut() -> None:
+    """Plain lids, without lashes, have no line that lies low: only the white is missing."""
+    plain = drawn.draw()[0].copy()
+    for side in (-28, 28):
+        at = round(drawn.EYES[0] + side), round(drawn.EYES[1])
+        cv2.ellipse(plain, at, (15, 8), 0, 0, 360, drawn.SKIN, -1)
+    assert max(measures.lids_below(face(rgb=plain))) < 0.02
+    limit, doubt = RULES["eyes_open"].high, RULES["eyes_open"].doubt
+    assert measures.eyes_shut(face(rgb=plain)) > limit + doubt
+    assert measures.eyes_shut(face()) < limit
+
+
+def test_a_smile_is_wide_raised_and_bares_teeth() -> None:
+    calm = drawn.mesh()
+    wide, raised, bared = (calm.points.copy() for _ in range(3))
+    wide[[61, 291], 0] += (-6, 6)
+    raised[[61, 291], 1] -= 6
+    bared[[178, 14, 402], 1] += 8
+    for points in (wide, raised, bared):
+        assert measures.smile(FaceMesh(points, 1.0), 0.0) > measures.smile(calm, 0.0) + 0.08
+    assert measures.smile(drawn.mesh(25.0), 25.0) == pytest.approx(measures.smile(calm, 0.0))
 
 
 def test_mouth_gap_over_its_width() -> None:

@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 from idseg.check import Report, check, check_file, refused
+from idseg.check.framing import shoulders
 from idseg.check.report import summary
 from idseg.check.rules import RULES, Rule
 from idseg.errors import MultiplePersonsError, NoPersonError
 from idseg.photo.background import parse_background
 from idseg.photo.finish import finish
 from idseg.photo.sizes import find_size
+from idseg.photo.turn import Slope
 from idseg.photo.verdict import Status
 from idseg.result import Result
 from idseg.types import HeadAngles, Point, Window
@@ -116,6 +118,18 @@ def test_shoulders_that_are_not_seen_are_not_called_level() -> None:
     cut = drawn.result(cut=Window(200, 0, 200, 800))
     crooked = dataclasses.replace(cut, person=person, pose=pose)
     assert status(check(crooked, SIZE), "shoulders_level") == "not met"
+
+
+@pytest.mark.parametrize(
+    ("deg", "spread_deg", "expected"),
+    [(9.0, 1.0, "not met"), (18.0, 5.6, "not met"), (6.7, 5.9, "check yourself"), (1.0, 5.0, "met")],
+)
+def test_an_uneven_outline_is_crooked_only_by_more_than_it_is_uneven(
+    deg: float, spread_deg: float, expected: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chair's back beside one shoulder makes it uneven; then the pose's points, level here, find no fault."""
+    monkeypatch.setattr("idseg.check.framing.shoulder_slope", lambda *_: Slope(deg, spread_deg))
+    assert shoulders(good(), 0.0).status == expected
 
 
 def test_covered_eyes_are_not_called_open() -> None:
