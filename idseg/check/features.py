@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 
 from idseg.check import measures
-from idseg.check.face import face_copy
+from idseg.check.face import Face, face_copy
 from idseg.check.report import RuleReport, judged, left_out, unseen
 from idseg.imaging.colours import parse_color
 from idseg.imaging.cutting import inside
 from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import MET, NOT_MET
 from idseg.result import Result
-from idseg.types import Alpha
+from idseg.types import Alpha, HeadAngles
 
 FACE_RULES: Final = (
     "eyes_open",
@@ -45,7 +45,7 @@ def face(result: Result) -> Iterator[RuleReport]:
     if clear.status == NOT_MET:
         yield unseen("eyes_open", "The eyes are covered.")
     else:
-        yield judged("eyes_open", measures.eyes_shut(copy))
+        yield _eyes_open(copy, result.person.head)
     yield judged("mouth_closed", measures.mouth_gap(mesh))
     yield judged("no_smile", measures.smile(mesh, result.person.head.roll_deg))
     yield clear
@@ -57,6 +57,20 @@ def face(result: Result) -> Iterator[RuleReport]:
     yield judged("not_dark", drowned)
     yield judged("even_light", measures.light_ratio(copy))
     yield judged("resolution", measures.eyes_apart_px(mesh))
+
+
+def _eyes_open(copy: Face, head: HeadAngles) -> RuleReport:
+    """Whether the eyes are open. In a head that is turned far an iris lies in the corner and a lid looks low, so that
+    nothing but open eyes can be told."""
+    report = judged("eyes_open", measures.eyes_shut(copy))
+    if report.status != MET and max(abs(head.yaw_deg), abs(head.pitch_deg)) > _EYES_SEEN_DEG:
+        return unseen("eyes_open", "The head is turned too far to tell.")
+    return report
+
+
+_EYES_SEEN_DEG = 15.0
+"""Yaw and pitch up to which shut eyes are told from open ones: those of the 12 shut pairs that the measure was tried
+on."""
 
 
 def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterator[RuleReport]:

@@ -158,6 +158,6 @@ RULES: Mapping[str, Rule] = {
         "CIELAB",
         high=5,
         doubt=3,
-        too_high="Stand a metre before a plain wall, or let the background be replaced.",
+        too_high="Stand a metre before a plain wall.",
     ),
 }

@@ -132,6 +132,13 @@ def test_an_uneven_outline_is_crooked_only_by_more_than_it_is_uneven(
     assert shoulders(good(), 0.0).status == expected
 
 
+def test_eyes_of_a_head_that_is_turned_far_are_never_called_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idseg.check.measures.eyes_shut", lambda _: 0.2)
+    for pitch_deg, expected in ((0.0, "not met"), (21.0, "check yourself")):
+        person = dataclasses.replace(good().person, head=HeadAngles(0.0, pitch_deg, 0.0))
+        assert status(check(changed(person=person), SIZE), "eyes_open") == expected
+
+
 def test_covered_eyes_are_not_called_open() -> None:
     photo = good().photo.copy()
     cv2.ellipse(photo, (300, 260), (70, 20), 0, 0, 360, (20, 20, 24), -1)
@@ -159,6 +166,10 @@ def test_an_uneven_wall_fails_and_points_at_the_mend() -> None:
     found = next(rule for rule in report.rules if rule.rule == "background_even")
     assert found.status == "not met"
     assert "replace" in found.advice
+    only_cropped = dataclasses.replace(SIZE, edits="crop only")
+    kept = check(changed(photo=photo, cut=photo), only_cropped)
+    advice = [rule.advice for rule in kept.rules if rule.rule.startswith("background")]
+    assert "replace" not in " ".join(advice)  # the document forbids it
 
 
 def test_a_cut_through_the_chest_fails_shoulders_inside() -> None:
