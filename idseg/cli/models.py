@@ -45,9 +45,9 @@ def models(as_json: bool) -> None:
         else:
             for row in rows:
                 click.echo(
-                    f"{row['name']:<18} {row['task']:<16} {int(str(row['bytes'])) / 1e6:6.2f} MB  {row['licence']:<11} "
+                    f"{row['name']:<20} {row['task']:<16} {int(str(row['bytes'])) / 1e6:6.2f} MB  {row['licence']:<11} "
                     f"{row['state']:<13} sha256 {str(row['sha256'])[:16]}…"
                 )
-                click.echo(f"{'':<18} {row['source']}")
+                click.echo(f"{'':<20} {row['source']}")
         if failure is not None:
             raise failure

@@ -125,6 +125,7 @@ def _check(path: Path, size: int, sha256: str) -> None:
     if len(content) != size or found != sha256:
         raise ModelDamagedError(
             f"the weights {path} are damaged: {len(content)} bytes with sha256 {found[:12]}…, "
-            f"expected {size} bytes with {sha256[:12]}…; {_MEND}",
+            f"expected {size} bytes with {sha256[:12]}…; {_MEND}. If you put this file there yourself, its block in "
+            f'{MANIFEST} needs: sha256 = "{found}" and bytes = {len(content)}',
             path=str(path),
         )

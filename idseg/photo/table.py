@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,9 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "checked": date,
 }
 
+_REQUIRED = ("mm", "en", "zh", "document", "basis", "source", "checked")
+_SHOWN_AS: Mapping[object, str] = {str: "a text in single quotes", list: "a list in brackets", int: "a whole number"}
+
 _Row = Mapping[str, Any]
 
 
@@ -91,8 +95,8 @@ def _read_table() -> Iterator[PhotoSize]:
 
 
 def check_table() -> None:
-    """Raises ValueError for a row with an unknown key, a value of the wrong type or none of the allowed ones. For the
-    tests: reading does not look, to start sooner."""
+    """Raises ValueError for a row that lacks a key, or has an unknown one, a value of the wrong type or none of the
+    allowed ones. For the tests: reading a sound row does not look, to start sooner."""
     for name, row in _whole_rows():
         _check_keys(name, row)
 
@@ -124,7 +128,10 @@ def check_pixels(name: str, px: Size) -> None:
 
 @cache
 def _toml(name: str) -> Mapping[str, _Row]:
-    return tomllib.loads(_text(name))
+    try:
+        return tomllib.loads(_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"idseg/photo/documents/{name}.toml is not TOML: {error}") from None
 
 
 @cache
@@ -135,7 +142,12 @@ def _text(name: str) -> str:
 def _row(text: str, name: str) -> _Row | None:
     """One table of a file's text, from its heading to the next; None where there is none."""
     heading = re.search(rf"^\[{re.escape(name)}\]\n", text, re.MULTILINE)
-    return None if heading is None else tomllib.loads(text[heading.end() :].partition("\n[")[0])
+    if heading is None:
+        return None
+    try:
+        return tomllib.loads(text[heading.end() :].partition("\n[")[0])
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"the table [{name}] is not TOML: {error}, counted from its heading") from None
 
 
 def _whole(name: str, row: _Row, row_of: Callable[[str], _Row | None]) -> _Row:
@@ -155,6 +167,17 @@ def _whole(name: str, row: _Row, row_of: Callable[[str], _Row | None]) -> _Row:
 
 
 def _size(name: str, row: _Row) -> PhotoSize:
+    """The row as a value. A row that cannot be one raises ValueError with its name and what is wrong with it."""
+    try:
+        return _made(name, row)
+    except OptionError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        _check_keys(name, row)
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _made(name: str, row: _Row) -> PhotoSize:
     width_mm, height_mm = (float(value) for value in row["mm"])
     dpi = float(row.get("dpi", DEFAULT_DPI))
     px = Size(*row["px"]) if "px" in row else pixels(width_mm, height_mm, dpi)
@@ -203,15 +226,22 @@ def _size(name: str, row: _Row) -> PhotoSize:
 
 def _check_keys(name: str, row: _Row) -> None:
     if unknown := row.keys() - _TYPES.keys():
-        raise ValueError(f"{name}: unknown keys {sorted(unknown)}")
+        near = {key: difflib.get_close_matches(key, _TYPES, 1) for key in sorted(unknown)}
+        told = ", ".join(f"{key!r}{f' (meant: {match[0]}?)' if match else ''}" for key, match in near.items())
+        raise ValueError(f"{name}: unknown keys {told}; idseg/photo/documents/README.md lists all")
+    needed = (*_REQUIRED, "unit") if any(rule in row for rule in _RULES) else _REQUIRED
+    if missing := [key for key in needed if key not in row]:
+        raise ValueError(f"{name}: missing keys {missing}; idseg/photo/documents/README.md says what each means")
     for key, value in row.items():
         if not isinstance(value, _TYPES[key]):
-            raise ValueError(f"{name}: {key} = {value!r} is of the wrong type")
+            raise ValueError(f"{name}: {key} = {value!r} is not {_SHOWN_AS.get(_TYPES[key], 'of the right type')}")
         chosen = value if isinstance(value, list) else [value]
         if key in _CHOICES and not set(chosen) <= set(_CHOICES[key]):
             raise ValueError(f"{name}: {key} = {value!r}; it is one of {_CHOICES[key]}")
     if "head" in row and "top" not in row:
-        raise ValueError(f"{name}: head without top: what is it measured to?")
+        raise ValueError(
+            f"{name}: head without top; write what it is measured to: top = {' or '.join(get_args(HeadTop))}"
+        )
 
 
 def _framing(row: _Row, width_mm: float, height_mm: float, px: Size) -> Framing:

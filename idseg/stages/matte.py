@@ -248,8 +248,9 @@ def form_of(entry: ModelEntry) -> MatteForm:
     """
     try:
         fit, activation = entry.input["fit"], entry.output["activation"]
-        if fit not in get_args(Fit) or activation not in get_args(Activation):
-            raise ValueError(f"fit = {fit!r}, activation = {activation!r}")
+        for key, value, known in (("fit", fit, get_args(Fit)), ("activation", activation, get_args(Activation))):
+            if value not in known:
+                raise ValueError(f"{key} = {value!r}; it is one of {', '.join(known)}")
         width, height = entry.input["size"]
         return MatteForm(
             size=Size(int(width), int(height)),
@@ -262,8 +263,14 @@ def form_of(entry: ModelEntry) -> MatteForm:
             output=entry.output.get("name"),
             second_look=fit == "area" and bool(entry.input.get("second_look", False)),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
+    except KeyError as error:
+        raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None
+    except (TypeError, ValueError) as error:
+        raise ModelDamagedError(
+            f"block {entry.name!r} of the manifest: {error}. size is [width, height]; mean and std are one number, or "
+            "[red, green, blue]",
+            name=entry.name,
+        ) from None
 
 
 def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:

@@ -242,12 +242,19 @@ def test_errors_of_names_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [{"fit": "letterbocks"}, {"activation": "softmax"}, {"mean": [1, 2]}, {"size": 5}, {"name": "x"}, {"result": "y"}],
+    ("changed", "told"),
+    [
+        ({"fit": "letterbocks"}, r"fit = 'letterbocks'; it is one of area, stretch, short-side"),
+        ({"activation": "softmax"}, r"'softmax'; it is one of none, sigmoid"),
+        ({"mean": [1, 2]}, r"'tiny'.*mean and std are one number, or"),
+        ({"size": 5}, r"'tiny'.*size is \[width, height\]"),
+        ({"name": "x"}, r"has inputs \('rgb',\)"),
+        ({"result": "y"}, r"not 'rgb' and 'y'"),
+    ],
 )
-def test_a_manifest_block_that_makes_no_sense_is_refused(changed: dict[str, object], tmp_path: Path) -> None:
+def test_a_manifest_block_that_makes_no_sense_is_refused(changed: dict[str, object], told: str, tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    with pytest.raises(ModelDamagedError):
+    with pytest.raises(ModelDamagedError, match=told):
         load_matte(tiny_manifest(path, **changed), "tiny")
 
 
