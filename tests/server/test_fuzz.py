@@ -302,22 +302,22 @@ class Requests:
         self._bombs = _bombs()
         self._hostile = _hostile()
         kinds: list[tuple[int, Callable[[], bytes]]] = [
-            (30, self._broken_photo),
+            (24, self._broken_photo),
             (6, self._other_file),
-            (2, self._bomb),
+            (1, self._bomb),
             (12, self._broken_base64),
-            (10, self._odd_form),
-            (8, self._odd_headers),
-            (8, self._odd_target),
+            (12, self._odd_form),
+            (10, self._odd_headers),
+            (12, self._odd_target),
             (6, self._odd_token),
             (6, self._odd_login),
-            (5, self._broken_http),
-            (5, self._odd_length),
-            (6, self._page),
+            (9, self._broken_http),
+            (7, self._odd_length),
+            (4, self._page),
             (2, self._large_body),
             (2, self._small_chunks),
             (2, self._many_fields),
-            (2, self._hostile_file),
+            (1, self._hostile_file),
         ]
         self._weights = [weight for weight, _ in kinds]
         self._kinds = [kind for _, kind in kinds]

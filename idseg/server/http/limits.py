@@ -20,6 +20,9 @@ from idseg.cloud.errors import BusyError, DailyQuotaError, RateError, Unavailabl
 
 _T = TypeVar("_T")
 
+SENDING_S: Final = 10.0
+"""A caller who sent something in so many seconds counts as one that sends."""
+
 
 @dataclass(eq=False, frozen=True)
 class _Waiting:
@@ -32,16 +35,24 @@ class _Waiting:
 class PhotoThreads:
     """Threads, and the queue before them, shared fairly among callers. Used from one event loop.
 
-    A free thread takes the next photo of the caller with the fewest at work, in turn. Where the queue is full, a caller
-    gets a place from the one that waits for the most, which loses its newest: no caller keeps another one out.
+    A free thread takes the next photo of the caller with the fewest at work, in turn. While several callers send, none
+    gets the last free thread besides others of its own: it waits for another caller's photo. Where the queue is full, a
+    caller gets a place from the one that waits for the most, which loses its newest: no caller keeps another one out.
     """
 
-    def __init__(self, threads: int, queue: int, watch: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        queue: int,
+        watch: Callable[[int], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Args:
             threads: calls at once; each of a photo waits for a worker process.
             queue: calls waiting beyond those.
             watch: is told how many are accepted whenever that changes.
+            clock: seconds.
         """
         self.threads: Final = threads
         self.queue: Final = queue
@@ -52,6 +63,9 @@ class PhotoThreads:
         self._empty = asyncio.Event()
         self._empty.set()
         self._watch = watch
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+        """When each caller last sent; those of the last seconds."""
         self._open = True
 
     @property
@@ -71,6 +85,8 @@ class PhotoThreads:
         """
         if not self._open:
             raise UnavailableError("the server is shutting down")
+        self._seen[caller] = now = self._clock()
+        self._seen = {name: then for name, then in self._seen.items() if now - then < SENDING_S}
         if self.accepted >= self.threads + self.queue:
             self._make_room(caller)
         waiting = _Waiting(work, asyncio.get_running_loop().create_future())
@@ -96,8 +112,8 @@ class PhotoThreads:
 
     def _go_on(self) -> None:
         """Begin what may begin."""
-        while self._waiting and sum(self._working.values()) < self.threads:
-            caller = min(self._waiting, key=lambda name: self._working[name])  # of equals the first in turn
+        while sum(self._working.values()) < self.threads and (able := [*filter(self._may_begin, self._waiting)]):
+            caller = min(able, key=lambda name: self._working[name])  # of equals the first in turn
             mine = self._waiting.pop(caller)
             waiting = mine.popleft()
             if mine:
@@ -107,6 +123,10 @@ class PhotoThreads:
         accepted = self.accepted
         self._empty.clear() if accepted else self._empty.set()
         self._watch(accepted)
+
+    def _may_begin(self, caller: str) -> bool:
+        alone = not any(name != caller and self._clock() - then < SENDING_S for name, then in self._seen.items())
+        return alone or self._working[caller] < max(1, self.threads - 1)
 
     def _begin(self, caller: str, waiting: _Waiting) -> None:
         loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from idseg.cloud.errors import (
     RateError,
     UnavailableError,
 )
-from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
+from idseg.server.http.limits import SENDING_S, Budget, DailyQuota, PhotoThreads, RateLimit
 
 NOW = 1_790_000_000
 
@@ -124,6 +124,34 @@ def test_callers_take_turns() -> None:
         go.set()
         await asyncio.gather(first, *waiting)
         assert begun in (list("abcaba"), list("bcabaa"), list("acbaba"))
+        await pool.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_last_free_thread_waits_for_another_caller() -> None:
+    """As long as another one has sent something lately; a caller that is alone gets all threads."""
+
+    async def scenario() -> None:
+        now = [100.0]
+        pool, go = PhotoThreads(threads=2, queue=9, clock=lambda: now[0]), threading.Event()
+        begun: list[str] = []
+
+        def work(name: str) -> None:
+            begun.append(name)
+            go.wait(60)
+
+        await pool.submit(lambda: None, "good")
+        many = [pool.submit(partial(work, "many"), "many") for _ in range(3)]
+        await asyncio.sleep(0.05)
+        assert begun == ["many"]
+        good = pool.submit(partial(work, "good"), "good")
+        await asyncio.sleep(0.05)
+        assert begun == ["many", "good"]
+        now[0] += 2 * SENDING_S
+        many.append(pool.submit(partial(work, "many"), "many"))
+        go.set()
+        await asyncio.gather(good, *many)
         await pool.close()
 
     asyncio.run(scenario())
