@@ -71,6 +71,7 @@ def filled(
         "checks": checks_tables,
         "checksfound": found_table,
         "batch": batch_table,
+        "hostile": hostile_table,
     }
 
     def block(found: re.Match[str]) -> str:
@@ -385,6 +386,16 @@ def batch_table(result: Result) -> Iterator[str]:
         for figure in result.figures
     ]
     yield table(("what", "measure", "value"), rows)
+
+
+def hostile_table(result: Result) -> Iterator[str]:
+    """One row per format: the costliest file found, and what it cost before."""
+    cells: dict[str, dict[str, str]] = {}
+    for figure in result.figures:
+        when, _, outcome = figure.on.partition(", ")
+        cells.setdefault(figure.subject, {})[when] = f"{number(figure.value)} ({outcome})"
+    rows = [(name, found.get("before", "–"), found["now"]) for name, found in cells.items()]
+    yield table(("format", "before, CPU s", "now, CPU s"), rows)
 
 
 def trend_table(lines: Sequence[trend.Row]) -> str:

@@ -45,10 +45,7 @@ def serve(settings: Settings, log_level: str = "info", starting: Callable[[], No
         )
     os.environ[SETTINGS_VARIABLE] = settings.to_json()
     config = uvicorn_config(settings, settings.app, factory=True, log_config=logging_config(log_level))
-    try:
-        config.load()
-    except ssl.SSLError as error:
-        raise OptionError(f"the TLS certificate and key do not fit: {error.reason}") from None
+    config.load()
     starting()
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         uvicorn.Server(config).run()
@@ -61,13 +58,16 @@ def uvicorn_config(settings: Settings, app: Any, **more: Any) -> uvicorn.Config:
         settings: all of them.
         app: the ASGI application, or the import path of its factory.
         more: of ``uvicorn.Config``.
+
+    Raises:
+        OptionError: the TLS files do not fit.
     """
     most = min(settings.connections, room_for_connections(settings.worker_count))
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=Connections(most, settings.header_timeout_s).protocol(),
+        http=Connections(most, settings.header_timeout_s, _tls(settings)).protocol(),
         ws="none",
         access_log=False,
         proxy_headers=False,
@@ -75,10 +75,20 @@ def uvicorn_config(settings: Settings, app: Any, **more: Any) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.grace_s,
-        ssl_certfile=settings.tls_cert or None,
-        ssl_keyfile=settings.tls_key or None,
         **more,
     )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """None where there are no TLS files."""
+    if not settings.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except ssl.SSLError as error:
+        raise OptionError(f"the TLS certificate and key do not fit: {error.reason}") from None
+    return context
 
 
 def room_for_connections(workers: int) -> int:

@@ -19,11 +19,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from idseg.cloud import wire
 from idseg.server.auth.keys import Key, write_keys
+from idseg.server.http import connection as http_connection
 from idseg.server.http.connection import PROBE_S
 from idseg.server.settings import Settings
 from tests.imaging.formats.test_budget import elements_that_share_bytes, jpeg, png_with, with_scans
@@ -202,6 +204,36 @@ def test_idle_connections_keep_nobody_out() -> None:
             assert len(live.log_text()) < 20_000
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_silent_sockets_at_a_tls_port_give_way(tmp_path: Path) -> None:
+    """Before the handshake too: the first of sixty is closed, where twenty are all there may be."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make_certificate(certificate, key)
+    settings = Settings(connections=20, header_timeout_s=100.0, tls_cert=str(certificate), tls_key=str(key))
+    with hosted(settings) as live, ExitStack() as silent:
+        ones = [silent.enter_context(connect(live)) for _ in range(60)]
+        assert live.get("/healthz")["status"] == "ok"
+        assert read(ones[0]) == b""
+
+
+def test_answers_that_nobody_reads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "MOST_UNREAD_BYTES", 2 * MiB)
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (700, 700, 3), np.uint8))
+    stream = io.BytesIO()
+    noise.save(stream, "PNG")
+    form = urlencode({"image": base64.b64encode(stream.getvalue()).decode()}).encode()
+    answered = 'idseg_requests_total{code="0",endpoint="body_seg_photo"}'
+    with hosted() as live, ExitStack() as unread:
+        path = f"{PHOTO}?access_token={live.token()}"
+        for number in range(6):
+            one = unread.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", live.settings.port))
+            one.sendall(posted(path, form))
+            until(lambda n=number: numbers(live).get(answered, 0) == n + 1, "an answer")  # type: ignore[misc]
+        until(lambda: numbers(live)["idseg_connections"] < 6, "unread ones closed")
+        assert "seg_info" in live.call(live.token(), picture())
 
 
 def test_slow_bodies_of_nobody_give_way() -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from idseg.cloud.errors import BodyChunksError, NoCredentialError, render_error
 from idseg.cloud.wire import dumps, new_log_id
+from idseg.server.http.tls import TlsDoor
 
 STATE_KEY: Final = "idseg_connection"
 """Where a request's ``scope["state"]`` holds its :class:`Connection`."""
@@ -44,6 +46,9 @@ CHUNK_OVERHEAD_SHARE: Final = 1 / 64
 512 bytes, smaller than any client's, pass at any length, and a short body in any chunks."""
 WRITE_TIMEOUT_S: Final = 60.0
 """A client that does not read its answer keeps it in memory no longer than this."""
+MOST_UNREAD_BYTES: Final = 192 * 1024 * 1024
+"""Of answers that were sent and not read, of all connections; beyond it the connection with the most is closed."""
+_LARGE_ANSWER_BYTES: Final = 64 * 1024
 LINGER_BYTES: Final = 64 * 1024 * 1024
 LINGER_S: Final = 10.0
 """Of a body that was refused, so much is still read and thrown away, for so long: most clients read an answer only
@@ -64,10 +69,11 @@ class Connections:
 
     most: int
     head_timeout_s: float
-    open: dict[Connection, None] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
+    open: dict[Connection | TlsDoor, None] = field(default_factory=dict)
     dropped: int = 0
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Connection | TlsDoor) -> bool:
         """Whether there is room; makes room where a connection is idle."""
         if len(self.open) >= self.most:
             idle = min((one for one in self.open if one.rank is not None), key=lambda one: one.rank or (), default=None)
@@ -79,11 +85,26 @@ class Connections:
         self.open[connection] = None
         return True
 
+    def forget(self, connection: Connection | TlsDoor) -> None:
+        """It is closed, or has become another one."""
+        self.open.pop(connection, None)
+
+    def make_room_for(self, answer: int, own: Connection) -> None:
+        """Bound the bytes of answers that nobody reads: the connection with the most of them is closed."""
+        while (unread := sum(one.unread for one in self.open)) and unread + answer > MOST_UNREAD_BYTES:
+            most = max(self.open, key=lambda one: one.unread)
+            if most is own:
+                break
+            self.dropped += 1
+            del self.open[most]
+            most.drop()
+
     def protocol(self) -> Any:
         """For ``uvicorn.Config(http=...)``: makes a connection as uvicorn makes its own protocols."""
 
-        def make(**uvicorns: Any) -> Connection:
-            return Connection(self, **uvicorns)
+        def make(**uvicorns: Any) -> Connection | TlsDoor:
+            connection = Connection(self, **uvicorns)
+            return connection if self.tls is None else TlsDoor(self, self.tls, connection)
 
         return make
 
@@ -135,6 +156,11 @@ class Connection(asyncio.Protocol):
         """Of all connections."""
         return len(self._connections.open)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not read."""
+        return self._transport.get_write_buffer_size()
+
     def drop(self) -> None:
         self._transport.abort()
 
@@ -153,7 +179,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         for name in list(self._timers):
             self._cancel(name)
-        self._connections.open.pop(self, None)
+        self._connections.forget(self)
         self._inner_lost(exc)
 
     def _inner_lost(self, exc: Exception | None) -> None:
@@ -316,6 +342,8 @@ class Connection(asyncio.Protocol):
         if self._lingering:
             return
         if self._responding or content.startswith(b"HTTP/1.1 100 "):
+            if len(content) > _LARGE_ANSWER_BYTES:
+                self._connections.make_room_for(len(content), self)
             self._transport.write(content)
         else:
             self._swallowed_error = True

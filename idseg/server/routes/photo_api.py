@@ -100,6 +100,8 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
 """HTTP status of an error: the row of its class, else of the nearest class above it."""
 
 
+_MOST_MADE_BYTES: Final = 40_000_000
+"""Of a file that is made: an A4 sheet at 600 dpi as a PNG of portraits; noise would have 105 MB."""
 _PREVIEW_PX: Final = 2560
 _PREVIEW_QUALITY: Final = 92
 
@@ -248,6 +250,12 @@ def _layout(size: PhotoSize, wanted: WantedSheet) -> Layout:
 
 
 def _file(stem: str, encoded: Encoded, facts: Mapping[str, Any]) -> File:
+    if len(encoded.content) > _MOST_MADE_BYTES:
+        raise OptionError(
+            f"the {encoded.format} has {encoded.kb / 1000:.0f} MB; at most {_MOST_MADE_BYTES / 1e6:.0f} MB are sent: "
+            "ask for a JPEG or a PDF",
+            most_kb=_MOST_MADE_BYTES / 1000,
+        )
     plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-.") else "_" for letter in stem)
     about = {"format": encoded.format, "quality": encoded.quality, "kb": round(encoded.kb, 1)}
     name = f"{plain}.{_SUFFIXES[encoded.format]}"

@@ -189,6 +189,12 @@ def test_the_largest_photos_cost_little(query: str) -> None:
     assert time.process_time() - started < 4.0
 
 
+def test_a_file_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_api, "_MOST_MADE_BYTES", 20_000)
+    with pytest.raises(OptionError, match="ask for a JPEG or a PDF"):
+        photo_api.only_photo(SEGMENT, PHOTO, "size=35x45mm@600&format=tiff")
+
+
 def test_the_largest_sheet_costs_little() -> None:
     started = time.process_time()
     for format in ("png", "webp", "jpeg", "tiff"):
