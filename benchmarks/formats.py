@@ -104,14 +104,21 @@ def _by_array(content: bytes) -> str:
     return _read(array)
 
 
-def _nobody(photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None) -> Result:
-    """Stands in for a Segmenter: decodes the photo, then reports no person."""
-    decode(photo, limits or DecodeLimits())
-    raise NoPersonError("nobody", persons=0)
+class _Nobody:
+    """In place of a Segmenter: reads the photo, and finds nobody."""
+
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
+        decode(photo, limits or DecodeLimits())
+        raise NoPersonError("nobody", persons=0)
+
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        raise NoPersonError("nobody", persons=0)
 
 
 def _by_base64(content: bytes) -> str:
-    reply = body_seg_photo(base64.b64encode(content), _nobody)
+    reply = body_seg_photo(base64.b64encode(content), _Nobody())
     code = reply["error_code"]
     return "read" if code == ERROR_CODES[NoPersonError] else f"code {code}"
 
@@ -121,7 +128,7 @@ def _by_upload(content: bytes) -> str:
     if len(content) > MAX_FILE:
         return f"over {MAX_FILE / 2**20:g} MiB"
     try:
-        checked(_nobody, content, "size=35x45mm")
+        checked(_Nobody(), content, "size=35x45mm")
     except IdsegError as error:
         return error.reason.replace("_", " ")
     return "read"

@@ -79,7 +79,7 @@ def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterato
     Args:
         result: of the photo.
         size: the document.
-        replaceable: ``idseg photo`` would put another wall there; then the advice says so.
+        replaceable: the finished photo can have another wall; then the advice says so.
     """
     outside = _outside_as_person(result)
     spread, color = measures.background_spread(result.cut, outside), measures.background_lab(result.cut, outside)
@@ -95,7 +95,7 @@ def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterato
         reports.append(left_out("background_color", "The document names no colour."))
     for report in reports:
         mend = replaceable and report.advice and report.status != MET and report.value is not None
-        yield replace(report, advice=f"{report.advice} `idseg photo` replaces it.") if mend else report
+        yield replace(report, advice=f"{report.advice} Or have the background replaced.") if mend else report
 
 
 def _outside_as_person(result: Result) -> Alpha:

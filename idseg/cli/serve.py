@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
 
 from idseg.cli.keys import state_option
 from idseg.cli.runner import clear_errors
-from idseg.errors import DependencyError
+from idseg.errors import DependencyError, OptionError
 
 _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 
@@ -35,6 +36,17 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     "--daily-quota", default=0, metavar="N", help="Requests a day for one key; beyond: code 17 (default: no limit)."
 )
 @click.option("--no-auth", is_flag=True, help="No keys; only for a server that this machine alone can reach.")
+@click.option(
+    "--lan",
+    "in_lan",
+    is_flag=True,
+    help="For a phone at home: no keys, but a one-time link, shown here as a QR code, to this machine's address.",
+)
+@click.option(
+    "--https",
+    is_flag=True,
+    help="With --lan: encrypt, with a certificate that is made here; the phone warns of it once.",
+)
 @state_option
 @click.option(
     "--body-timeout",
@@ -89,7 +101,7 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     show_default=True,
     help="JSON lines on stderr.",
 )
-def serve(no_auth: bool, log_level: str, **chosen: Any) -> None:
+def serve(no_auth: bool, in_lan: bool, https: bool, log_level: str, **chosen: Any) -> None:
     """Answer the cloud API's requests over HTTP, with a web page at /.
 
     \b
@@ -97,6 +109,7 @@ def serve(no_auth: bool, log_level: str, **chosen: Any) -> None:
       idseg keys add                       # once: makes an API key and a secret key
       idseg serve                          # http://127.0.0.1:8080/
       idseg serve --no-auth                # try it without keys
+      idseg serve --lan --https            # from a phone in the same network: scan the QR code
       IDSEG_API_KEY=… IDSEG_SECRET_KEY=… idseg serve --host 0.0.0.0 --workers 4
 
     \b
@@ -112,7 +125,29 @@ def serve(no_auth: bool, log_level: str, **chosen: Any) -> None:
         from idseg.server.run import serve as run
         from idseg.server.settings import Settings
 
-        settings = Settings(auth=not no_auth, **chosen)
+        if https and not in_lan:
+            raise OptionError("--https goes with --lan; elsewhere name the files: --tls-cert and --tls-key")
+        if in_lan:
+            chosen = _for_lan(chosen, https=https)
+        settings = Settings(auth=not (no_auth or in_lan), **chosen)
         scheme = "https" if settings.tls_cert else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         run(settings, log_level, lambda: click.echo(f"loading models, then {scheme}://{host}:{settings.port}/"))
+
+
+def _for_lan(chosen: dict[str, Any], *, https: bool) -> dict[str, Any]:
+    """The options of a server for devices at home."""
+    from idseg.server import lan
+    from idseg.server.auth.certificate import self_signed
+    from idseg.server.settings import LOOPBACK, default_state_folder
+
+    lan.check_packages()
+    named = chosen["host"] not in LOOPBACK and chosen["host"] not in lan.EVERYWHERE
+    address = chosen["host"] if named else lan.own_address()
+    chosen = {**chosen, "lan_address": address, "host": chosen["host"] if named else lan.EVERYWHERE[0]}
+    if https and not chosen["tls_cert"]:
+        folder = Path(chosen["state_folder"]) if chosen["state_folder"] else default_state_folder()
+        certificate, key, fingerprint = self_signed(folder, address)
+        click.echo(f"certificate {certificate}, SHA-256 fingerprint:\n{fingerprint}")
+        chosen |= {"tls_cert": str(certificate), "tls_key": str(key)}
+    return chosen

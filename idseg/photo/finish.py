@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from idseg.photo import render
 from idseg.photo.adjust import Adjustment, adjusted
 from idseg.photo.background import KEEP, Background, parse_background
 from idseg.photo.conflicts import conflicts
+from idseg.photo.light import check_stops, lit
 from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Measured, Placement, place
 from idseg.photo.size import Band, PhotoSize, RuleName
@@ -50,6 +51,8 @@ class Finished:
     """Rules and edges of the photo that no place can all meet, in words."""
     passed_over: tuple[str, ...] = ()
     """Other faces of the photo, in whole sentences."""
+    light_stops: float = 0.0
+    """Brighter by hand; below 0: darker."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,11 +97,12 @@ class Finished:
 
     @property
     def pixels_done(self) -> Mapping[str, Any]:
-        """What was done to the pixels. ``unretouched``: nobody's features, skin, hair or clothes were changed; where
-        the background was replaced, edges had the old one's colour taken out."""
+        """What was done to the pixels. ``unretouched``: nobody's features, skin, hair or clothes were changed, nor the
+        light on them; where the background was replaced, edges had the old one's colour taken out."""
         kind = {"keep": "kept", "transparent": "removed"}.get(self.background.kind, "replaced")
         return {
-            "unretouched": True,
+            "unretouched": self.light_stops == 0,
+            "light_stops": self.light_stops,
             "done": list(self.done),
             "turned_deg": round(self.placement.turned_deg, 3),
             "scaled": round(self.placement.scale, 5),
@@ -110,7 +114,11 @@ class Finished:
 
 
 def finish(
-    result: Result, size: PhotoSize, background: Background | None = None, by_hand: Adjustment | None = None
+    result: Result,
+    size: PhotoSize,
+    background: Background | None = None,
+    by_hand: Adjustment | None = None,
+    light_stops: float = 0.0,
 ) -> Finished:
     """The finished photo of a person.
 
@@ -120,7 +128,12 @@ def finish(
         background: None: the photo's own where the document allows no more than a crop; else the document's usual
             one, white where it names none.
         by_hand: a change of the placement; None: as the rules place the head.
+        light_stops: brighter by hand, -1 to 1; an edit, and told as one.
+
+    Raises:
+        OptionError: ``light_stops`` is out of its range.
     """
+    check_stops(light_stops)
     if background is None:
         plain = size.backgrounds[0] if size.backgrounds else "white"
         background = KEEP if size.edits == "crop only" else parse_background(plain)
@@ -136,9 +149,10 @@ def finish(
         against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
         if keep:
             room = place(head, _reach(result, head), size, photo).leaves_mm
-    return Finished(
-        _painted(result, placement, size, background), size, placement, background, head, room, against, others
-    )
+    if light_stops:
+        result = replace(result, photo=lit(result.photo, light_stops), foreground=lit(result.foreground, light_stops))
+    pixels = _painted(result, placement, size, background)
+    return Finished(pixels, size, placement, background, head, room, against, others, light_stops)
 
 
 def passed_over_faces(person: Person) -> Iterator[str]:
@@ -304,6 +318,8 @@ def _warnings(finished: Finished) -> Iterator[str]:
             f"{size.name} allows no change but cropping ({size.edits_source or 'see its guide'}); the background was "
             "replaced all the same: the photo may be refused"
         )
+    if finished.light_stops and size.edits == "crop only":
+        yield f"{size.name} allows no change but cropping; the light was changed all the same: it may be refused"
     if placement.scale > ENLARGED:
         yield (
             f"the photo was enlarged {placement.scale:.2f} times: it has too few pixels for "
@@ -321,6 +337,9 @@ def _done(finished: Finished) -> Iterator[str]:
     if abs(turned) >= _TURN_SEEN_DEG:
         yield f"turned by {abs(turned):.1f} degrees {'clockwise' if turned > 0 else 'counter-clockwise'}"
     yield f"scaled to {100 * placement.scale:.3g} % ({'enlarged' if placement.scale > 1 else 'reduced'})"
+    if finished.light_stops:
+        change = "brightened" if finished.light_stops > 0 else "darkened"
+        yield f"{change} by {abs(finished.light_stops):.2g} stops (an edit)"
     kind = finished.background.kind
     if kind == "keep":
         yield "background kept: the photo's own pixels"

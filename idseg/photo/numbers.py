@@ -30,6 +30,12 @@ class Number(NamedTuple):
     dpi: float
     told: str
     """How it was read, for people."""
+    written: tuple[float, float]
+    """As it was written."""
+    written_unit: str
+    """Of ``written``: mm, cm, px or in."""
+    guessed: bool
+    """No unit was written."""
 
 
 def size_by_number(width: float, height: float, unit: Unit = "mm", dpi: float = DEFAULT_DPI) -> PhotoSize:
@@ -86,6 +92,7 @@ def find_number(text: str) -> tuple[Number | None, str]:
         return None, text.strip()
     written = (match[4] or match[2] or "").lower()
     unit, factor = _UNITS[written.rstrip("s")] if written else _bare(max(width, height))
+    as_written = width, height
     width, height = round(width * factor, 4), round(height * factor, 4)
     dpi = DEFAULT_DPI if match[5] is None else float(match[5])
     words = {"mm": "millimetres", "px": "pixels", "in": "inches"}[unit]
@@ -93,7 +100,9 @@ def find_number(text: str) -> tuple[Number | None, str]:
     if math.isclose(factor, 10.0) and not written:
         told = f"{match[1]} x {match[3]} read as centimetres"
     rest = f"{text[: match.start()]} {text[match.end() :]}"
-    return Number(width, height, unit, dpi, told), re.sub(r"\s+", " ", rest).strip()
+    written_unit = "cm" if math.isclose(factor, 10.0) else unit
+    number = Number(width, height, unit, dpi, told, as_written, written_unit, not written)
+    return number, re.sub(r"\s+", " ", rest).strip()
 
 
 def _bare(side: float) -> tuple[Unit, float]:

@@ -48,6 +48,10 @@ class Found:
     """Best first. A size that was asked for by number stands last, where it can be made."""
     read: str
     """How the query was read, for people; empty: there is nothing to say."""
+    number: Number | None = None
+    """The size by number in it."""
+    left_out: tuple[str, ...] = ()
+    """Words that say nothing about a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +92,13 @@ def search_sizes(query: str = "") -> Found:
         found = _ranked(rows, hard, soft)
     else:
         found = sorted(rows, key=lambda row: -len(soft & row.soft)) if number or not query.strip() or terms else []
-    left_out = list(dict.fromkeys(term.text for term in terms if term.kind == "stop"))
-    if left_out and not named:
+    left_out = () if named else tuple(dict.fromkeys(term.text for term in terms if term.kind == "stop"))
+    if left_out:
         told.append(f"left out: {', '.join(left_out)}")
     sizes = tuple(row.size for row in found)
     if number is not None and not hard:
         sizes += (size_by_number(number.width, number.height, number.unit, number.dpi),)
-    return Found(sizes, "; ".join(told))
+    return Found(sizes, "; ".join(told), number, left_out)
 
 
 def _ranked(rows: list[_Row], hard: frozenset[str], soft: frozenset[str]) -> list[_Row]:

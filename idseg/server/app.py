@@ -23,9 +23,11 @@ from idseg._version import __version__
 from idseg.cloud import wire
 from idseg.cloud.errors import MethodError, render_error
 from idseg.result import SegmentPhoto
+from idseg.server import lan
 from idseg.server.auth import tokens
 from idseg.server.auth.access import Access
 from idseg.server.auth.keys import Keyring, environment_keys
+from idseg.server.auth.links import Links
 from idseg.server.crew import Crew
 from idseg.server.http.gate import Gate
 from idseg.server.http.guard import Guard, connection_of
@@ -61,10 +63,11 @@ def create_app(
     """
     keyring = Keyring(environment_keys(), settings.keys_path) if settings.auth else None
     secret = tokens.SecretFile(settings.state_path / "token.key")
+    links = Links() if settings.lan_address else None
     metrics = Metrics()
     crew = Crew(load, settings.worker_count, settings.answer_timeout_s, (*preload, *WORK))
     gate = Gate(
-        access=Access(keyring, secret, settings.token_seconds, root_path=settings.root_path),
+        access=Access(keyring, secret, settings.token_seconds, links=links, root_path=settings.root_path),
         crew=crew,
         pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
         budget=Budget(settings.body_memory_mb * 2**20, _SHARE_OF_ONE),
@@ -77,6 +80,10 @@ def create_app(
         origins=frozenset(settings.cors_origins),
     )
 
+    def show_link() -> None:
+        if links is not None:
+            lan.show(settings, links.new())
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started = time.perf_counter()
@@ -88,6 +95,7 @@ def create_app(
         metrics.capacity.set(settings.worker_count + settings.queue)
         warm_ms = round((time.perf_counter() - started) * 1000)
         log(logging.INFO, "ready", workers=settings.worker_count, warm_ms=warm_ms)
+        show_link()
         yield
         await gate.pool.close()
         await asyncio.to_thread(crew.close)
@@ -105,7 +113,7 @@ def create_app(
     )
     _add_api(app, gate)
     kept = v1.add(app, gate)
-    _add_page(app, gate, kept)
+    _add_page(app, gate, kept, show_link)
     _add_operations(app, gate)
     app.add_exception_handler(HTTPException, _no_route)
     if settings.cors_origins:
@@ -177,7 +185,7 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _add_page(app: FastAPI, gate: Gate, kept: v1.Kept) -> None:
+def _add_page(app: FastAPI, gate: Gate, kept: v1.Kept, show_link: Callable[[], None]) -> None:
     async def index() -> Response:
         return _file_or_404("index.html")
 
@@ -195,7 +203,12 @@ def _add_page(app: FastAPI, gate: Gate, kept: v1.Kept) -> None:
 
     for path, handler in (("/", index), ("/docs", docs), ("/static/{name}", static), ("/page/settings", settings)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], response_class=Response, include_in_schema=False)
-    app.add_api_route("/page/photo", photo, methods=["POST"], response_class=Response, include_in_schema=False)
+
+    async def join(request: Request) -> Response:
+        return await page.join(gate, request, show_link)
+
+    for path, called in (("/page/photo", photo), ("/page/join", join)):
+        app.add_api_route(path, called, methods=["POST"], response_class=Response, include_in_schema=False)
 
 
 def _file_or_404(name: str) -> Response:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -23,10 +22,20 @@ REDUCED: Final = "reduced before everything else"
 """Begins the note of a result whose photo was."""
 
 
+class _Models(Protocol):
+    """A Segmenter."""
+
+    def __call__(
+        self, photo: bytes | Rgb, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result: ...
+
+    def whole(self, photo: bytes | Rgb, /) -> Result: ...
+
+
 class Reducing:
     """Called as the Segmenter is. A photo with limits of its own (the cloud API's) is never reduced."""
 
-    def __init__(self, segment: Callable[..., Result], most_px: int = MOST_PX) -> None:
+    def __init__(self, segment: _Models, most_px: int = MOST_PX) -> None:
         """
         Args:
             segment: a Segmenter.
@@ -48,7 +57,12 @@ class Reducing:
         timings = {**result.timings_ms, "decode": took_ms + result.timings_ms.get("decode", 0.0)}
         return replace(result, notes=notes, timings_ms=timings)
 
-    def _decoded(self, photo: bytes) -> tuple[Rgb, tuple[str, ...]]:
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        """As the Segmenter's: a finished photo, looked at as it is."""
+        rgb, notes = self._decoded(photo)
+        return replace(self._segment.whole(rgb), notes=notes)
+
+    def _decoded(self, photo: bytes | Rgb) -> tuple[Rgb, tuple[str, ...]]:
         """The photo's pixels, no more than the most, and what is to be told."""
         decoded = decode(photo)
         height, width = decoded.rgb.shape[:2]

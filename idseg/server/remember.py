@@ -13,12 +13,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from idseg.check.apply import SeesWhole
 from idseg.result import Result, SegmentPhoto
 from idseg.server.reduce import Reducing
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits
+from idseg.types import Rgb
 
 LIFE_S: Final = 300.0
 """Seconds a result is remembered after its last use."""
@@ -26,6 +28,10 @@ MOST_BYTES: Final = 96 * 1024 * 1024
 """Bytes of the arrays of all results of one worker."""
 
 _Key = tuple[bytes, CropOptions | None, DecodeLimits | None]
+
+
+class Looks(SegmentPhoto, SeesWhole, Protocol):
+    """What looks at photos, and at finished ones as they are; :class:`idseg.segmenter.Segmenter` is one."""
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class Remembering:
     """Called as the Segmenter is; :meth:`kept` remembers. Thread-safe."""
 
     def __init__(
-        self, segment: SegmentPhoto, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
+        self, segment: Looks, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
     ) -> None:
         self._segment = segment
         self._clock = clock
@@ -53,8 +59,19 @@ class Remembering:
         """The result, of which nothing is remembered."""
         return self._segment(photo, crop=crop, limits=limits)
 
-    def kept(self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None) -> Result:
-        """The result of a photo whose sender asked to keep it: remembered, or found again."""
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        """As the Segmenter's: a finished photo, looked at as it is. Nothing is remembered."""
+        return self._segment.whole(photo)
+
+    @property
+    def kept(self) -> Looks:
+        """The same for photos whose senders asked to keep them: with the memory."""
+        return _Kept(self)
+
+    def remembered(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
+        """The result of a kept photo: remembered, or found again."""
         key = (hashlib.sha256(photo).digest(), crop, limits)
         with self._lock:
             self._sweep()
@@ -87,7 +104,22 @@ class Remembering:
             del self._known[key]
 
 
-def load_segmenter() -> SegmentPhoto:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A :class:`Remembering` for kept photos."""
+
+    owner: Remembering
+
+    def __call__(
+        self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
+    ) -> Result:
+        return self.owner.remembered(photo, crop=crop, limits=limits)
+
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        return self.owner.whole(photo)
+
+
+def load_segmenter() -> Looks:
     """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
 

@@ -42,6 +42,8 @@ class Settings:
     daily_quota: int = 0
     """Requests a day (local time) for one key; 0 is no limit; beyond: code 17."""
     auth: bool = True
+    lan_address: str = ""
+    """Without keys: this machine's address in the home network; devices come in by one-time links to it."""
     state_folder: str = ""
     """Where the token secret and the keys lie; empty is :func:`default_state_folder`."""
     keys_file: str = ""
@@ -71,12 +73,14 @@ class Settings:
     """Import path of the ASGI factory."""
 
     def __post_init__(self) -> None:
-        if not self.auth and self.host not in LOOPBACK:
+        if not self.auth and not self.lan_address and self.host not in LOOPBACK:
             raise OptionError(
                 f"a server without keys may only listen on this machine, not on {self.host}; "
-                "use --host 127.0.0.1, or drop --no-auth",
+                "use --host 127.0.0.1, drop --no-auth, or use --lan",
                 host=self.host,
             )
+        if self.auth and self.lan_address:
+            raise OptionError("a server with keys needs no link")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise OptionError("TLS needs both files: a certificate and its key")
         if not _ROOT_PATH.fullmatch(self.root_path):

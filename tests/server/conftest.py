@@ -7,13 +7,21 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from idseg.server.settings import Settings
 from tests.cloud.test_wire import check
-from tests.server.live import Live
+from tests.server.live import FAKE_APP, Live, running
 
 
 @pytest.fixture(scope="session")
 def token(live: Live) -> str:
     return live.token()
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Live]:
+    """A server for devices at home, which come in by one-time links."""
+    with running(Settings(app=FAKE_APP, auth=False, lan_address="127.0.0.1")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,11 @@ WAITS = (20, 10, 30)
 
 _OUTCOMES: dict[tuple[int, int, int], Exception] = {
     NOBODY: NoPersonError("nobody is in the photo", persons=0),
-    TWO_PEOPLE: MultiplePersonsError("2 people are in the photo; one is wanted", persons=2),
+    TWO_PEOPLE: MultiplePersonsError(
+        "2 people are in the photo; one is wanted",
+        persons=2,
+        boxes=[[0.1, 0.2, 0.2, 0.3], [0.6, 0.2, 0.2, 0.3]],
+    ),
     ON_THE_HEAD: UpsideDownError("the person stands on the head; turn the photo", persons=1),
     ON_THE_SIDE: SidewaysError("the photo lies on its side", persons=1, turn_deg=90),
     NO_WEIGHTS: ModelDamagedError("the weights /secret/path are damaged", path="/secret/path"),
@@ -144,6 +148,10 @@ class FakeSegmenter:
             raise outcome if not isinstance(outcome, IdsegError) else type(outcome)(outcome.message, **outcome.facts)
         time.sleep(self.seconds)
         return fake_result(rgb)
+
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        """A finished photo, looked at as it is."""
+        return fake_result(decode(photo).rgb)
 
 
 def load_fake() -> FakeSegmenter:

@@ -109,6 +109,11 @@ class Live:
         return answer
 
 
+def links_of(live: Live) -> list[str]:
+    """The secrets of the one-time links that a server has shown so far."""
+    return re.findall(r"https?://127\.0\.0\.1:\d+/#link=([\w-]+)", live.log_text())
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

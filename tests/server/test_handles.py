@@ -11,6 +11,7 @@ from idseg.server.handles import Handles, UnknownHandleError
 from idseg.server.remember import Remembering
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits
+from idseg.types import Rgb
 from tests.server.fakes import FakeSegmenter, picture
 
 
@@ -88,6 +89,9 @@ class Counting:
     ) -> Result:
         self.calls.append(photo)
         return FakeSegmenter()(photo, crop=crop, limits=limits)
+
+    def whole(self, photo: bytes | Rgb, /) -> Result:
+        return FakeSegmenter().whole(photo)
 
 
 def test_a_photo_is_looked_at_once_for_each_window() -> None:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from idseg.cloud.errors import NoCredentialError, SignatureError, UnknownTokenError
 from idseg.server.auth import bce, tokens
 from idseg.server.auth.keys import Keyring
+from idseg.server.auth.links import Links
 
 ANYBODY: Final = "anybody"
 """The caller of a server without keys."""
@@ -29,6 +30,13 @@ class Access:
     clock: Callable[[], float] = time.time
     root_path: str = ""
     """The path under which a proxy shows the server: clients sign it too."""
+    links: Links | None = None
+    """Without keys: sessions by one-time links; None: everybody of this machine may call."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever reaches the server may call."""
+        return self.keyring is None and self.links is None
 
     def caller(self, request: Request) -> str | None:
         """The caller's API key by query or headers; None where neither says anything (the token may be in the form).
@@ -36,18 +44,20 @@ class Access:
         Raises:
             UnknownTokenError, ExpiredTokenError, SignatureError
         """
-        if self.keyring is None:
+        if self.is_open:
             return ANYBODY
         token = query_token(query_string(request))
         if token is not None:
             return self.by_token(token)
         header = request.headers.get("authorization", "")
-        if header.startswith("bce-auth"):
+        if self.keyring is not None and header.startswith("bce-auth"):
             return self._by_signature(self.keyring, header, request)
         return None
 
     def by_token(self, token: str) -> str:
-        """The API key that a token was issued for."""
+        """The API key that a token was issued for, or the device that opened a link."""
+        if self.links is not None:
+            return self.links.caller(token)
         if self.keyring is None:
             return ANYBODY
         key = self.keyring.by_app_id(tokens.app_of(token))
@@ -58,11 +68,12 @@ class Access:
 
     def by_bearer(self, request: Request) -> str:
         """For the web page: ``Authorization: Bearer <token>``, which no other site can make a browser send."""
-        if self.keyring is None:
+        if self.is_open:
             return ANYBODY
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise NoCredentialError("this server asks for an API key and a secret key")
+            wanted = "an API key and a secret key" if self.links is None else "the link that it shows on its terminal"
+            raise NoCredentialError(f"this server asks for {wanted}")
         return self.by_token(token)
 
     def _by_signature(self, keyring: Keyring, header: str, request: Request) -> str:

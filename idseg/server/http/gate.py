@@ -74,7 +74,7 @@ class Gate:
         Raises:
             ForeignSiteError: a browser made the call for another site, or under another name than this machine's.
         """
-        if self.access.keyring is None:
+        if self.access.is_open:
             refuse_foreign_site(headers, needs_loopback=True, origins=self.origins)
 
     async def work(self, caller: str, body: Body, work: Work, near: Hashable = None) -> Answer:

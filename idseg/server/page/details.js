@@ -18,7 +18,7 @@ export function setUpDetails() {
 
 async function draw() {
   const item = state.current;
-  $("details").hidden = !item?.handle;
+  $("details").hidden = !item?.reply;
   if (!$("details").open || !item?.handle) return;
   const found = replies.get(item);
   if (found?.handle === item.handle) return show(item, found);
@@ -86,15 +86,25 @@ export function readable(reply) {
   return JSON.stringify(own, (key, value) => (typeof value === "string" && value.length > 200 ? `${value.slice(0, 40)}… (${value.length})` : value), 2);
 }
 
-const tokenPart = (join) => (server.session.settings.auth ? `${join}access_token=$TOKEN` : "");
+const tokenPart = (join) => (server.session.settings.auth || server.session.settings.link ? `${join}access_token=$TOKEN` : "");
 
 export function curlLine() {
   const parameters = new URLSearchParams({ size: state.size?.name ?? "us-visa", background: state.options.background || "#ffffff" });
-  return `curl --data-binary @selfie.jpg '${server.BASE}v1/photo/file?${parameters}'${tokenPart("'&'")} -o photo.jpg`;
+  return [...curlToken(), `curl${insecure()} --data-binary @selfie.jpg "${server.BASE}v1/photo/file?${parameters}${tokenPart("&")}" -o photo.jpg`].join("\n");
+}
+
+/** A certificate of this server's own, which no machine knows. */
+const insecure = () => (server.session.settings.link && location.protocol === "https:" ? " --insecure" : "");
+
+function curlToken() {
+  if (server.session.settings.link) return [`TOKEN=${server.session.token}`];
+  if (!server.session.settings.auth) return [];
+  return [`TOKEN=$(curl -s "${server.BASE}oauth/2.0/token" -d grant_type=client_credentials -d client_id=$IDSEG_API_KEY -d client_secret=$IDSEG_SECRET_KEY | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`];
 }
 
 const pythonLines = () => [
-  "from idseg.cloud.client import Client", "", `client = Client("${server.BASE}"${server.session.settings.auth ? ", api_key, secret_key" : ""})`, 'reply = client.body_seg_photo("selfie.jpg")', 'print(reply["pose_info"])',
+  ...(server.session.settings.auth ? ["import os"] : []), "from idseg.cloud.client import Client", "",
+  `client = Client("${server.BASE}", ${server.session.settings.auth ? 'os.environ["IDSEG_API_KEY"], os.environ["IDSEG_SECRET_KEY"]' : '"", ""'})`, 'reply = client.body_seg_photo("selfie.jpg")', 'print(reply["pose_info"])',
 ].join("\n");
 
 function block(title, text) {
@@ -122,5 +132,8 @@ function code(reply) {
   const { photo, angles, timings_ms, ...own } = reply;
   const curl = block(words.curl, { shown: curlLine() });
   curl.id = "curl";
-  return made("div", {}, curl, block(words.python, { shown: pythonLines() }), block(words.reply, { shown: readable(reply), full: JSON.stringify(own) }), link);
+  const python = block(words.python, { shown: pythonLines() });
+  python.id = "python";
+  python.hidden = Boolean(server.session.settings.link); // a program has no session of a link
+  return made("div", {}, curl, python, block(words.reply, { shown: readable(reply), full: JSON.stringify(own) }), link);
 }

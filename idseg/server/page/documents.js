@@ -56,6 +56,12 @@ function picture(size) {
   return svg;
 }
 
+/** How the server read what was typed. */
+function readAs({ number, left_out: leftOut }) {
+  const told = number ? [words.readNumber(`${number.width} × ${number.height}`, words.units[number.unit], number.guessed)] : [];
+  return [...told, ...(leftOut?.length ? [words.leftOut(leftOut.join(words.comma))] : [])].join(" · ");
+}
+
 class Picker {
   constructor(place, prefix) {
     place.append($("picker-template").content.cloneNode(true));
@@ -102,27 +108,25 @@ class Picker {
     clearTimeout(this.timer);
     this.asking?.abort();
     const word = this.input.value.trim();
-    if (!word) return this.receive([], "");
+    if (!word) return this.receive([]);
     this.asking = new AbortController();
     const { signal } = this.asking;
     this.timer = setTimeout(async () => {
       try {
         const found = await server.sizes(word, signal);
         known.failed = false;
-        const rows = [...found.sizes];
-        if (found.number) rows.unshift(found.number);
-        this.receive(rows, found.read ?? "");
+        this.receive(found.sizes, found);
       } catch (error) {
         if (error.name === "AbortError") return;
         known.failed = true;
-        this.receive([], "");
+        this.receive([]);
       }
       changed();
     }, PAUSE_MS);
   }
 
-  receive(rows, read) {
-    Object.assign(this, { rows, read, at: rows.length ? 0 : -1 });
+  receive(rows, read = {}) {
+    Object.assign(this, { rows, read: readAs(read), at: rows.length ? 0 : -1 });
     this.show();
   }
 
@@ -132,7 +136,7 @@ class Picker {
     this.input.setAttribute("aria-expanded", String(!this.list.hidden));
     this.list.replaceChildren(...this.rows.map((size, index) => this.row(size, index)));
     this.mark();
-    this.note.textContent = !word || known.failed ? "" : this.rows.length ? [words.foundCount(this.rows.length), language === "en" ? this.read : ""].filter(Boolean).join(" · ") : words.nothingFound;
+    this.note.textContent = !word || known.failed ? "" : this.rows.length ? [words.foundCount(this.rows.length), this.read].filter(Boolean).join(" · ") : words.nothingFound;
   }
 
   row(size, index) {
@@ -178,6 +182,7 @@ class Picker {
   clear() {
     this.input.value = "";
     this.asking?.abort();
-    this.receive([], "");
+    clearTimeout(this.timer);
+    this.receive([]);
   }
 }

@@ -3,7 +3,7 @@
 import * as server from "./server.js";
 import { blobOf, prepared, sideFor } from "./prepare.js";
 import { personOf } from "./paint.js";
-import { NO_CHANGE, changed, isAdjusted, state } from "./state.js";
+import { NO_CHANGE, changed, isMoved, state } from "./state.js";
 
 const ENLARGED = 1.02;
 
@@ -20,6 +20,7 @@ export class Item {
 
   /** The photo itself changed: send it anew. */
   renew() {
+    this.abort?.abort();
     if (this.handle) server.forget(this.handle);
     Object.assign(this, { sent: null, handle: "", reply: null, made: null, person: null, layers: null, problem: null, adjust: { ...NO_CHANGE } });
   }
@@ -35,8 +36,8 @@ export class Item {
 export function questionFor(item) {
   const { options, size } = state, { adjust } = item;
   const kb = options.kbMost || options.kbLeast ? `${options.kbLeast || 0}-${options.kbMost || 100000}` : "";
-  const moved = isAdjusted(adjust) ? { right: adjust.right.toFixed(3), down: adjust.down.toFixed(3), zoom: adjust.zoom.toFixed(4), turn: adjust.turn.toFixed(3), flip: adjust.flip ? "1" : "" } : {};
-  return { size: size.name, background: options.background, format: options.format, kb, px: options.px, dpi: options.dpi, ...moved };
+  const moved = isMoved(adjust) ? { right: adjust.right.toFixed(3), down: adjust.down.toFixed(3), zoom: adjust.zoom.toFixed(4), turn: adjust.turn.toFixed(3), flip: adjust.flip ? "1" : "" } : {};
+  return { size: size.name, background: options.background, format: options.format, kb, px: options.px, dpi: options.dpi, light: adjust.light ? adjust.light.toFixed(2) : "", ...moved };
 }
 
 const keyOf = (item) => (state.size ? JSON.stringify([questionFor(item), item.handle]) : "");
@@ -47,11 +48,11 @@ const layersKeyOf = (item) => JSON.stringify([state.size.name, state.options.px,
 const waiting = new Set();
 let busy = null, timer = 0;
 
-/** Finish an item as things are chosen now, after `pause` ms without another wish; what is worked on for it is dropped. */
+/** Finish an item as things are chosen now, after `pause` ms without another wish. An answer on its way is dropped; the photo on its way is not. */
 export function want(item, pause = 0) {
   waiting.add(item);
   item.problem = null;
-  if (busy === item) item.abort.abort();
+  if (busy === item && item.step === "working") item.abort.abort();
   clearTimeout(timer);
   timer = setTimeout(() => {
     timer = 0;
@@ -65,10 +66,12 @@ export const wantAll = (pause) => state.items.forEach((item) => want(item, pause
 export const isWaiting = (item) => waiting.has(item);
 export const isWorking = (item) => busy === item || waiting.has(item);
 
+/** Stop what is done for an item; it is kept, and can be tried again. */
 export function cancel(item) {
+  if (!isWorking(item)) return;
   waiting.delete(item);
   if (busy === item) item.abort.abort();
-  item.step = "";
+  Object.assign(item, { step: "", problem: new server.Refused({ reason: "cancelled" }) });
   changed();
 }
 
@@ -80,7 +83,6 @@ async function next() {
   item.abort = new AbortController();
   try {
     await make(item, item.abort.signal);
-    item.problem = null;
   } catch (error) {
     if (error.name !== "AbortError") item.problem = error instanceof server.Refused ? error : new server.Refused({ reason: "internal", message: String(error) });
   }

@@ -17,6 +17,8 @@ import { openCamera } from "./camera.js";
 const RESULT = "#photo";
 const SIGNED_OUT = ["no_credential", "unknown_token", "expired_token"];
 const beforeReload = remembered(); // read before the first drawing, which remembers anew
+const LINK = "#link=";
+const TAB_TOKEN = "idseg-session"; // of a one-time link: it works once, and a phone drops pages from memory
 let away = false, connected = false, signedOut = false, shownSection = "";
 
 // --- photos come in ---
@@ -64,10 +66,7 @@ function setUpPhotos() {
   $("another").onclick = () => open(false);
   $("camera-system").onclick = () => $("file-camera").click();
   $("camera-open").onclick = () => openCamera().then((photo) => photo && take([new File([photo], "camera.jpg", { type: photo.type })], false), () => complainOfCamera());
-  $("cancel").onclick = () => {
-    cancel(state.current);
-    $("note").textContent = words.cancelled;
-  };
+  $("cancel").onclick = () => cancel(state.current);
   setUpStrip(() => open(true));
   let inside = 0;
   document.addEventListener("dragenter", (event) => {
@@ -93,10 +92,12 @@ function complainOfCamera() {
 // --- sections ---
 
 function draw() {
-  const signIn = Boolean(server.session.settings?.auth && !server.session.token) || signedOut;
+  const { settings, token } = server.session, byLink = Boolean(settings?.link);
+  const signIn = Boolean((settings?.auth || byLink) && !token) || signedOut;
   const result = !signIn && location.hash === RESULT && state.items.length > 0 && state.size;
   $("away").hidden = !away;
-  $("login").hidden = away || !signIn;
+  $("login").hidden = away || !signIn || byLink;
+  $("link").hidden = away || !signIn || !byLink;
   $("start").hidden = signIn || Boolean(result);
   $("result").hidden = !result;
   const section = result ? "result" : signIn ? "login" : "start";
@@ -126,6 +127,7 @@ function tell() {
 }
 
 function startPhoto() {
+  $("camera-open").hidden = !navigator.mediaDevices; // browsers give no camera to a page without https
   const touch = matchMedia("(hover: none) and (pointer: coarse)").matches, count = state.items.length;
   $("drop-title").textContent = count ? words.dropMore(count) : touch ? words.dropTitleTouch : words.dropTitle;
   const bitmap = state.current?.bitmap, image = $("drop-thumb");
@@ -151,7 +153,7 @@ function problem() {
   $("problem-title").textContent = title;
   $("problem-why").textContent = why.replace("{message}", found.message).replace("{persons}", found.facts.persons ?? "");
   $("problem-do").textContent = todo;
-  $("problem-code").textContent = found.logId ? words.code(found.logId) : "";
+  $("problem-code").textContent = found.reason === "internal" && found.logId ? words.code(found.logId) : "";
   const buttons = helps(item, found);
   $("problem-actions").replaceChildren(...buttons.map(([text, act], index) => made("button", { type: "button", className: index ? "button" : "button primary", textContent: text, onclick: act })));
   if (found.reason === "multiple_persons" && found.facts.boxes && !item.reply) people(item, found.facts.boxes);
@@ -164,7 +166,7 @@ function helps(item, { reason, facts }) {
     return [[quarters === 2 ? words.turnOver : quarters === 1 ? words.turnRight : words.turnLeft, () => rotate(quarters)], another];
   }
   if (reason === "option") return [[words.change, openPicker]];
-  if (["network", "busy", "rate", "unavailable", "internal", "body_timeout", "unknown_handle", "daily_quota"].includes(reason)) return [again, another];
+  if (["network", "busy", "rate", "unavailable", "internal", "body_timeout", "unknown_handle", "daily_quota", "cancelled"].includes(reason)) return [again, another];
   if (reason === "foreign_site") return [[words.problems.foreign_site[0], () => location.reload()]];
   return [another];
 }
@@ -189,7 +191,8 @@ function people(item, boxes) {
 
 function signOut() {
   server.session.token = "";
-  signedOut = Boolean(server.session.settings?.auth);
+  sessionStorage.removeItem(TAB_TOKEN);
+  signedOut = Boolean(server.session.settings?.auth || server.session.settings?.link);
   changed();
 }
 
@@ -207,6 +210,23 @@ async function signIn(event) {
     $("login-problem").hidden = false;
   }
   changed();
+}
+
+/** A server at home: the link's secret once, then the token that this tab has of it. */
+async function openLink() {
+  server.session.token = sessionStorage.getItem(TAB_TOKEN) ?? "";
+  if (!location.hash.startsWith(LINK)) return;
+  const secret = location.hash.slice(LINK.length);
+  history.replaceState(null, "", "./");
+  try {
+    await server.join(secret);
+    sessionStorage.setItem(TAB_TOKEN, server.session.token);
+    signedOut = false;
+  } catch (error) {
+    if (server.session.token) return; // this tab is in already
+    $("link-problem").textContent = error.reason === "expired_token" ? words.linkOld : error.reason === "network" ? words.problems.network[0] : words.linkUsed;
+    $("link-problem").hidden = false;
+  }
 }
 
 const themeName = () => localStorage.getItem("idseg-theme") ?? "system";
@@ -238,6 +258,7 @@ async function connect() {
   try {
     if (!server.session.settings) await server.loadSettings();
     away = false;
+    if (server.session.settings.link) await openLink();
   } catch {
     away = true;
     return changed();
@@ -245,7 +266,7 @@ async function connect() {
   await loadSizes();
   const last = sizeNamed(localStorage.getItem("idseg-document") ?? "");
   if (last && !state.size) chooseSize(last);
-  if (!server.session.settings.auth || server.session.token) await restore();
+  if (!(server.session.settings.auth || server.session.settings.link) || server.session.token) await restore();
   state.items.filter((item) => item.problem || !item.made).forEach((item) => want(item));
   changed();
 }
@@ -267,6 +288,12 @@ $("home").onclick = (event) => {
 };
 $("back").onclick = () => (history.length > 1 ? history.back() : $("home").click());
 $("login-form").onsubmit = signIn;
+$("save-verdict").onclick = (event) => {
+  event.preventDefault();
+  $("verdict-title").focus({ preventScroll: true });
+  $("verdict").scrollIntoView({ block: "center" });
+};
+window.addEventListener("hashchange", () => location.hash.startsWith(LINK) && connect());
 $("away-retry").onclick = connect;
 window.addEventListener("popstate", changed);
 onChange(draw); // the sections first: the parts measure what is shown

@@ -3,11 +3,11 @@
 import { $, made, shape, words } from "./words.js";
 import { cropOnly, onChange, state } from "./state.js";
 import { isWorking, want, wantAll } from "./item.js";
-import { verdictOf } from "./verdict.js";
+import { verdictOf, verdictText } from "./verdict.js";
 import { zipped } from "./zip.js";
 
 const USUAL = ["#ffffff", "#438edb", "#d9001b", "#c0c0c0"];
-const NAMES = { "#ffffff": "white", "#438edb": "blue", "#d9001b": "red", "#ff0000": "red", "#c0c0c0": "grey", "#d3d3d3": "lightGrey", "#e6e6e6": "lightGrey", "#e5e5e5": "lightGrey", "#eeeeee": "lightGrey", "#f5f5f5": "offWhite", "#fafafa": "offWhite", "#808080": "grey", "#add8e6": "lightBlue", "#64c5ff": "lightBlue" };
+const NAMES = { "#d9d9d9": "lightGrey", "#f0f0f0": "offWhite", "#a0dcff": "lightBlue", "#db1514": "red", "#0090ff": "blue", "#2b5fa8": "darkBlue", "#fffdd0": "cream", "#f5f0dc": "beige", "#cfe2f3": "paleBlue", "#a0c8f0": "lightBlue", "#bebebe": "grey", "#ffffff": "white", "#438edb": "blue", "#d9001b": "red", "#ff0000": "red", "#c0c0c0": "grey", "#d3d3d3": "lightGrey", "#e6e6e6": "lightGrey", "#e5e5e5": "lightGrey", "#eeeeee": "lightGrey", "#f5f5f5": "offWhite", "#fafafa": "offWhite", "#808080": "grey", "#add8e6": "lightBlue", "#64c5ff": "lightBlue" };
 const GRADIENT = "vertical:#438edb,#ffffff";
 const FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "PDF"];
 const PAUSE_MS = 150;
@@ -114,7 +114,7 @@ function draw() {
   const item = state.current, { size, options } = state;
   const able = Boolean(size && item);
   for (const id of ["background-card", "file-card"]) $(id).hidden = !able || Boolean(item.problem && !item.reply);
-  $("save-bar").hidden = !able;
+  $("save-bar").hidden = !able || (item.problem && !item.reply && state.items.length < 2);
   if (!able) return;
   const now = JSON.stringify([document.documentElement.lang, size.name, options.background, own]);
   if (now !== seen) {
@@ -150,24 +150,30 @@ function fileText({ made: { file }, reply }) {
   return `${file.format} · ${file.kb < 10 ? file.kb : Math.round(file.kb)} KB · ${reply.photo.px.join(" × ")} px`;
 }
 
-/** Green and calm only where the photo is good: else the way to a better one comes first. */
+/** Calm only where the photo is good: else the way to a better one comes first. Of several photos, all are saved at once. */
 function saveBar(item) {
   const verdict = verdictOf(item), bad = verdict === "not-met" || (item.problem && !item.reply);
   const done = state.items.filter((one) => one.made).length;
-  $("save").textContent = bad ? words.saveAnyway : words.save;
+  const several = state.items.length > 1, refused = Boolean(item.problem && !item.reply);
+  $("save").textContent = bad ? words.saveAnyway : several ? words.saveThis : words.save;
   $("save").disabled = !item.made;
-  $("save").hidden = !item.made && Boolean(item.problem);
-  $("save").classList.toggle("primary", !bad);
-  $("another").classList.toggle("primary", Boolean(bad));
-  $("another").hidden = Boolean(item.problem && !item.reply); // the problem has the one button
-  $("save-all").hidden = state.items.length < 2;
+  $("save").hidden = refused;
+  $("save").classList.toggle("primary", !bad && !several);
+  $("another").classList.toggle("primary", Boolean(bad) && !several);
+  $("another").hidden = refused || several; // the problem has the one button; the strip has a plus
+  $("save-all").hidden = !several;
+  $("save-all").classList.toggle("primary", !refused);
   $("save-all").disabled = done < state.items.length;
   $("save-all").textContent = words.saveAll(state.items.length);
+  const line = $("save-verdict"), told = verdict && !item.problem;
+  line.hidden = !told;
+  line.className = `save-verdict ${verdict}`;
+  if (told) line.firstElementChild.textContent = verdictText(item);
   $("save-about").textContent = item.reply ? [fileText(item), ...notes(item.reply.photo)].join(" · ") : "";
 }
 
 function notes(photo) {
-  return [Object.keys(photo.lacks_mm ?? {}).length && words.lacks, photo.scaled > 1.05 && words.enlarged, words.unretouched].filter(Boolean);
+  return [Object.keys(photo.lacks_mm ?? {}).length && words.lacks, photo.scaled > 1.05 && words.enlarged, photo.unretouched ? words.unretouched : words.lightened].filter(Boolean);
 }
 
 // --- saving ---

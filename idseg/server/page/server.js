@@ -42,6 +42,13 @@ export async function login(id, secret) {
   session.token = reply.access_token;
 }
 
+/** Open the session of a one-time link. */
+export async function join(secret) {
+  const reply = await asJson(fetched("page/join", { method: "POST", body: secret }));
+  if (reply.error_code) throw refusedBy(reply);
+  session.token = reply.token;
+}
+
 export const sizes = (word, signal) => asJson(fetched(`v1/sizes?${new URLSearchParams({ q: word })}`, { signal }));
 
 /** Send a photo once; `progress` is called with per cent. Resolves with its handle. */

@@ -1,9 +1,9 @@
 // The finished photo, large: drawn in the browser from the person's layers, moved by hand, with the rules over it.
 
 import { $, shape, titleOf, words } from "./words.js";
-import { NO_CHANGE, changed, cropOnly, isAdjusted, onChange, state } from "./state.js";
+import { NO_CHANGE, changed, cropOnly, isAdjusted, isMoved, onChange, state } from "./state.js";
 import { isWaiting, measured, want } from "./item.js";
-import { after, drawPlaced, handMatrix, paintBackground } from "./paint.js";
+import { after, drawPlaced, handMatrix, lit, paintBackground } from "./paint.js";
 import { faultsOf, signless } from "./verdict.js";
 import { drawFaults } from "./faults.js";
 
@@ -23,6 +23,7 @@ export function moveBy(change) {
   const adjust = { ...item.adjust, ...change };
   adjust.zoom = Math.min(1.5, Math.max(0.7, adjust.zoom));
   adjust.turn = Math.min(15, Math.max(-15, adjust.turn));
+  if (cropOnly(state.size)) adjust.light = 0;
   const [width, height] = state.size.mm;
   adjust.right = Math.min(width / 2, Math.max(-width / 2, adjust.right));
   adjust.down = Math.min(height / 3, Math.max(-height / 3, adjust.down));
@@ -83,6 +84,7 @@ function byKey(event) {
 function setUpTools() {
   $("zoom").oninput = () => moveBy({ zoom: $("zoom").value / 100 });
   $("turn").oninput = () => moveBy({ turn: Number($("turn").value) });
+  $("light").oninput = () => moveBy({ light: Number($("light").value) });
   $("flip").onclick = () => moveBy({ flip: !state.current.adjust.flip });
   $("reset").onclick = () => moveBy({ ...NO_CHANGE });
   $("rotate").onclick = () => rotate(1);
@@ -148,14 +150,33 @@ export function drawFinished(context, item, size, scale, original = false) {
   const hand = handMatrix(item.adjust, item.layers.eyes, height / size.mm[1], width);
   context.clearRect(0, 0, context.canvas.width, context.canvas.height);
   const wall = original || background === "keep";
-  if (wall) drawPlaced(context, item.bitmap, after(hand, fromBitmap(item)), scale);
+  if (wall) drawPlaced(context, original ? item.bitmap : inLight(item, "bitmap"), after(hand, fromBitmap(item)), scale);
   else {
     context.save();
     context.scale(scale, scale);
     paintBackground(context, background, width, height);
     context.restore();
-    drawPlaced(context, item.person, after(hand, item.layers.to_finished), scale);
+    drawPlaced(context, inLight(item, "person"), after(hand, item.layers.to_finished), scale);
   }
+}
+
+/** A picture of the item in the light that is chosen; as it is until that is ready, which takes a frame or two. */
+function inLight(item, name) {
+  const { light } = item.adjust, picture = item[name];
+  if (!light || !picture) return picture;
+  const found = (item.lit ??= {})[name];
+  if (found?.of === picture && found.light === light) return found.bitmap;
+  if (!item.lighting) {
+    item.lighting = true;
+    lit(picture, light).then((bitmap) => {
+      found?.bitmap.close();
+      item.lit[name] = { of: picture, light, bitmap };
+    }).catch(() => {}).finally(() => { // the picture was replaced meanwhile
+      item.lighting = false;
+      changed();
+    });
+  }
+  return found?.of === picture ? found.bitmap : picture;
 }
 
 /** The bitmap may have other pixels than what the server looked at: a format that only the server reads comes back reduced. */
@@ -186,6 +207,10 @@ function tools({ adjust }) {
   $("turn").value = adjust.turn;
   $("turn-value").textContent = `${signless(adjust.turn.toFixed(2).replace(/\.?0+$/, ""))}°`;
   $("turn").setAttribute("aria-valuetext", $("turn-value").textContent);
+  $("light").value = adjust.light;
+  $("light-tool").hidden = cropOnly(state.size);
+  $("light-value").textContent = adjust.light ? `${adjust.light > 0 ? "+" : "−"}${Math.abs(adjust.light).toFixed(2).replace(/0$/, "")}` : "0";
+  $("light").setAttribute("aria-valuetext", $("light-value").textContent);
   $("flip").setAttribute("aria-pressed", adjust.flip);
   $("guides-on").setAttribute("aria-pressed", state.guides);
   $("original").setAttribute("aria-pressed", state.original);
@@ -224,6 +249,6 @@ function live(bands, mm, off, item) {
     text.dataset.rule = rule;
     return text;
   });
-  if (isAdjusted(item.adjust) && !item.current && !cropOnly(state.size)) parts.push(words.notJudged);
+  if (isMoved(item.adjust) && !item.current) parts.push(words.notJudged);
   if ($("live").textContent !== parts.map((part) => part.textContent ?? part).join("")) $("live").replaceChildren(...parts);
 }

@@ -1,6 +1,6 @@
 // What the page knows: the photos, the chosen document and options. Parts subscribe and draw themselves anew when it changes.
 
-export const NO_CHANGE = Object.freeze({ right: 0, down: 0, zoom: 1, turn: 0, flip: false });
+export const NO_CHANGE = Object.freeze({ right: 0, down: 0, zoom: 1, turn: 0, flip: false, light: 0 });
 const PLAIN_OPTIONS = { background: "", format: "", kbLeast: "", kbMost: "", px: "", dpi: "" };
 
 export const state = { items: [], current: null, size: null, papers: {}, options: { ...PLAIN_OPTIONS, paper: "", copies: "", sheetFormat: "jpeg" }, guides: true, original: false };
@@ -27,6 +27,7 @@ export function chooseSize(size) {
 export const cropOnly = (size) => size?.edits === "crop only";
 export const usualBackground = (size) => (cropOnly(size) ? "keep" : size.background_hex?.[0] ?? "#ffffff");
 export const isAdjusted = (adjust) => Object.keys(NO_CHANGE).some((name) => adjust[name] !== NO_CHANGE[name]);
+export const isMoved = (adjust) => isAdjusted({ ...adjust, light: 0 });
 
 // --- reload: the server keeps the photos for a while, this tab keeps their handles and what was chosen ---
 

@@ -1,6 +1,6 @@
 // The verdict before Save: what is not met, what to look at oneself, and the rest folded away.
 
-import { $, made, ruleWords, words } from "./words.js";
+import { $, language, made, ruleWords, words } from "./words.js";
 import { onChange, state } from "./state.js";
 
 const MARKS = { met: "✓", "not met": "✕", "check yourself": "?", "not applicable": "–" };
@@ -34,7 +34,7 @@ function draw() {
   $("verdict").className = `card verdict ${verdictOf(item)}`;
   $("verdict").setAttribute("aria-busy", String(!item.current));
   $("verdict-title").textContent = verdictText(item);
-  $("faults").replaceChildren(...faults.map((rule, index) => entry(rule, String(index + 1))));
+  $("faults").replaceChildren(...faults.map((rule, index) => entry(rule, String(index + 1), faults.length === 1)));
   $("confirm").replaceChildren(...open.slice(0, MOST_OPEN).map((rule) => entry(rule, "?")));
   const passed = rulesOf(item, "met").length;
   $("passes-title").textContent = passed ? words.passes(passed) : words.passesNone;
@@ -43,12 +43,13 @@ function draw() {
   $("basis").replaceChildren(...basisOf(item.made.size));
 }
 
-function entry(rule, mark) {
+/** `told`: what is wrong stands in the title above already. */
+function entry(rule, mark, told = false) {
   const { name, fault, todo } = ruleWords(rule);
   const badge = made("span", { className: "badge", textContent: mark });
   badge.setAttribute("aria-hidden", "true");
   const title = rule.status === "not met" && fault !== rule.term ? fault[0].toUpperCase() + fault.slice(1) : name;
-  const item = made("li", { title: rule.term }, badge, made("strong", { textContent: title }), made("span", { textContent: todo }));
+  const item = made("li", {}, badge, ...(told && todo ? [] : [made("strong", { textContent: title })]), made("span", { textContent: todo }));
   item.dataset.rule = rule.rule;
   return item;
 }
@@ -57,7 +58,7 @@ function row(rule) {
   const state = made("span", { className: "state", textContent: MARKS[rule.status] });
   state.setAttribute("role", "img");
   state.setAttribute("aria-label", words.states[rule.status]);
-  const item = made("li", { title: rule.term }, made("span", {}, state, ruleWords(rule).name), made("span", { className: "figure", textContent: figureOf(rule) }));
+  const item = made("li", language === "en" ? { title: rule.term } : {}, made("span", {}, state, ruleWords(rule).name), made("span", { className: "figure", textContent: figureOf(rule) }));
   item.dataset.rule = rule.rule;
   item.dataset.status = rule.status;
   return item;
@@ -66,7 +67,7 @@ function row(rule) {
 export function basisOf(size) {
   const parts = [words.bases[size.basis] ?? ""];
   const url = size.guide || size.url;
-  if (url) parts.push(" ", made("a", { href: url, target: "_blank", rel: "noopener noreferrer", textContent: words.source, title: size.source }));
+  if (url) parts.push(" ", made("a", { href: url, target: "_blank", rel: "noopener noreferrer", textContent: words.source }));
   return parts;
 }
 

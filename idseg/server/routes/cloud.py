@@ -113,6 +113,8 @@ async def _token(gate: Gate, request: Request, body: Body) -> tuple[int, Reply]:
     if fields.get("grant_type") != "client_credentials":
         return 400, _refusal("unsupported_grant_type", "The authorization grant type is not supported")
     access = gate.access
+    if access.links is not None:
+        return 401, _refusal("invalid_client", "This server has no keys; it is opened by the link on its terminal")
     app_id, secret = 0, access.secret.read()
     if access.keyring is not None:
         key = access.keyring.by_api_key(fields.get("client_id", ""))

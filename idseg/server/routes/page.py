@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 
 from idseg._version import __version__
 from idseg.cloud import wire
-from idseg.cloud.errors import ForeignSiteError, Reply, RequestError
+from idseg.cloud.errors import ExpiredTokenError, ForeignSiteError, Reply, RequestError, UnknownTokenError
 from idseg.cloud.errors import render_error as render_api_error
 from idseg.errors import EmptyPhotoError
 from idseg.result import SegmentPhoto
@@ -71,7 +71,7 @@ async def photo(gate: Gate, request: Request, kept: Callable[[str, str], tuple[s
     """
 
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
-        _check_site(request, needs_loopback=gate.access.keyring is None)
+        _check_site(request, needs_loopback=gate.access.is_open)
         caller = gate.access.by_bearer(request)
         gate.admit(caller, request)
         handle, file = kept(caller, query_string(request)) or (None, b"")
@@ -123,4 +123,31 @@ def _check_site(request: Request, *, needs_loopback: bool) -> None:
 
 def settings_for_page(gate: Gate) -> Reply:
     """What the page has to know before it can start."""
-    return {"version": __version__, "auth": gate.access.keyring is not None, "max_file_bytes": MAX_FILE}
+    access = gate.access
+    keys, link = access.keyring is not None, access.links is not None
+    return {"version": __version__, "auth": keys, "link": link, "max_file_bytes": MAX_FILE}
+
+
+async def join(gate: Gate, request: Request, used: Callable[[], None]) -> Response:
+    """``POST /page/join``: the secret of a one-time link is the body; answers with a session's token.
+
+    Args:
+        gate: what every call passes.
+        request: the call.
+        used: called when the link is used up or too old: the next device needs another.
+    """
+
+    async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
+        _check_site(request, needs_loopback=gate.access.is_open)
+        secret = await body.read(_LONGEST_NAME, take)
+        if gate.access.links is None:
+            raise UnknownTokenError("this server has no links")
+        try:
+            token = gate.access.links.join(secret.decode("ascii", "replace"))
+        except ExpiredTokenError:
+            used()
+            raise
+        used()
+        return Answer(wire.dumps({"log_id": str(log_id), "token": token}))
+
+    return await respond(gate, request, "page/join", answer, partial(refuse, render_error=render_error))

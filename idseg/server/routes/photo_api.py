@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from idseg import errors
-from idseg.check import Report, RuleReport, check, check_file, framing, refused
+from idseg.check import Report, check, delivered, refused
+from idseg.check.report import judged
 from idseg.cloud.errors import (
     BodyTimeoutError,
     BusyError,
@@ -35,17 +37,17 @@ from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, 
 from idseg.imaging import encode
 from idseg.imaging.colours import parse_color
 from idseg.imaging.resize import reduced
-from idseg.photo import head as heads
 from idseg.photo.finish import Finished, crop_options, finish
+from idseg.photo.numbers import Number
 from idseg.photo.output import Encoded, Format
 from idseg.photo.search import search_sizes
 from idseg.photo.sheet import PAPERS, Layout, SheetPhoto, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
-from idseg.photo.verdict import MET, NOT_APPLICABLE, NOT_MET
-from idseg.result import Result, SegmentPhoto
+from idseg.result import Result
 from idseg.server.handles import UnknownHandleError
 from idseg.server.layers import layers
 from idseg.server.reduce import REDUCED
+from idseg.server.remember import Looks
 from idseg.server.routes.wanted import (
     CHECK_FIELDS,
     MOVE_FIELDS,
@@ -119,102 +121,73 @@ class File:
 # --- photos -----------------------------------------------------------------------------------------------------------
 
 
-def photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
+def photo(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """All of it in one answer: the finished photo's file, its sheet where one was asked for, and the report.
 
     Returns:
         the JSON, and the milliseconds of each stage.
     """
-    values = read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS, "layers"))
-    wanted, with_layers = read_wanted(values), read_flag("layers", values.get("layers", ""))
+    values = read_query(query, (*PHOTO_FIELDS, *SHEET_FIELDS, "layers", "check"))
+    wanted = read_wanted(values)
+    with_layers, with_check = (
+        read_flag(name, values.get(name) or usual) for name, usual in (("layers", ""), ("check", "1"))
+    )
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    finished = finish(result, wanted.size, wanted.background, wanted.by_hand)
+    finished = wanted.finish(result)
     made = photo_file(finished, wanted)
-    report = _report_of(result, finished, wanted)
-    if made.media_type != MEDIA_TYPES["PDF"]:
-        report = replace(report, rules=(*report.rules, *check_file(made.content, wanted.size)))
+    begun = time.perf_counter()
+    report = _report_of(segment, made, finished) if with_check else None
+    timings = {**result.timings_ms, "check": (time.perf_counter() - begun) * 1000}
     reply = {
         "photo": {"file": _in_json(made), **finished.to_dict(), **_told(result)},
         "sheet": None if wanted.sheet is None else _sheet_in_json(finished, wanted.sheet),
-        "check": report.to_dict(),
+        "check": None if report is None else report.to_dict(),
     }
     if with_layers:
         by_rules = finished if wanted.by_hand.is_none else finish(result, wanted.size, wanted.background)
         reply["layers"] = layers(result, by_rules)
-    return reply, result.timings_ms
+    return reply, timings
 
 
-def _report_of(result: Result, finished: Finished, wanted: Wanted) -> Report:
-    """The report of a finished photo; what a change by hand moved is judged where it came to lie."""
-    size, placement, head = wanted.size, finished.placement, finished.head
-    kept = finished.background.kind == "keep"
-    report = check(result, size, keep=kept)
-    if not kept:
-        report = replace(report, rules=tuple(_on_new_wall(rule, finished) for rule in report.rules))
-    if wanted.by_hand.is_none:
-        return report
-    reach = heads.reach(result.alpha, result.window, result.photo_size, head)
-    again = {
-        rule.rule: rule
-        for rule in (
-            *framing.pose(result, placement.turned_deg),
-            *framing.placement_rules(placement, head, size),
-            *framing.inside(placement, reach, finished=False),
-            framing.shoulders(result, placement.turned_deg),
-        )
-    }
-    moved = tuple(again.get(rule.rule, rule) if rule.status != NOT_APPLICABLE else rule for rule in report.rules)
-    return replace(report, rules=moved)
+def _report_of(segment: Looks, made: File, finished: Finished) -> Report:
+    """The report of what was made, looked at again from its own pixels; whether it was enlarged these do not tell."""
+    report = delivered(segment, made.content, finished.size, finished)
+    return replace(report, rules=(*report.rules, judged("enough_pixels", finished.placement.scale)))
 
 
-def _on_new_wall(rule: RuleReport, finished: Finished) -> RuleReport:
-    """A rule about the wall, where the wall was replaced: a drawn colour is even, and the document's or not."""
-    if rule.rule not in ("background_even", "background_color") or rule.status == NOT_APPLICABLE:
-        return rule
-    allowed = {parse_color(color) for color in finished.size.backgrounds}
-    drawn = set(finished.background.colors)
-    free = not allowed or finished.size.any_light
-    if rule.rule == "background_even" or free or (drawn and drawn <= allowed):
-        return replace(rule, status=MET, value=None, allowed=(None, None), advice="")
-    return replace(rule, status=NOT_MET, value=None, allowed=(None, None), advice="Choose a colour of the document.")
-
-
-def only_photo(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+def only_photo(segment: Looks, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The finished photo's file."""
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    made = photo_file(finish(result, wanted.size, wanted.background, wanted.by_hand), wanted)
+    made = photo_file(wanted.finish(result), wanted)
     return replace(made, facts={**made.facts, **_told(result)}), result.timings_ms
 
 
-def only_sheet(segment: SegmentPhoto, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
+def only_sheet(segment: Looks, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
     """The print sheet's file, by default for 6 inch paper as a PDF."""
     fields = ("size", "background", "px", "dpi", *MOVE_FIELDS, *SHEET_FIELDS)
     wanted = read_wanted(read_query(query, fields), default_paper="6inch")
     assert wanted.sheet is not None  # noqa: S101 - it has a default
     result = segment(_usable(content), crop=crop_options(wanted.size))
-    finished = finish(result, wanted.size, wanted.background, wanted.by_hand)
+    finished = wanted.finish(result)
     return sheet_file(finished, wanted.sheet), result.timings_ms
 
 
-def checked(segment: SegmentPhoto, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
+def checked(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
     """The report of a photo; a photo that does not show exactly one upright person has a report too."""
     values = read_query(query, CHECK_FIELDS)
     size, as_it_is = read_size(values), read_flag("finished", values.get("finished", ""))
     photo_bytes = _usable(content)
     timings: Mapping[str, float] = {}
+    if as_it_is:
+        return delivered(segment, photo_bytes, size).to_dict(), timings
     try:
         result = segment(photo_bytes, crop=crop_options(size))
     except PersonError as error:
         report = refused(error, size)
     else:
-        report, timings = _report(result, size, photo_bytes, as_it_is), result.timings_ms
+        report, timings = check(result, size), result.timings_ms
     return report.to_dict(), timings
-
-
-def _report(result: Result, size: PhotoSize, content: bytes, as_it_is: bool) -> Report:
-    report = check(result, size, finished=as_it_is)
-    return replace(report, rules=(*report.rules, *check_file(content, size))) if as_it_is else report
 
 
 def _usable(content: bytes) -> bytes:
@@ -300,8 +273,16 @@ def sizes(query: str) -> Reply:
     return {
         "sizes": [_size(size) for size in found.rows],
         "read": found.read,
+        "number": None if found.number is None else _number(found.number),
+        "left_out": list(found.left_out),
         "papers": {name: list(PAPERS[name]) for name in PAPERS},
     }
+
+
+def _number(number: Number) -> Reply:
+    """How a size by number was read, for other languages than English."""
+    width, height = number.written
+    return {"width": width, "height": height, "unit": number.written_unit, "guessed": number.guessed}
 
 
 def _size(size: PhotoSize) -> Reply:

@@ -15,12 +15,11 @@ from starlette.responses import Response
 from idseg.cloud import wire
 from idseg.cloud.errors import Reply, error_code
 from idseg.errors import EmptyPhotoError, IdsegError
-from idseg.result import SegmentPhoto
 from idseg.server.auth.access import query_string, query_value
 from idseg.server.handles import Handles
 from idseg.server.http.body import Body
 from idseg.server.http.gate import Answer, Gate, check_announced, reason_of, respond
-from idseg.server.remember import Remembering
+from idseg.server.remember import Looks, Remembering
 from idseg.server.routes import photo_api
 from idseg.server.routes.photo_api import File
 from idseg.server.routes.wanted import CHECK_FIELDS, MOVE_FIELDS, PHOTO_FIELDS, SHEET_FIELDS
@@ -32,8 +31,8 @@ PREFIX: Final = "/v1/"
 MOST_PHOTO: Final = 24 * 2**20
 """Bytes of a photo: a phone's 48 MP as HEIC or JPEG. The cloud's own limit holds for the API only."""
 
-_Json: TypeAlias = Callable[[SegmentPhoto, bytes, str], tuple[Reply, Mapping[str, float]]]
-_Making: TypeAlias = Callable[[SegmentPhoto, bytes, str], tuple[File, Mapping[str, float]]]
+_Json: TypeAlias = Callable[[Looks, bytes, str], tuple[Reply, Mapping[str, float]]]
+_Making: TypeAlias = Callable[[Looks, bytes, str], tuple[File, Mapping[str, float]]]
 _Work: TypeAlias = Callable[..., Answer]
 """Called in a worker with its segmenter, and ``content``, ``query``, ``log_id``."""
 
@@ -167,14 +166,14 @@ def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
         )
 
 
-def _answer_preview(segment: SegmentPhoto, *, content: bytes) -> Answer:
+def _answer_preview(segment: Looks, *, content: bytes) -> Answer:
     """In a worker."""
     file = photo_api.preview(content)
     facts = photo_api.dumps(file.facts, ascii_only=True).decode("ascii")
     return Answer(file.content, headers={"content-type": file.media_type, "x-idseg-facts": facts})
 
 
-def _answer_json(make: _Json, segment: SegmentPhoto, *, content: bytes, query: str, log_id: int) -> Answer:
+def _answer_json(make: _Json, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker."""
     started = time.perf_counter()
     reply, timings_ms = make(_looking(segment, query), content, query)
@@ -182,7 +181,7 @@ def _answer_json(make: _Json, segment: SegmentPhoto, *, content: bytes, query: s
     return Answer(made.body, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)})
 
 
-def _answer_file(make: _Making, segment: SegmentPhoto, *, content: bytes, query: str, log_id: int) -> Answer:
+def _answer_file(make: _Making, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
     """In a worker. The facts travel in a header, as ASCII."""
     started = time.perf_counter()
     file, timings_ms = make(_looking(segment, query), content, query)
@@ -194,7 +193,7 @@ def _answer_file(make: _Making, segment: SegmentPhoto, *, content: bytes, query:
     return Answer(file.content, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)}, headers=headers)
 
 
-def _looking(segment: SegmentPhoto, query: str) -> SegmentPhoto:
+def _looking(segment: Looks, query: str) -> Looks:
     """What looks at the photo: with a memory only where its sender has asked to keep it."""
     return segment.kept if isinstance(segment, Remembering) and query_value(query, "handle") else segment
 
@@ -248,6 +247,8 @@ _SAID: Final[Mapping[str, str]] = {
     "zoom": "by hand: scale the head about the middle of the eyes, 0.25 to 4",
     "turn": "by hand: turn it clockwise about the middle of the eyes, degrees, -45 to 45",
     "flip": "1: mirror the picture left to right",
+    "light": "by hand: brighter by stops, -1 to 1; an edit, told as one",
+    "check": "0: without the report, which costs another look at the finished photo; default: 1",
     "layers": "1: also the person's cut-out and its place, to show the photo on any background",
     "handle": "of POST /v1/photos, in place of the body",
     "finished": "1: judge the photo as it is, its file too; 0: as it will be after placing",
@@ -260,7 +261,7 @@ _REFUSALS: Final[Mapping[int | str, dict[str, Any]]] = {
     403: {"description": "Another web site made the call"},
     408: {"description": "The body did not arrive in time"},
     413: {"description": "The body is too large"},
-    415: {"description": "Not a No picture that is read here, or a form around it"},
+    415: {"description": "No picture that is read here, or a form around it"},
     410: {"description": "No photo is kept under this handle; send it again"},
     422: {"description": "A damaged photo, one of the wrong size, or not exactly one upright person"},
     429: {"description": "Too fast, or the day's requests are used up"},
@@ -299,8 +300,8 @@ _DOCUMENTATION: Final[Mapping[str, dict[str, Any]]] = {
     "photo": _documented(
         "A finished ID photo, its print sheet and its checks, in one JSON",
         _OWN,
-        (*PHOTO_FIELDS, *SHEET_FIELDS, "layers"),
-        {"description": "photo {file {name, media_type, kb, base64}, …}, sheet or null, check"},
+        (*PHOTO_FIELDS, *SHEET_FIELDS, "layers", "check"),
+        {"description": "photo {file {name, media_type, kb, base64}, …}, sheet or null, check or null"},
     ),
     "photo/file": _documented(
         "A finished ID photo as a file",

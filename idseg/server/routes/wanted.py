@@ -11,13 +11,17 @@ from urllib.parse import parse_qsl
 from idseg.errors import OptionError
 from idseg.photo.adjust import Adjustment
 from idseg.photo.background import Background, parse_background
+from idseg.photo.finish import Finished, finish
+from idseg.photo.light import check_stops
 from idseg.photo.output import Format, format_of, parse_kb
 from idseg.photo.sheet import SheetOptions, paper
 from idseg.photo.size import Band, PhotoSize
 from idseg.photo.sizes import find_size
+from idseg.result import Result
 from idseg.types import Size
 
-MOVE_FIELDS: Final = ("right", "down", "zoom", "turn", "flip")
+MOVE_FIELDS: Final = ("right", "down", "zoom", "turn", "flip", "light")
+"""What is changed by hand."""
 PHOTO_FIELDS: Final = ("size", "background", "format", "kb", "px", "dpi", *MOVE_FIELDS)
 SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")
 CHECK_FIELDS: Final = ("size", "finished")
@@ -62,6 +66,11 @@ class Wanted:
     kb: Band | None
     sheet: WantedSheet | None
     by_hand: Adjustment
+    light_stops: float
+
+    def finish(self, result: Result) -> Finished:
+        """The finished photo of a result that was cut with the size's :func:`idseg.photo.finish.crop_options`."""
+        return finish(result, self.size, self.background, self.by_hand, self.light_stops)
 
 
 def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
@@ -115,6 +124,7 @@ def read_wanted(values: Mapping[str, str], *, default_paper: str = "") -> Wanted
         kb=parse_kb(values["kb"]) if values.get("kb") else None,
         sheet=_read_sheet(named_paper, values, size) if named_paper else None,
         by_hand=_read_adjustment(values),
+        light_stops=check_stops(_number("light", values.get("light", ""), 0.0)),
     )
 
 

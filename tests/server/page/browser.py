@@ -46,6 +46,7 @@ class Browser:
         seen: dict[str, Any] = told["seen"]
         assert seen["foreign"] == [], "nothing comes from elsewhere"
         assert {name: found for name, found in seen["axe"].items() if found} == {}, "axe-core finds no violation"
+        assert {name: found for name, found in seen["faint"].items() if found} == {}, "borders stand out by 3 to 1"
         assert {name: px for name, px in seen["wide"].items() if px} == {}, "no sideways scroll"
         return seen
 

@@ -1,5 +1,5 @@
 // By hand: move, zoom, turn, flip, reset; the rules answer; a background at once; a size without the photo; Back, reload, with the server away.
-import { DESKTOP, calls, finish, pixel, settled } from "./tour.mjs";
+import { DESKTOP, calls, drawn, pixel, settled } from "./tour.mjs";
 
 const live = (page, rule, state) => page.waitForSelector(`#live [data-rule="${rule}"].${state}`).then((found) => found.textContent());
 
@@ -7,9 +7,18 @@ export async function hand(tour) {
   const { seen } = tour;
   const page = await tour.visit(tour.open, DESKTOP);
   const made = calls(page);
-  await finish(page, tour.file("photo.jpg"), "us-visa");
+  await page.focus("#file-open");
+  const chooser = page.waitForEvent("filechooser");
+  await drawn(page); // the browser is told to hand the chooser over without an answer that one could wait for
+  await page.keyboard.press("Enter");
+  await (await chooser).setFiles(tour.file("photo.jpg"));
+  await page.focus('#start-picker .tile[data-size="us-visa"]');
+  await page.keyboard.press("Enter");
+  await settled(page);
+  seen.focused = await page.evaluate(() => [document.activeElement.id, scrollY]);
   seen.sentOnce = made.filter(([path]) => path === "/v1/photos").length;
   await adjust(tour, page);
+  await ownColour(tour, page);
   await documents(tour, page, made);
   await page.click("#original");
   await page.waitForSelector('#original[aria-pressed="true"]');
@@ -50,12 +59,29 @@ async function adjust(tour, page) {
   await page.click("#reset");
   await page.waitForFunction(() => document.getElementById("turn-value").textContent === "0°");
   await settled(page);
+  seen.zoomText = await page.getAttribute("#zoom", "aria-valuetext");
   seen.paintMs = await page.evaluate(async () => {
     const canvas = document.getElementById("canvas"), input = document.querySelector('#backgrounds input[value="#438edb"]');
     const begun = performance.now();
     input.click();
     while (canvas.getContext("2d").getImageData(3, 3, 1, 1).data[0] !== 67) await new Promise(requestAnimationFrame);
     return performance.now() - begun;
+  });
+  await settled(page);
+}
+
+/** The own colour has a ring as all others, and is drawn at once. */
+async function ownColour(tour, page) {
+  await page.locator('#backgrounds input[value="own"]').check();
+  await page.evaluate(() => {
+    const picker = document.querySelector('#backgrounds input[type="color"]');
+    picker.value = "#123456";
+    picker.dispatchEvent(new Event("input"));
+  });
+  await page.waitForFunction(() => [...document.getElementById("canvas").getContext("2d").getImageData(3, 3, 1, 1).data].join() === "18,52,86,255");
+  tour.seen.ring = await page.evaluate(() => {
+    const label = document.querySelector("#backgrounds input:checked").closest("label");
+    return [label.querySelector("input").value, getComputedStyle(label, "::after").borderTopColor, getComputedStyle(document.querySelector("#backgrounds .swatch:not(:has(:checked))"), "::after").borderTopColor];
   });
   await settled(page);
 }

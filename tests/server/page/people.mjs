@@ -36,6 +36,12 @@ export async function parent(tour) {
 export async function clerk(tour) {
   const { seen } = tour;
   const page = await tour.visit(tour.open, { ...DESKTOP, locale: "zh-CN", colorScheme: "dark" });
+  await page.fill("#search-start", "295x413");
+  await page.waitForFunction(() => document.querySelector("#start-picker .search-note").textContent.includes("像素"));
+  seen.read = await page.textContent("#start-picker .search-note");
+  seen.best = await page.locator('#found-start [aria-selected="true"]').textContent();
+  await page.press("#search-start", "Escape");
+  await page.waitForSelector("#found-start", { state: "hidden" });
   await tour.look(page, "start-dark");
   await page.click('#start-picker .tile[data-size="cn-1inch"]');
   await page.setInputFiles("#file", JSON.parse(readFileSync(tour.file("batch.json"), "utf8")).map(tour.file));
@@ -45,13 +51,18 @@ export async function clerk(tour) {
   await page.fill("#kb-least", "20");
   await page.fill("#kb-most", "50");
   await page.locator("#kb-most").blur();
+  const brighter = page.waitForResponse((one) => one.url().includes("light=0.30"));
+  await page.fill("#light", "0.3");
+  await brighter;
   await settled(page);
+  seen.edited = await page.textContent("#save-about");
   await page.waitForSelector("#save-all:not([disabled])");
   seen.zip = await tour.download(page, "#save-all", "all.zip");
   const items = page.locator("#strip .strip-item:not(.strip-add)");
   await page.waitForFunction(() => [...document.querySelectorAll("#strip .strip-item:not(.strip-add)")].every((item) => ["met", "look", "not-met"].includes(item.dataset.verdict)));
   seen.verdicts = await items.evaluateAll((found) => found.map((item) => item.getAttribute("aria-label")));
   seen.english = await page.evaluate(() => [...document.querySelectorAll("#result *")].filter((element) => !element.children.length && element.checkVisibility() && /[A-Za-z]{4,}/.test(element.textContent)).map((element) => element.textContent).filter((text) => !/^[A-Z]{3,5}( ·|，|$)|cm|KB|dpi|JSON|curl/.test(text)));
+  seen.englishNames = await page.evaluate(() => [...document.querySelectorAll("body *")].flatMap((element) => ["title", "aria-label", "placeholder", "alt"].map((name) => element.getAttribute(name) ?? "")).filter((text) => /[A-Za-z]{4,}/.test(text) && !/[\u4e00-\u9fff]/.test(text)));
   await tour.look(page, "several-dark");
   seen.notApplicable = await page.locator('#rules li[data-status="not applicable"]').count();
 }
@@ -72,6 +83,10 @@ export async function developer(tour) {
   await page.waitForFunction(() => document.querySelector("#curl button").textContent === "Copied");
   seen.curl = await page.evaluate(() => navigator.clipboard.readText());
   execFileSync("bash", ["-c", seen.curl.replace("selfie.jpg", "photo.jpg").replace("-o photo.jpg", "-s -o by-curl.jpg")], { cwd: tour.folder });
+  await page.locator("#python button").click();
+  await page.waitForFunction(() => document.querySelector("#python button").textContent === "Copied");
+  const lines = await page.evaluate(() => navigator.clipboard.readText());
+  seen.python = execFileSync(tour.python, ["-c", lines.replace("selfie.jpg", "photo.jpg")], { cwd: tour.folder, env: { ...process.env, PYTHONPATH: tour.root } }).toString();
   seen.facts = await page.textContent("#details dl");
   await tour.look(page, "developer");
   for (const locale of ["en-US", "zh-CN"]) {

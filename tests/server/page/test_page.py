@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from idseg import __version__
-from idseg.server.routes import page
+from idseg.server.routes import page, photo_api
 from tests.server.fakes import TWO_PEOPLE, picture
 from tests.server.live import Live
 
@@ -74,8 +75,15 @@ def test_both_languages_have_every_word() -> None:
             used |= {part.split('"')[0] for part in text.split(attribute)[1:]}
     assert {name for name in used if name not in words} == set()
     for name, value in chinese_words.items():
-        if isinstance(value, str) and name not in {"otherLanguage", "apiKey", "secretKey", "curl", "python"}:
+        if isinstance(value, str) and name not in {"comma", "otherLanguage", "apiKey", "secretKey", "curl", "python"}:
             assert any("\u4e00" <= letter <= "\u9fff" for letter in value), name
+
+
+def test_every_colour_of_the_documents_has_a_name() -> None:
+    text = (STATIC / "save.js").read_text(encoding="utf-8")
+    named = set(re.findall(r'"(#[0-9a-f]{6})":', text.split("const NAMES", 1)[1].split("};", 1)[0]))
+    asked = {colour for size in photo_api.sizes("")["sizes"] for colour in size["background_hex"]}
+    assert asked <= named
 
 
 # --- who may call it --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from PIL import Image
 
 from idseg.photo.size import MM_PER_INCH
 from tests.server.fakes import ON_THE_SIDE, TWO_PEOPLE, picture
-from tests.server.live import API_KEY, SECRET_KEY, Live
+from tests.server.live import API_KEY, ROOT, SECRET_KEY, Live, links_of
 from tests.server.page.browser import Browser
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -38,7 +39,9 @@ def folder(browser: Browser) -> Path:
     photo.save(folder / "photo.gif")
     photo.save(folder / "photo.webp")
     (folder / "photo.heic").write_bytes((DATA / "scene.heic").read_bytes())
-    (folder / "two.png").write_bytes(picture(TWO_PEOPLE, (320, 400)))
+    pair = Image.new("RGB", (320, 400), (90, 120, 150))
+    pair.paste(TWO_PEOPLE, (0, 0, 120, 400))
+    pair.save(folder / "two.png")
     (folder / "side.png").write_bytes(picture(ON_THE_SIDE, (400, 320)))
     (folder / "text.txt").write_text("no picture")
     return folder
@@ -99,14 +102,19 @@ def test_a_clerk_makes_a_batch_in_kilobytes(browser: Browser, open_live: Live, f
     assert len(seen["verdicts"]) == 3
     assert all(text.startswith("第") for text in seen["verdicts"])
     assert seen["english"] == [], "the Chinese page speaks Chinese"
+    assert set(seen["englishNames"]) <= {"English"}
+    assert "295 × 413 按像素理解" in seen["read"]
+    assert seen["best"].startswith("一寸")
+    assert "已修改" in seen["edited"], "a change of the light is marked as an edit"
     assert seen["notApplicable"] > 5, "a studio's size has no ISO rules"
 
 
 def test_a_developer_copies_a_line_that_answers(browser: Browser, open_live: Live, folder: Path) -> None:
-    seen = browser.walk("people.mjs", "developer", open=open_live.url)
+    seen = browser.walk("people.mjs", "developer", open=open_live.url, python=sys.executable, root=str(ROOT))
     assert seen["complaints"] == []
     with Image.open(folder / "by-curl.jpg") as photo:
         assert photo.size == (600, 600)
+    assert "facepose" in seen["python"]
     assert seen["labels"] == 0, "no label lies on another"
     assert "level, frontal" in seen["facts"]
     assert "-0°" not in seen["facts"]
@@ -122,6 +130,11 @@ def test_the_photo_is_moved_by_hand_and_kept(browser: Browser, open_live: Live, 
     seen = browser.walk("hand.mjs", "hand", open=open_live.url)
     assert seen["complaints"] == ["Failed to load resource: net::ERR_INTERNET_DISCONNECTED"] * len(seen["complaints"])
     assert seen["sentOnce"] == 1
+    assert seen["focused"] == ["result-title", 0], "the result has the focus, and the page's head stays in sight"
+    assert seen["zoomText"] == "100 %"
+    value, ring, none = seen["ring"]
+    assert value == "own"
+    assert ring != none, "the chosen colour has a ring"
     assert seen["bytesForSize"] == 0, "a change of size sends no photo again"
     assert seen["eyesFirst"].startswith("✓")
     assert seen["eyesMoved"].startswith("✕"), "the rules answer while the photo moves"
@@ -149,17 +162,28 @@ def test_what_goes_wrong_is_told_and_mended(browser: Browser, open_live: Live, f
     for name in ("photo.gif", "photo.webp", "photo.heic"):
         assert seen[name]["state"] == "done", (name, seen[name])
         assert seen[name]["shown"], name
+    assert seen["picked"] == ["done", True], "the person who was pointed at"
     assert seen["over"], "a drop is answered everywhere"
-    assert seen["cancelled"] == "Cancelled."
+    assert seen["stopped"]
+    assert seen["sent"]["bytes"] < (folder / "large.jpg").stat().st_size / 4
+    assert max(seen["sent"]["width"], seen["sent"]["height"]) <= 2560
+    assert seen["kept"]
+    assert seen["others"] == 4, "the other photos keep their results"
 
 
-def test_doors_that_are_shut(browser: Browser, open_live: Live, live: Live, folder: Path) -> None:
-    seen = browser.walk("faults.mjs", "doors", open=open_live.url, keyed=live.url, apiKey=API_KEY, secretKey=SECRET_KEY)
+def test_doors_that_are_shut(browser: Browser, open_live: Live, live: Live, home: Live, folder: Path) -> None:
+    servers = {"open": open_live.url, "keyed": live.url, "home": home.url}
+    secrets = {"apiKey": API_KEY, "secretKey": SECRET_KEY, "secret": links_of(home)[-1]}
+    seen = browser.walk("faults.mjs", "doors", **servers, **secrets)
     assert all(text.startswith("Failed to load resource") for text in seen["complaints"]), seen["complaints"]
     assert WRONG_KEY in seen["complaints"]
     assert seen["away"]
     assert seen["login"]
-    assert seen["keyed"] == "一寸"
+    assert (seen["keyed"], seen["atHome"]) == ("一寸", "一寸")
+    assert "link" not in seen["address"], "the secret does not stay in the address"
+    assert seen["late"].startswith("链接已被使用")
+    with Image.open(folder / "by-keys.jpg") as photo:
+        assert photo.size == (295, 413)
     for secret in (API_KEY, SECRET_KEY):
         assert secret not in seen["stored"]
     assert not re.search(r"24\.[0-9a-f]{32}", seen["stored"]), "no access token"

@@ -9,7 +9,7 @@ const PATIENCE_MS = 60_000;
 
 export class Tour {
   constructor(browser, folder, settings) {
-    Object.assign(this, { browser, folder, ...settings, contexts: [], seen: { complaints: [], foreign: [], axe: {}, wide: {} } });
+    Object.assign(this, { browser, folder, ...settings, contexts: [], seen: { complaints: [], foreign: [], axe: {}, wide: {}, faint: {} } });
     this.axeSource = readFileSync(createRequire(join(folder, "x.js")).resolve("axe-core/axe.min.js"), "utf8");
   }
 
@@ -46,6 +46,7 @@ export class Tour {
     await drawn(page);
     await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {}))));
     this.seen.wide[name] = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    this.seen.faint[name] = await page.evaluate(faint);
     if (process.env.SHOTS) await page.screenshot({ path: this.file(`${name}.png`), fullPage: true });
     if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(this.axeSource);
     const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -57,6 +58,27 @@ export class Tour {
     await got.saveAs(this.file(name));
     return got.suggestedFilename();
   }
+}
+
+/** Controls whose border stands out from what lies around it by less than 3 to 1 (WCAG 1.4.11). Runs in the page. */
+function faint() {
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data;
+  };
+  const light = (color) => [...rgba(color)].slice(0, 3).map((level) => level / 255).map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)).reduce((sum, x, index) => sum + x * [0.2126, 0.7152, 0.0722][index], 0);
+  const around = (element) => {
+    for (let at = element.parentElement; at; at = at.parentElement) if (rgba(getComputedStyle(at).backgroundColor)[3] === 255) return getComputedStyle(at).backgroundColor;
+    return "#fff";
+  };
+  const controls = document.querySelectorAll('input:not([type="range"], [type="radio"], [type="color"], [type="file"]), select, .button:not(:disabled), .tile, .swatch, .drop');
+  return [...controls].filter((one) => one.checkVisibility()).flatMap((one) => {
+    const [low, high] = [light(getComputedStyle(one).borderTopColor), light(around(one))].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05) < 3 ? [`${one.id || one.className}: ${((high + 0.05) / (low + 0.05)).toFixed(2)}`] : [];
+  });
 }
 
 /** Until the next frame is drawn. */

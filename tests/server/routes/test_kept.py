@@ -160,3 +160,14 @@ def test_a_sheet_tells_where_its_photos_lie(client: httpx.Client, handle: str) -
         assert (width, height) == (50.8, 50.8)
         assert left >= 0
         assert top >= 0
+
+
+def test_light_is_an_edit_and_the_check_is_of_what_was_made(client: httpx.Client, handle: str) -> None:
+    plain, brighter = (made(client, handle, f"size=cn-1inch&light={light}") for light in ("", "0.5"))
+    assert (plain["photo"]["unretouched"], brighter["photo"]["unretouched"]) == (True, False)  # type: ignore[index]
+    assert plain["check"]["finished"] is True  # type: ignore[index]
+    names = [rule["rule"] for rule in plain["check"]["rules"]]  # type: ignore[index]
+    assert {"pixels", "dpi", "enough_pixels"} <= set(names)
+    assert len(names) == len(set(names))
+    assert made(client, handle, "size=cn-1inch&check=0")["check"] is None
+    assert client.post(f"/v1/photo?size=cn-1inch&light=3&handle={handle}").status_code == 400

@@ -490,7 +490,7 @@ def test_any_bytes_are_answered(
 def test_the_documentation_names_every_parameter(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     names = {one["name"] for one in paths["/v1/photo"]["post"]["parameters"]}
-    assert names == {*ALL_FIELDS, "layers", "handle", "access_token"}
+    assert names == {*ALL_FIELDS, "layers", "check", "handle", "access_token"}
     assert set(paths["/v1/photo"]["post"]["responses"]) >= {
         "200",
         "400",
