@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 from importlib.util import find_spec
 from typing import Final
 
@@ -34,7 +35,8 @@ def own_address() -> str:
 def show(settings: Settings, secret: str) -> None:
     """Print a link of a running server."""
     url = link(settings, secret)
-    print(told(url, https=bool(settings.tls_cert)), flush=True)  # noqa: T201 - it is for the terminal
+    sys.stdout.write(told(url, https=bool(settings.tls_cert)))
+    sys.stdout.flush()
 
 
 def link(settings: Settings, secret: str) -> str:

@@ -8,7 +8,7 @@ export default {
   linkTitle: "请打开电脑上的链接", linkWhy: "这台服务器凭一次性链接使用：请扫描运行 idseg serve --lan 的终端里的二维码。", linkUsed: "链接已被使用，终端里有新的链接。", linkOld: "链接已过期，终端里有新的链接。",
   headline: "证件照，一分钟就好", lead: "按证件规定自动裁剪、逐条检查、一键保存。照片不会离开这台机器。",
   stepPhoto: "照片", stepDocument: "证件", dropTitle: "把照片拖到这里", dropTitleTouch: "拍一张，或选一张", dropMore: (count) => count === 1 ? "照片已就绪，请选择证件。" : `${count} 张照片已就绪，请选择证件。`,
-  dropHint: "支持 JPEG、PNG、WebP、HEIC 等。也可以粘贴，或一次拖入多张。", dropNow: "松手即可", choose: "选择照片", useCamera: "用摄像头拍", takePhoto: "拍照",
+  dropHint: "支持 JPEG、PNG、WebP、HEIC 等。也可以粘贴，或一次拖入多张。", dropNow: "松手即可", choose: "选择照片", useCamera: "用摄像头拍", useCameraTouch: "倒计时拍照", takePhoto: "拍照",
   chosen: "已选", popular: "常用规格", searchLabel: "或按证件、国家、尺寸搜索", searchHint: "教师资格证、日本签证、35x45mm……", sizesAway: "证件列表没有加载出来。",
   nothingFound: "没有找到。可以换个国家名，或直接写尺寸：35x45mm、413x531px、2x2in。", readNumber: (sides, unit, guessed) => guessed ? `${sides} 按${unit}理解` : `${sides} ${unit}`, units: { mm: "毫米", cm: "厘米", px: "像素", in: "英寸" }, leftOut: (list) => `已忽略：${list}`, comma: "、", foundCount: (count) => `${count} 种证件`, byNumber: "自定尺寸",
   shortTitles: { "cn-id-card": "身份证", "cn-passport": "护照、通行证" }, inchSizes: { "50.8x50.8": "2 × 2 英寸" },
