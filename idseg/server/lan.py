@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
-import sys
 from importlib.util import find_spec
 from typing import Final
 
 from idseg.errors import DependencyError, OptionError
 from idseg.server.auth.links import LINK_S
+from idseg.server.logs import TERMINAL
 from idseg.server.settings import Settings
 
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - the user asks for it with --lan
@@ -35,8 +36,7 @@ def own_address() -> str:
 def show(settings: Settings, secret: str) -> None:
     """Print a link of a running server."""
     url = link(settings, secret)
-    sys.stdout.write(told(url, https=bool(settings.tls_cert)))
-    sys.stdout.flush()
+    logging.getLogger(TERMINAL).info(told(url, https=bool(settings.tls_cert)))
 
 
 def link(settings: Settings, secret: str) -> str:

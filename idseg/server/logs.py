@@ -90,16 +90,21 @@ class AtMost(logging.Filter):
 _MOST_KINDS: Final = 1000
 
 
+TERMINAL: Final = "idseg.terminal"
+"""The logger of what a person at the terminal has to see, as text on stdout; the log itself goes to stderr."""
+
+
 def logging_config(level: str) -> dict[str, Any]:
     """For :func:`logging.config.dictConfig`: uvicorn's and asyncio's messages in the same form, a bounded
     number of each kind, and no access log of uvicorn's, which would write the query string with its token."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "idseg.server.logs.JsonFormatter"}},
+        "formatters": {"json": {"()": "idseg.server.logs.JsonFormatter"}, "plain": {"format": "%(message)s"}},
         "filters": {"at_most": {"()": "idseg.server.logs.AtMost"}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"},
+            "terminal": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stdout"},
             "foreign": {
                 "class": "logging.StreamHandler",
                 "formatter": "json",
@@ -109,6 +114,7 @@ def logging_config(level: str) -> dict[str, Any]:
         },
         "loggers": {
             "idseg": {"handlers": ["stderr"], "level": level.upper(), "propagate": False},
+            TERMINAL: {"handlers": ["terminal"], "level": "INFO", "propagate": False},
             "asyncio": {"handlers": ["foreign"], "level": level.upper(), "propagate": False},
             "uvicorn": {"handlers": ["foreign"], "level": level.upper(), "propagate": False},
             "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
