@@ -1,4 +1,4 @@
-"""Many photos: from a folder, a glob, a manifest or a bucket to the same tree of answers.
+"""Processes many photos from a folder, a glob, a manifest or a bucket, and writes the answers to the same tree.
 
 ::
 
@@ -6,13 +6,13 @@
               │                                                 │
         walk, manifest                         work: read → segment → products → write
 
-One photo is one :class:`~idseg.batch.items.Item` in and one :class:`~idseg.batch.items.Outcome` out, whatever it does
-to the process that works on it. No memory grows with the number of photos: the journal is a database.
+Each photo is one :class:`~idseg.batch.items.Item` and gives one :class:`~idseg.batch.items.Outcome`, even if it kills
+its process. Memory does not grow with the number of photos, because the journal is a database.
 
-**What is done again** when a batch is started a second time: a photo without an outcome in the journal; one whose size
-or modification time changed, or a URL's length, tag or date; all, if the options that change pictures, the weights, or
-idseg's version changed; one whose files in the output folder are gone or have another length; failed ones if asked for.
-Nothing else.
+**When a batch is started again**, it processes these photos: those without an outcome in the journal; those whose size
+or modification time changed (of a URL: length, tag or date); those whose output files are missing or have another
+length; failed ones with ``--retry-failed``; and all photos if idseg's version, the model files or options that change
+the pictures are different. It processes no others.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The engine for a Ray cluster: Ray Data hands the photos out, each of its workers runs a local pool of one process.
+"""The engine for a Ray cluster: Ray Data distributes the photos; each Ray worker runs a local pool of one process.
 
-The only file that imports ray. Photos go through the same :func:`idseg.batch.work.do` in the same kind of process as
-on one machine, so that a photo that kills or hangs its process costs that process and not Ray's, is tried as often, and
-both engines give the same bytes. A Ray worker or a node that dies is Ray's to replace; the photos that it held are done
-again, and their files replaced by equal ones.
+Only this file imports ray. Each photo goes through :func:`idseg.batch.work.do` in the same kind of process as on one
+machine. So a photo that kills or hangs its process does not harm the Ray worker, it is tried as often, and both engines
+give the same bytes. Ray replaces workers and nodes that die; their photos are processed again, and the files are
+replaced by equal ones.
 
-All nodes need the same idseg, and must reach IN and OUT: a shared folder, or URLs.
+All nodes need the same version of idseg, and access to IN and OUT: a shared folder, or URLs.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from idseg.batch.work import Work
 from idseg.errors import DependencyError, IdsegError, ProviderError
 
 _AT_A_TIME = 20_000
-"""Photos in one Ray dataset: some 6 MB of names here. Models are loaded anew for the next one: 1 s in an hour."""
+"""Photos per Ray dataset; their names take about 6 MB here. Each dataset loads the models again."""
 _CONNECT_S = 10.0
 _IN_A_BLOCK = 16
-"""Photos that one call of a worker does: what is lost when it dies, and how often we hear from it."""
+"""Photos per call of a worker. If a worker dies, it loses these; a larger number makes progress reports rarer."""
 
 
 def ray_engine(options: LocalOptions, address: str | None = None) -> Engine:
-    """Workers of a Ray cluster.
+    """Use workers of a Ray cluster.
 
     Args:
-        options: ``workers`` 0: as many as the cluster has cores for, ``threads`` each.
-        address: of the cluster; None: ``$RAY_ADDRESS``, and where that is not set, a cluster of this machine.
+        options: ``workers`` 0: as many as the cluster's cores allow, with ``threads`` cores each.
+        address: address of the cluster; None: ``$RAY_ADDRESS``, or else a cluster on this machine.
     """
 
     def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
@@ -58,10 +58,10 @@ def ray_engine(options: LocalOptions, address: str | None = None) -> Engine:
 
 
 def _do(ray: Any, items: list[Item], work: Work, options: LocalOptions, stop: Callable[[], bool]) -> Iterator[Outcome]:
-    """Outcomes of some photos as they come."""
+    """Yield the outcomes of some photos as they arrive."""
     told = [
         json.dumps([item.key, item.source, item.version]) for item in items
-    ]  # ASCII: Arrow wants UTF-8, names don't
+    ]  # ASCII, because Arrow requires UTF-8 and names may not be UTF-8
     blocks = max(min(options.workers, len(items)), -(-len(items) // _IN_A_BLOCK))
     dataset = ray.data.from_items(told, override_num_blocks=blocks).map_batches(
         _Segmenting,
@@ -81,11 +81,11 @@ def _do(ray: Any, items: list[Item], work: Work, options: LocalOptions, stop: Ca
                 return
     except ray.exceptions.RayError as error:
         last = str(error).strip().rpartition("\n")[2].strip()
-        raise BatchError(f"Ray cannot go on: {type(error).__name__}: {last[:300]}") from error
+        raise BatchError(f"Ray cannot continue: {type(error).__name__}: {last[:300]}") from error
 
 
 class _Segmenting:
-    """One Ray worker: a local pool of one process, which keeps the models between calls."""
+    """A Ray worker: a local pool of one process, which keeps the models between calls."""
 
     def __init__(self, work: Work, options: LocalOptions) -> None:
         self._shards_to = work.out if work.shards else None
@@ -98,36 +98,36 @@ class _Segmenting:
             outcomes = list(self._pool.run(items))
             if self._shards_to is not None:
                 outcomes = parquet.write_shard(outcomes, self._here, self._shards_to)
-        except IdsegError as error:  # the whole batch's, not this block's: Ray must not try it again
+        except IdsegError as error:  # affects all photos, so Ray must not retry it
             return {"outcome": np.array([""], object), "error": np.array([pickle.dumps(error)], object)}
         told = [outcome.to_json() for outcome in outcomes]
         return {"outcome": np.array(told, object), "error": np.array([b""] * len(told), object)}
 
 
 def _started(options: LocalOptions, address: str | None) -> Any:
-    """Ray, connected to a cluster.
+    """Connect to a Ray cluster and return the module ``ray``.
 
     Raises:
-        DependencyError: it is not installed.
+        DependencyError: Ray is not installed.
     """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read when it is imported; tells what it then mends
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read at import; hides errors that Ray repairs
     try:
         import ray
         import ray.data
     except ImportError as error:
         raise DependencyError("--engine ray needs Ray; install it with: pip install 'idseg[ray]'") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells each dataset's plan and end
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # hides the plan and end of each dataset
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     if not ray.is_initialized():
         ours = address is None and "RAY_ADDRESS" not in os.environ
         cores: dict[str, Any] = {"num_cpus": options.workers * options.threads} if ours and options.workers else {}
-        quiet: dict[str, Any] = {"logging_level": "error"}  # Ray declares an int and takes its own name of the level
+        quiet: dict[str, Any] = {"logging_level": "error"}  # Ray declares an int but accepts the level's name
         _check_address(address or os.environ.get("RAY_ADDRESS", ""))
         with _own_signals():
             try:
-                # "local": without it Ray joins whatever cluster was last started on this machine
+                # "local": otherwise Ray joins the cluster that was started last on this machine.
                 ray.init(address="local" if ours else address, log_to_driver=False, **quiet, **cores)
             except ConnectionError as error:
                 place = address or os.environ.get("RAY_ADDRESS")
@@ -139,7 +139,7 @@ def _started(options: LocalOptions, address: str | None) -> Any:
 
 
 def _check_address(address: str) -> None:
-    """Raises ProviderError where nobody listens at ``HOST:PORT``: Ray itself would try for minutes, or for ever."""
+    """Raises ProviderError if nothing listens at ``HOST:PORT``. Ray itself would retry for minutes, or for ever."""
     host, _, port = address.rpartition(":")
     if not host or "://" in address or not port.isdigit():
         return  # "auto", "local", a Ray client's URL, or none
@@ -151,7 +151,7 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray replaces the handler of SIGTERM by one that leaves at once: put ours back."""
+    """Restore our SIGTERM handler, which Ray replaces by one that exits at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,6 +1,6 @@
-"""``refusals.html``: a contact sheet of the photos without an answer, with the reasons; opens without a network.
+"""``refusals.html``: a contact sheet of the photos without an answer, with the reasons. It works offline.
 
-A page holds 500 of them (about 6 MB); more go to ``refusals-2.html`` and so on.
+A page has 500 photos (about 6 MB); the rest goes to ``refusals-2.html`` and so on.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ li { border: 1px solid #8886; border-radius: 6px; padding: 8px; overflow-wrap: a
 
 
 def write_pages(folder: Path, name: str, without: Callable[[], Iterable[Outcome]], thumbnails: str) -> int:
-    """Write the pages into ``folder`` and delete those of an earlier run that are too many; how many there are.
+    """Write the pages into ``folder``, delete surplus pages of an earlier run, and return the number of pages.
 
     Args:
-        folder: where to.
-        name: of the first page, without its suffix.
-        without: gives the outcomes that are not ok; called twice.
-        thumbnails: their folder.
+        folder: output folder.
+        name: name of the first page without its suffix.
+        without: returns the outcomes that are not ok; called twice.
+        thumbnails: folder of the thumbnails.
     """
     counts: Counter[tuple[str, str]] = Counter((outcome.status, outcome.reason) for outcome in without())
     pages = max(1, -(-sum(counts.values()) // _ON_A_PAGE))
@@ -84,7 +84,7 @@ def _write(
 
 def _tile(outcome: Outcome, thumbnails: str) -> str:
     content = b""
-    with suppress(PhotoReadError):  # none was made: the photo does not decode, or none was wanted
+    with suppress(PhotoReadError):  # there is no thumbnail: the photo does not decode, or thumbnails are off
         if outcome.status == "refused":
             content = storage.read(storage.join(thumbnails, thumbnail_name(outcome.key)), _MOST_BYTES)
     picture = (
@@ -112,6 +112,6 @@ def _words(reason: str) -> str:
 
 
 def _text(text: str) -> str:
-    """For HTML; bytes of a name that are not UTF-8 are shown as escapes."""
+    """Escape for HTML; bytes of a name that are not UTF-8 are shown as escapes."""
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return html.escape(shown)

@@ -1,10 +1,10 @@
-"""CSV files as people's programs write them: Excel of any language, Google Sheets, text editors, databases.
+"""Reads CSV files of any origin: Excel in any language, Google Sheets, text editors, databases.
 
-* Encoding: a byte order mark decides; without one UTF-16 is seen by its zero bytes, and UTF-8 by being valid. Anything
-  else is one of :data:`_LEGACY`: the one under which most of the listed files exist.
-* Delimiter: Excel's own first line ``sep=;`` decides; else the one of ``, ; TAB |`` that splits the first line so that
-  a wanted column appears.
-* Names of columns in any case, blanks around names and values, rows without any value.
+* Encoding: a byte order mark decides. Without one, zero bytes mean UTF-16, and valid UTF-8 means UTF-8. Otherwise it is
+  the encoding of :data:`_LEGACY` under which most of the listed files exist.
+* Delimiter: Excel's first line ``sep=;`` decides. Otherwise it is the one of ``, ; TAB |`` that splits the first line
+  so that a wanted column appears.
+* Column names may have any case, blanks may surround names and values, and rows may be empty.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import IO
 from idseg.errors import OptionError
 
 Row = Mapping[str, str]
-"""Column, in lower case → value without the blanks around it; columns without a name are left out."""
+"""Column name in lower case → value without surrounding blanks. Columns without a name are left out."""
 
 _SAMPLE_BYTES = 64 * 1024
 _DELIMITERS = (",", ";", "\t", "|")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LEGACY = ("gb18030", "cp1252", "big5", "cp932", "cp949")
-"""What Excel saves as plain "CSV" in China (a superset of GBK), western Europe, Taiwan, Japan and Korea; in this order
-where none makes more listed files exist than another."""
+"""Excel's encodings for plain "CSV" in China (a superset of GBK), western Europe, Taiwan, Japan and Korea. If several
+make the same number of listed files exist, the first one is used."""
 
 
 def encoding_of(path: str, is_there: Callable[[str], bool]) -> str:
-    """The text encoding of a file.
+    """Determine the text encoding of a file.
 
     Args:
         path: the file.
         is_there: whether a value of the file names something that exists; decides between legacy encodings.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
         sample = file.read(_SAMPLE_BYTES)
@@ -50,26 +50,26 @@ def encoding_of(path: str, is_there: Callable[[str], bool]) -> str:
             return "utf-8"
     lines = [line for line in sample.splitlines() if not line.isascii()][:200]
     scores = {encoding: _score(lines, encoding, is_there) for encoding in (*_LEGACY, "utf-8")}
-    return max(scores, key=lambda encoding: scores[encoding])  # the first of the best
+    return max(scores, key=lambda encoding: scores[encoding])  # the first one with the best score
 
 
 def rows(file: IO[str], path: str, wanted: Collection[str]) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of a CSV file that was opened with ``newline=""``.
+    """Yield (line number, row) of a CSV file that was opened with ``newline=""``.
 
     Args:
         file: the text.
-        path: its name, for messages; ``.tsv`` expects tabs.
-        wanted: columns of which at least one must be there, in lower case.
+        path: the file's name, for messages; ``.tsv`` expects tabs.
+        wanted: column names in lower case; at least one must exist.
 
     Raises:
-        OptionError: no such column, or a line that is not CSV.
+        OptionError: none of the columns exists, or a line is not CSV.
     """
     first = file.readline()
     skipped = 0
     delimiters: tuple[str, ...] = ("\t", *_DELIMITERS) if path.lower().endswith(".tsv") else _DELIMITERS
     hint = first.strip().strip('"')
     if hint.lower().startswith("sep=") and len(hint) <= 5:
-        delimiters = (hint[4:] or "\t",)  # ``sep=`` and a tab: strip() took it
+        delimiters = (hint[4:] or "\t",)  # ``sep=`` and a tab, which strip() removed
         first, skipped = file.readline(), 1
     delimiter = next((each for each in delimiters if _columns(first, each) & set(wanted)), None)
     if delimiter is None:
@@ -80,8 +80,8 @@ def rows(file: IO[str], path: str, wanted: Collection[str]) -> Iterator[tuple[in
 
 
 def _rows(file: IO[str], path: str, names: list[str], delimiter: str, line: int) -> Iterator[tuple[int, Row]]:
-    """The rows after the first one; ``line`` lines are behind us."""
-    lines: list[str] = []  # of the row that is being read
+    """The rows after the first one; ``line`` lines were already read."""
+    lines: list[str] = []  # lines of the current row
 
     def remembered() -> Iterator[str]:
         for text in file:
@@ -105,7 +105,7 @@ def _rows(file: IO[str], path: str, names: list[str], delimiter: str, line: int)
 
 
 def _check_closed(lines: list[str], delimiter: str) -> None:
-    """Raises csv.Error where a row of several lines ends within quotation marks: it has swallowed all that follow."""
+    """Raises csv.Error if a row of several lines ends inside quotation marks, because it has swallowed later rows."""
     try:
         list(csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True))
     except csv.Error as error:
@@ -136,7 +136,7 @@ def _is_utf8(file: IO[bytes]) -> bool:
 
 
 def _score(lines: list[bytes], encoding: str, is_there: Callable[[str], bool]) -> int:
-    """How many of the lines name something that exists, read in that encoding; -1 where they cannot be read."""
+    """Number of lines that name something that exists, read in that encoding; -1 if they cannot be decoded."""
     score = 0
     for line in lines:
         try:
@@ -152,7 +152,7 @@ def _score(lines: list[bytes], encoding: str, is_there: Callable[[str], bool]) -
 
 
 def exists(folder: str, text: str) -> bool:
-    """Whether a manifest's value names a file, in ``folder`` or by its whole path; ``\\`` may stand for ``/``."""
+    """Whether a manifest's value names a file, relative to ``folder`` or absolute; ``\\`` may stand for ``/``."""
     try:
         return any(os.path.isfile(os.path.join(folder, name)) for name in (text, text.replace("\\", "/")))
     except (OSError, ValueError):  # ValueError: a NUL

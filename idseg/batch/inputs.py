@@ -1,4 +1,4 @@
-"""Where photos come from: folders, files, globs, manifests, Parquet, and URLs that fsspec lists."""
+"""Finds the photos: folders, files, globs, manifests, Parquet files, and URLs that fsspec can list."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from idseg.errors import OptionError
 
 _MAGIC = re.compile(r"[*?\[]")
 _NAME_PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|.", re.DOTALL)
-"""A character or a set of characters of a glob."""
+"""A character, or a set of characters, of a glob."""
 
 
 Excluded = Callable[[str], bool]
-"""Whether a path in a source's tree is passed over."""
+"""Whether a path below a source is excluded."""
 
 
 def find(sources: Sequence[str], out: str, exclude: Sequence[str] = ()) -> Iterator[Found]:
-    """All photos of ``sources``, each once, in a fixed order; what is passed over and what cannot be looked at, too.
+    """Find all photos of ``sources``, each once, in a fixed order; also yields skipped files and unusable ones.
 
-    The tree of answers begins at the folder; for several sources, at the folder that they have in common. Manifests
-    and Parquet files name their photos themselves.
+    The paths of the answers are relative to the folder, or to the common folder of several sources. Manifests and
+    Parquet files name their photos themselves.
 
     Args:
         sources: local paths, globs, manifests, Parquet files, URLs.
-        out: the output folder, which is not looked into.
-        exclude: globs of what is passed over. One without ``/`` is compared with each file's and folder's name, one
+        out: the output folder, which is not searched.
+        exclude: globs of excluded files. A glob without ``/`` is compared with each file's and folder's name, a glob
             with ``/`` with the path below the source.
 
     Raises:
-        OptionError: a source is not there, ``out`` is or holds a source, or a glob is none.
+        OptionError: a source does not exist, ``out`` is or contains a source, or a glob is invalid.
     """
     check(sources, out)
     excluded = excluder(exclude)
     local_out = None if storage.is_url(out) else out
     top = _common_top([_top(source) for source in sources if _has_tree(source)])
     if len(sources) == 1 and _has_tree(sources[0]):
-        yield from _from(sources[0], top, local_out, excluded)  # a tree has no photo twice
+        yield from _from(sources[0], top, local_out, excluded)  # a single tree contains no photo twice
         return
     seen: dict[int, int] = {}
     for source in sources:
@@ -49,17 +49,17 @@ def find(sources: Sequence[str], out: str, exclude: Sequence[str] = ()) -> Itera
 
 
 def read(source: str, most_bytes: int) -> bytes:
-    """A photo's bytes: a file's, a URL's or a Parquet row's; at most one more than ``most_bytes``.
+    """Read a photo's bytes from a file, a URL or a Parquet row; at most ``most_bytes`` + 1.
 
     Raises:
-        PhotoReadError: it is not there, or cannot be read.
+        PhotoReadError: the photo does not exist or cannot be read.
     """
     row = parquet.row_of(source)
     return storage.read(source, most_bytes) if row is None else parquet.read_row(*row)[: most_bytes + 1]
 
 
 def check(sources: Sequence[str], out: str) -> None:
-    """Raises OptionError before any work where the sources and the output folder cannot go together."""
+    """Raises OptionError, before any work, if the sources and the output folder do not fit together."""
     if not sources:
         raise OptionError("no input: name a folder, files, a glob or a manifest")
     for source in sources:
@@ -68,12 +68,12 @@ def check(sources: Sequence[str], out: str) -> None:
         if storage.is_url(source):
             continue
         if not os.path.lexists(source) and not _MAGIC.search(source):
-            raise OptionError(f"{source} is not there", path=source)
+            raise OptionError(f"{source} does not exist", path=source)
         top = os.path.realpath(_top(source))
         if not storage.is_url(out) and os.path.isdir(top) and _has_tree(source):
             answers = os.path.realpath(out)
             if os.path.isdir(source) and os.path.commonpath([answers, top]) == answers:
-                raise OptionError(f"the output folder {out} is or holds the input {source}: name another one", path=out)
+                raise OptionError(f"the output folder {out} is or contains the input {source}: name another", path=out)
 
 
 def _has_tree(source: str) -> bool:
@@ -81,7 +81,7 @@ def _has_tree(source: str) -> bool:
 
 
 def _top(source: str) -> str:
-    """The folder that a source's tree begins at."""
+    """The folder to which the names of a source's photos are relative."""
     if storage.is_url(source):
         return source.rstrip("/")
     match = None if os.path.lexists(source) else _MAGIC.search(source)
@@ -158,7 +158,7 @@ def _from_url(url: str, excluded: Excluded) -> Iterator[Found]:
 
 
 def _glob(pattern: str, out: str | None, excluded: Excluded) -> Iterator[Found]:
-    """The walk of the pattern's fixed part, with only what matches; ``**`` is any number of folders."""
+    """Walk the fixed part of the pattern and yield only matching photos; ``**`` matches any number of folders."""
     top = _top(pattern)
     rest = pattern[len(top) :].lstrip("/") if top != "." else pattern.removeprefix("./")
     matches = _compiled(rest)
@@ -168,10 +168,10 @@ def _glob(pattern: str, out: str | None, excluded: Excluded) -> Iterator[Found]:
 
 
 def excluder(globs: Sequence[str]) -> Excluded:
-    """Whether a path, or a folder on the way to it, is excluded by one of the globs.
+    """Return a function that tells whether a path, or a folder above it, is excluded by one of the globs.
 
     Raises:
-        OptionError: a glob is empty or none.
+        OptionError: a glob is empty or invalid.
     """
     names = [_compiled(glob) for glob in globs if "/" not in glob.strip("/")]
     paths = [_compiled(glob.strip("/")) for glob in globs if "/" in glob.strip("/")]
@@ -191,7 +191,7 @@ def _compiled(glob: str) -> Callable[[str], object]:
             raise re.error("it is empty")
         return re.compile(_glob_regex(glob.strip("/")), re.DOTALL).fullmatch
     except re.error as error:
-        raise OptionError(f"{glob!r} is no glob: {error.msg}", glob=glob) from None
+        raise OptionError(f"{glob!r} is not a glob: {error.msg}", glob=glob) from None
 
 
 def _glob_regex(pattern: str) -> str:
@@ -207,13 +207,13 @@ def _part_regex(match: re.Match[str]) -> str:
     if len(part) > 1:
         inside = part[1:-1].replace("\\", "\\\\")
         if inside in ("", "!", "^"):
-            return re.escape(part)  # an empty set stands for itself, as in Python's fnmatch
+            return re.escape(part)  # an empty set is literal, as in Python's fnmatch
         return f"[^{inside[1:]}]" if inside[0] in "!^" else f"[{inside}]"
     return re.escape(part)
 
 
 def _once(found: Item, seen: dict[int, int]) -> Found:
-    """The item; Skip where it was named before; Trouble where another photo has its name."""
+    """The item; Skip if it was found before; Trouble if another photo has the same name."""
     key, source = number64(found.key), number64(os.path.realpath(found.source))
     if key not in seen:
         seen[key] = source

@@ -1,4 +1,4 @@
-"""The values that a batch passes on: a photo to do, what became of it, and what stops a batch."""
+"""The values of a batch: a photo to process, its outcome, and the error that stops a batch."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from typing import Any, Literal
 from idseg.errors import IdsegError
 
 LISTED = "listed"
-"""The version of a URL that a manifest names: it is asked for when the photo is read, not when it is found."""
+"""Version of a URL that a manifest names. Its real version is requested when the photo is read."""
 
 Status = Literal["ok", "refused", "failed"]
-"""``ok``: answered. ``refused``: the photo's own fault (damaged, nobody, two people, …), the same next time.
-``failed``: not the photo's word for it (unreadable file, a worker that died, a fault of ours)."""
+"""``ok``: answered. ``refused``: the photo is unsuitable (damaged, nobody, two people, …), which another try would not
+change. ``failed``: another cause (unreadable file, a dead worker, an error in idseg)."""
 
 
 class BatchError(IdsegError, RuntimeError):
-    """A batch cannot go on (disk full, workers that die while loading); what is done is kept."""
+    """A batch cannot continue (disk full, workers that die while loading). Finished work is kept."""
 
     reason = "batch"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A photo to be done."""
+    """A photo to process."""
 
     key: str
-    """Its path in the tree, with ``/``: unique in a batch, and what the names of its files begin with."""
+    """Path in the tree, with ``/``. It is unique in a batch, and the names of the output files start with it."""
     source: str
-    """Where its bytes are: a local path, an fsspec URL, or ``FILE.parquet#ROW``."""
+    """Location of the bytes: a local path, an fsspec URL, or ``FILE.parquet#ROW``."""
     version: str
-    """Changes when the photo changes: ``SIZE-MTIME_NS``, ``SIZE-ETAG`` of a bucket, or :data:`LISTED`."""
+    """Changes when the photo changes: ``SIZE-MTIME_NS``, a bucket's ``SIZE-ETAG``, or :data:`LISTED`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that should have been a photo but cannot even be looked at; told in the report, tried each time."""
+    """An input that cannot be examined. The report lists it, and every run tries it again."""
 
     key: str
     reason: str
@@ -49,38 +49,38 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo; also a record of the journal."""
+    """The outcome of one photo; the journal stores it."""
 
     key: str
     version: str
     status: Status
     reason: str = ""
-    """Empty if ok; else an ``IdsegError.reason``, or ``worker_died``, ``timeout``, ``write``, ``fault``, …"""
+    """Empty if ok; otherwise an ``IdsegError.reason``, or ``worker_died``, ``timeout``, ``write``, ``fault``, …"""
     message: str = ""
     files: Mapping[str, int] = field(default_factory=dict)
-    """Name in the output folder → bytes."""
+    """File name in the output folder → length in bytes."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Sizes, classes and angles for the report."""
     seconds: float = 0.0
     tries: int = 1
 
     def to_json(self) -> str:
-        """One line, ASCII; names that are not UTF-8 keep their lone surrogates as escapes."""
+        """One line of ASCII JSON. Lone surrogates of names that are not UTF-8 are written as escapes."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Outcome:
-        """Back from the journal; keys that a later idseg added are left out."""
+        """Restore an outcome from the journal, ignoring keys that a later idseg added."""
         return cls(**{known.name: record[known.name] for known in fields(cls) if known.name in record})
 
 
 def number64(text: str) -> int:
-    """64 bits that stand for a name: two of a million names are the same once in 40 million batches."""
+    """A 64-bit hash of a name. Among a million names, two are equal with a probability of 1 in 40 million."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
 
 
 def clean_key(name: str) -> str | None:
-    """The name if it is a plain relative path that stays where it is put, else None."""
+    """The name if it is a plain relative path that stays in its folder, else None."""
     parts = name.split("/")
     bad = any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0].startswith(".idseg-batch")
     return None if bad or (os.name == "nt" and re.search(r'[\\:*?"<>|]', name)) else name

@@ -1,12 +1,12 @@
-"""What is done: one row a photo, written when its answer is in place; the state that a batch goes on from.
+"""The journal of a batch: one row per photo, written after the photo's files, so that a batch can continue.
 
-``OUT/.idseg-batch/journal.sqlite3`` is an SQLite database with a row for each run and one for each photo (its last
-outcome). SQLite's own lock keeps a second batch out, on Windows too, and is gone when the process is, however it ends.
+``OUT/.idseg-batch/journal.sqlite3`` is an SQLite database with a row for each run and a row for each photo (its last
+outcome). SQLite's lock keeps a second batch out, on Windows too, and ends with the process.
 
-Power and kill -9. An outcome is committed after the photo's files are in their places: from then on no death of this
-process, however sudden, loses it (write-ahead log). Commits are not synced to the disk: after a power cut the database
-is whole, the last outcomes may be missing from it, and their photos are done again; files that never reached the disk
-are found by their lengths, and done again too.
+Crashes. An outcome is committed after the photo's files were written; from then on, no kill of this process loses it
+(write-ahead log). Commits are not synced to the disk: after a power failure the database is intact, but its last
+outcomes may be missing, and their photos are processed again. So are photos whose files have the wrong length because
+they did not reach the disk.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ CREATE TABLE IF NOT EXISTS outcomes (
 
 
 class Journal:
-    """The journal of one output folder; one process at a time has it. Use it from one thread.
+    """The journal of one output folder. One process at a time can open it. Use it from one thread.
 
     Args:
-        folder: the state folder; made if it is not there.
-        out: where the answers are: an answer whose files are gone is none.
-        signature: of the work (:meth:`idseg.batch.work.Work.signature`).
-        retry_failed: count failed photos as not done.
+        folder: the state folder; created if missing.
+        out: output folder; an outcome whose files are missing there does not count.
+        signature: identifies the work (:meth:`idseg.batch.work.Work.signature`).
+        retry_failed: process failed photos again.
 
     Raises:
-        BatchError: another batch is at work there, or it cannot be read or written.
+        BatchError: another batch uses the folder, or the journal cannot be read or written.
     """
 
     def __init__(self, folder: Path, out: str, signature: str, *, retry_failed: bool = False) -> None:
@@ -74,9 +74,9 @@ class Journal:
         self._database.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
         last = self._database.execute("SELECT signature, ended FROM runs ORDER BY number DESC LIMIT 1").fetchone()
         self.earlier_signature: str = last[0] if last else ""
-        """Of the run before; empty where there was none."""
+        """Signature of the previous run; empty if there was none."""
         self.clean: bool = last is None or bool(last[1])
-        """The run before came to its end; else files that it had begun may lie around."""
+        """Whether the previous run ended properly; otherwise unfinished files may remain."""
         self._run = self._database.execute("INSERT INTO runs (signature) VALUES (?)", (self._signature,)).lastrowid
 
     def __enter__(self) -> Journal:
@@ -88,7 +88,7 @@ class Journal:
         self.close()
 
     def __len__(self) -> int:
-        """Photos with an outcome."""
+        """Number of photos with an outcome."""
         count: int = self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0]
         return count
 
@@ -96,7 +96,7 @@ class Journal:
         self._database.close()
 
     def earlier(self, key: str) -> Outcome | None:
-        """The outcome that an earlier run with the same signature noted for a photo, whatever became of it since."""
+        """The outcome of an earlier run with the same signature, whether or not it is still valid."""
         with self._clear_errors():
             found = self._database.execute(
                 "SELECT record FROM outcomes WHERE key = ? AND signature = ?", (_blob(key), self._signature)
@@ -104,7 +104,7 @@ class Journal:
         return None if found is None else Outcome.from_dict(json.loads(found[0]))
 
     def done(self, item: Item) -> Outcome | None:
-        """The outcome of an earlier run that still holds, else None."""
+        """The outcome of an earlier run if it is still valid, else None."""
         outcome = self.earlier(item.key)
         if outcome is None or outcome.version != item.version:
             return None
@@ -113,19 +113,20 @@ class Journal:
         return outcome if self._has(outcome) else None
 
     def _has(self, outcome: Outcome) -> bool:
-        """Its files are there. A bucket is believed: what it took it has, and asking costs a request a file."""
+        """Whether the outcome's files exist. For a bucket this is assumed, because checking costs a request per
+        file."""
         if storage.is_url(self._out):
             return True
         return all(storage.length(storage.join(self._out, name)) == size for name, size in outcome.files.items())
 
     def add(self, outcome: Outcome) -> Outcome | None:
-        """Note an outcome.
+        """Record an outcome.
 
         Returns:
-            the photo's earlier one, which it takes the place of; what is left of that is the caller's to delete.
+            the replaced earlier outcome, whose remaining files the caller must delete; None if there was none.
 
         Raises:
-            BatchError: it cannot be written.
+            BatchError: the journal cannot be written.
         """
         key = _blob(outcome.key)
         with self._clear_errors():
@@ -139,12 +140,12 @@ class Journal:
         return None if found is None else Outcome.from_dict(json.loads(found[0]))
 
     def end(self) -> None:
-        """All was done, or the batch was stopped in good order: nothing half-written lies around."""
+        """Record that the run ended properly and left no unfinished files."""
         with self._clear_errors():
             self._database.execute("UPDATE runs SET ended = 1 WHERE number = ?", (self._run,))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """The last outcome of each photo, in the order in which they were first done."""
+        """The last outcome of each photo, in the order in which the photos were first processed."""
         yield from _outcomes(self._database)
 
     @contextmanager
@@ -157,13 +158,13 @@ class Journal:
             raise BatchError(f"cannot write {self._path}: {error}", path=str(self._path)) from error
         except sqlite3.DatabaseError as error:
             raise BatchError(
-                f"{self._path} is damaged ({error}). Delete it: the photos are then done again.", path=str(self._path)
+                f"{self._path} is damaged ({error}). Delete it to process the photos again.", path=str(self._path)
             ) from error
 
 
 def noted(folder: Path) -> Iterator[tuple[Outcome, int]]:
-    """(last outcome, how often it was done) of each photo in a state folder whose batch has ended or was killed; for
-    looking, without a run of one's own."""
+    """Read the journal of a batch that has ended or was killed: (last outcome, number of times processed) of each
+    photo."""
     path = folder / NAME
     if not path.is_file():
         return
@@ -183,12 +184,12 @@ def _outcomes(database: sqlite3.Connection) -> Iterator[Outcome]:
 
 
 def _blob(key: str) -> bytes:
-    """A name's bytes; one that is not UTF-8 has lone surrogates, which SQLite's own texts cannot hold."""
+    """The bytes of a name. SQLite's text type cannot store the lone surrogates of names that are not UTF-8."""
     return key.encode("utf-8", "surrogatepass")
 
 
 def sweep_shards(out: str, journal: Journal) -> int:
-    """Delete shards that a killed run wrote and did not come to note; how many files that were."""
+    """Delete shards that a killed run wrote without recording them; returns their number."""
     noted = {name for outcome in journal.outcomes() for name in outcome.files}
     folder = storage.join(out, "answers")
     if storage.is_url(out):
@@ -202,9 +203,9 @@ def sweep_shards(out: str, journal: Journal) -> int:
 
 
 def sweep(out: str) -> int:
-    """Delete what a killed process had begun to write under the local folder ``out``; how many files that were.
+    """Delete unfinished files of killed processes under the local folder ``out``; returns their number.
 
-    Only while the journal is locked: a file that is being written looks the same.
+    Call this only while the journal is locked, because files that are being written look the same.
     """
     swept = 0
     for folder, _, names in os.walk(out):

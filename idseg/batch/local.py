@@ -1,9 +1,8 @@
-"""The embedded engine: processes of this machine, each with its own models.
+"""The local engine: processes on this machine, each with its own models.
 
-MediaPipe's objects take one picture at a time and a photo can take its process with it (out of memory, a fault in
-native code, a graph that hangs), so each worker is a process, holds at most two photos (one in work, one waiting, so
-that it never waits for us), and is replaced when it dies. The photo that it had in work is tried again in another one,
-``tries`` times in all.
+MediaPipe's objects process one picture at a time, and a photo can kill its process (out of memory, a fault in native
+code, a graph that hangs). So each worker is a process with at most two photos (one being processed, one waiting), and a
+dead worker is replaced. The photo that it was processing is tried again in another worker, ``tries`` times in total.
 """
 
 from __future__ import annotations
@@ -24,27 +23,27 @@ from idseg.system import usable_cores
 
 _HAND = 2
 _LOOK_EVERY_S = 0.2
-"""How often deadlines and the wish to stop are looked at while nothing arrives."""
+"""Interval for checking deadlines and stop requests while nothing arrives."""
 _MOST_START_DEATHS = 3
-"""Workers that die while loading, one after the other, before we give up: the machine, not a photo, is at fault."""
+"""Number of consecutive workers that may die while loading before the batch fails: then the machine is the cause."""
 _LOADING_S = 300.0
-"""How long a worker may load: the first compilation of the closed-form refiner takes 44 s on a free core."""
+"""Maximum loading time of a worker; the first compilation of the closed-form refiner takes most of a minute."""
 _LEAVE_S = 5.0
-"""How long a worker that was told to leave may take before it is killed."""
+"""Time for a worker to exit after it was asked to, before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """How the machine is used; none of it changes an answer."""
+    """How the machine is used. These options do not change the answers."""
 
     workers: int = 0
-    """Processes; 0: one for each core that we may use."""
+    """Number of processes; 0: one per usable core."""
     threads: int = 1
     """Threads of the nets in each worker."""
     tries: int = 3
-    """How many workers a photo may take with it before it is failed."""
+    """Number of workers that a photo may kill before it counts as failed."""
     timeout_s: float = 300.0
-    """Seconds after which a photo counts as hanging: a hundred times what the slowest refiner takes."""
+    """Seconds after which a photo counts as hanging; a hundred times as long as the slowest refiner takes."""
 
     def __post_init__(self) -> None:
         if self.workers < 0 or self.threads < 1 or self.tries < 1 or self.timeout_s <= 0:
@@ -56,14 +55,14 @@ class _Worker:
     process: Any
     pipe: Pipe
     hand: deque[tuple[Item, int]] = field(default_factory=deque)
-    """Photos that it has, the first one in work; with the number of workers that they took with them."""
+    """The worker's photos (the first one is being processed), each with the number of workers that it killed."""
     begun: float = 0.0
-    """When the first photo in hand was begun."""
+    """Time at which the first photo was started."""
     ready: bool = False
 
 
 class WorkerPool:
-    """Workers that keep their models over any number of ``run`` calls. Use it in ``with``, from one thread."""
+    """Workers that keep their models over several calls of ``run``. Use it in a ``with`` block, from one thread."""
 
     def __init__(self, work: Work, options: LocalOptions) -> None:
         self._work = replace(work, options=replace(work.options, threads=options.threads))
@@ -73,7 +72,7 @@ class WorkerPool:
         self._again: deque[tuple[Item, int]] = deque()
         self._start_deaths = 0
         self.deaths = 0
-        """Workers that died or were killed for hanging."""
+        """Number of workers that died or were killed because they hung."""
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -82,13 +81,13 @@ class WorkerPool:
         self.close()
 
     def run(self, items: Iterable[Item], stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-        """Outcomes as they come, in no order. Takes as many items as the workers hold, never more.
+        """Yield outcomes as they arrive, in any order. Takes only as many items as the workers can hold.
 
-        When ``stop()`` turns true, what is in work is finished and no item more is taken.
+        When ``stop()`` returns true, it takes no further items and finishes the photos in work.
 
         Raises:
-            BatchError: nothing can be written, or workers die while they load.
-            IdsegError: the weights, the provider or an option is at fault.
+            BatchError: nothing can be written, or workers die while loading.
+            IdsegError: the model files, the provider or an option is wrong.
         """
         source = iter(items)
         while True:
@@ -99,7 +98,7 @@ class WorkerPool:
             yield from self._collect()
 
     def close(self) -> None:
-        """Let the workers go: politely if they are idle, else at once."""
+        """End the workers: idle ones by request, the others at once."""
         for worker in self._workers:
             if worker.hand or not worker.ready:
                 worker.process.kill()
@@ -112,7 +111,7 @@ class WorkerPool:
         self._workers.clear()
 
     def _deal(self, source: Iterator[Item]) -> None:
-        """Fill the workers' hands evenly; start a worker only when there is a photo for it."""
+        """Distribute items evenly over the workers; start a worker only when there is a photo for it."""
         for depth in range(1, _HAND + 1):
             for place in range(self._size):
                 if place < len(self._workers) and len(self._workers[place].hand) >= depth:
@@ -128,7 +127,7 @@ class WorkerPool:
         if not worker.hand:
             worker.begun = time.monotonic()
         worker.hand.append(taken)
-        with suppress(OSError):  # it died: noticed when we read from it, and the photo then goes to another one
+        with suppress(OSError):  # a dead worker is noticed when reading; its photos then go to another one
             worker.pipe.send(taken[0])
 
     def _start(self) -> _Worker:
@@ -136,7 +135,7 @@ class WorkerPool:
         return _Worker(process, pipe)
 
     def _collect(self) -> Iterator[Outcome]:
-        """What has arrived; waits a moment for it."""
+        """Yield the outcomes that have arrived, waiting briefly for them."""
         ready = connection.wait([worker.pipe for worker in self._workers], _LOOK_EVERY_S)
         for worker in list(self._workers):
             if worker.pipe in ready:
@@ -167,7 +166,7 @@ class WorkerPool:
             self._start_deaths = 0
 
     def _replace_dead_worker(self, worker: _Worker, reason: str, what: str) -> Iterator[Outcome]:
-        """Put another worker in the place of one that died or hangs, and see to the photos that it held."""
+        """Replace a worker that died or hangs, and handle the photos that it had."""
         self.deaths += 1
         worker.process.kill()
         worker.process.join()
@@ -184,14 +183,14 @@ class WorkerPool:
             if deaths + 1 < self._options.tries:
                 self._again.append((item, deaths + 1))
             else:
-                message = f"It took {deaths + 1} workers with it: {what}."
+                message = f"It killed {deaths + 1} workers: {what}."
                 yield Outcome(item.key, item.version, "failed", reason, message, tries=deaths + 1)
         self._again.extendleft(reversed(worker.hand))
         self._workers.remove(worker)
 
 
 def _work(pipe: Pipe, work: Work) -> None:
-    """A worker's life: load the models, then one photo after the other until the pipe closes."""
+    """Main function of a worker: load the models, then process photos until the pipe closes."""
     try:
         answer = work.loader(work.options)
         pipe.send("ready")

@@ -1,9 +1,9 @@
-"""CSV and JSONL files that list photos: one photo a line, with an optional name for its files.
+"""CSV and JSONL files that list photos, one per line, with an optional name for the output files.
 
-CSV (``.csv``, ``.tsv``, see :mod:`idseg.batch.excel`): a first line with a column ``photo`` (or ``path``, ``file``,
-``image``, 照片, …) and maybe ``name``. JSONL (``.jsonl``, ``.ndjson``): objects with the same fields, or plain strings.
-Relative paths start at the manifest's own folder, with ``/`` or ``\\``; URLs stay what they are. All that is listed is
-taken, whatever its suffix.
+CSV (``.csv``, ``.tsv``, see :mod:`idseg.batch.excel`): the first line has a column ``photo`` (or ``path``, ``file``,
+``image``, 照片, …) and optionally ``name``. JSONL (``.jsonl``, ``.ndjson``): objects with the same fields, or plain
+strings. Relative paths start at the manifest's folder and may use ``/`` or ``\\``; URLs are used as they are. All
+listed files are taken, whatever their suffix.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def is_manifest(path: str) -> bool:
 
 
 def read_manifest(path: str) -> Iterator[Found]:
-    """The photos that it lists, in its order; a line that cannot be used is a Trouble.
+    """Yield the listed photos in order; a line that cannot be used gives a Trouble.
 
     Raises:
-        OptionError: it cannot be read, is not CSV, or has no column of photos.
+        OptionError: the manifest cannot be read, is not CSV, or has no column of photos.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -79,7 +79,7 @@ def _found(manifest: str, line: int, row: Any) -> Found:
 
 
 def _path(folder: str, photo: str) -> str:
-    """The photo's path; a name with ``\\`` that is not there is a path as Windows writes it."""
+    """The photo's path. A name with ``\\`` that does not exist is read as a Windows path."""
     path = os.path.join(folder, photo)
     if "\\" in photo and not os.path.lexists(path):
         return os.path.join(folder, photo.replace("\\", "/"))
@@ -87,13 +87,13 @@ def _path(folder: str, photo: str) -> str:
 
 
 def _key(source: str, folder: str) -> str | None:
-    """Below the manifest's folder: the path from there; else the whole path without its root."""
+    """Relative path from the manifest's folder, if the photo is below it; otherwise the absolute path without root."""
     if is_url(source):
         return clean_key(source.partition("://")[2])
     path = os.path.abspath(source)
     try:
         inside = os.path.relpath(path, folder)
-    except ValueError:  # another drive of Windows
+    except ValueError:  # on another Windows drive
         inside = os.pardir
     if inside.split(os.sep)[0] != os.pardir:
         return clean_key(inside.replace(os.sep, "/"))

@@ -1,12 +1,13 @@
-"""Parquet in and out, for photos that live in data sets: the only file that imports pyarrow.
+"""Reads and writes Parquet files, for photos in data sets. Only this file imports pyarrow.
 
-In: a column of file bytes (``image``, ``photo``, ``bytes`` or ``content``; or Hugging Face's struct of ``bytes`` and
-``path``) and maybe a column of names (``name``, ``key``, ``file_name``, ``path``). A photo's source is ``FILE#ROW``.
+Input: a column of file bytes (``image``, ``photo``, ``bytes`` or ``content``; or Hugging Face's struct of ``bytes`` and
+``path``), and optionally a column of names (``name``, ``key``, ``file_name``, ``path``). A photo's source is
+``FILE#ROW``.
 
-Out (Ray only): a shard for each block of photos, ``answers/HASH.parquet``, a row a photo: ``photo``, ``status``,
-``reason``, ``message``, ``facts`` (JSON) and the bytes of each product. All shards have one schema (:func:`schema`),
-whatever is in them: a product that nobody asked for, or that no photo of the block has, is a column of nulls. Where a
-photo was done again, its row in the shard that ``report.csv`` names is the one that counts.
+Output (Ray only): one shard per block of photos, ``answers/HASH.parquet``, one row per photo: ``photo``, ``status``,
+``reason``, ``message``, ``facts`` (JSON) and the bytes of each product. All shards have the same schema
+(:func:`schema`): a product that was not requested, or that no photo of the block has, is a column of nulls. If a photo
+was processed again, the row in the shard named in ``report.csv`` is the valid one.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ def is_parquet(source: str) -> bool:
 
 
 def row_of(source: str) -> tuple[str, int] | None:
-    """(file, row) of a source ``FILE.parquet#ROW``."""
+    """(file, row) of a source ``FILE.parquet#ROW``; None for other sources."""
     match = _ROW.fullmatch(source)
     return (match[1], int(match[2])) if match else None
 
 
 def find_rows(source: str) -> Iterator[Item | Trouble]:
-    """The photos of a Parquet file, or of a folder of them that is called ``….parquet``.
+    """Yield the photos of a Parquet file, or of a folder of Parquet files whose name ends in ``.parquet``.
 
     Raises:
-        OptionError: it has no column of photos, or is no Parquet file.
+        OptionError: it has no column of photos, or is not a Parquet file.
     """
     if storage.is_url(source):
         files = sorted(url for key, url, _ in storage.walk_url(source) if is_parquet(url))
@@ -58,14 +59,14 @@ def find_rows(source: str) -> Iterator[Item | Trouble]:
 
 
 def read_row(file: str, row: int) -> bytes:
-    """The bytes of one photo; the row group around it is kept for the next one.
+    """Read the bytes of one photo; its row group stays in memory for the next photo.
 
     Raises:
-        PhotoReadError: it is not there, or cannot be read.
+        PhotoReadError: the row does not exist or cannot be read.
     """
     try:
         return _read_row(file, row)
-    except (OSError, ValueError) as error:  # ValueError: pyarrow's for a damaged file
+    except (OSError, ValueError) as error:  # pyarrow raises ValueError for a damaged file
         raise PhotoReadError(f"Cannot read row {row} of {file[-120:]!r}: {error}.", path=file[-120:]) from error
 
 
@@ -82,9 +83,9 @@ def _read_row(file: str, row: int) -> bytes:
 
 
 def write_shard(outcomes: Sequence[Outcome], here: str, out: str) -> list[Outcome]:
-    """One Parquet file with the answers whose files lie in the folder ``here``; these are deleted.
+    """Write one Parquet file with the answers whose files are in the folder ``here``, and delete those files.
 
-    Its name depends on the photos alone: done again in the same block, it is replaced.
+    The name depends only on the photos, so processing the same block again replaces the shard.
 
     Returns:
         the outcomes, with the shard as their only file.
@@ -101,14 +102,14 @@ def write_shard(outcomes: Sequence[Outcome], here: str, out: str) -> list[Outcom
         columns[product] = [_taken(here, outcome.key + ending, outcome.files) for outcome in outcomes]
     table = pyarrow.table(columns, schema=schema())
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(table, stream, compression="none")  # PNG and JPEG do not shrink
+    pyarrow.parquet.write_table(table, stream, compression="none")  # PNG and JPEG are already compressed
     name = f"{SHARDS}/{number64(chr(10).join(outcome.key for outcome in outcomes)):016x}.parquet"
     storage.write(storage.join(out, name), stream.getvalue())
     return [replace(outcome, files={name: stream.getbuffer().nbytes}) for outcome in outcomes]
 
 
 def schema() -> Any:
-    """The columns of every shard: a pyarrow.Schema."""
+    """The columns of every shard, a pyarrow.Schema."""
     pyarrow = _pyarrow()
     texts = [(name, pyarrow.string()) for name in ("photo", "status", "reason", "message", "facts")]
     return pyarrow.schema([*texts, *((product, pyarrow.binary()) for product in ENDINGS)])

@@ -1,7 +1,7 @@
-"""The files that one photo's answer is written to.
+"""The output files of one photo.
 
-A file's name is the photo's whole name with the product's ending: ``school/a.jpg`` gives
-``school/a.jpg.scoremap.png``. ``a.jpg`` and ``a.png`` so never clash, and no name depends on what else is in a folder.
+A file's name is the photo's whole name plus the product's ending: ``school/a.jpg`` gives
+``school/a.jpg.scoremap.png``. So ``a.jpg`` and ``a.png`` do not clash, and no name depends on other files.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ ENDINGS: Mapping[str, str] = {
     "json": ".result.json",
     "api": ".reply.json",
 }
-"""Product → what its file's name ends with. No ending ends with another, so no two photos' files have one name."""
+"""Product → ending of its file name. No ending ends with another one, so files of different photos differ in name."""
 
 DEFAULT = ("scoremap", "cutout", "json")
 
 
 def check(products: Sequence[str], background: Color | None) -> None:
-    """Raises OptionError for an unknown product, none, or a background without its colour."""
+    """Raises OptionError if a product is unknown, if there is none, or if only one of background and colour is
+    given."""
     unknown = [product for product in products if product not in ENDINGS]
     if unknown or not products:
         raise OptionError(f"no product is called {', '.join(unknown) or '(nothing)'}; there are: {', '.join(ENDINGS)}")
@@ -41,7 +42,7 @@ def check(products: Sequence[str], background: Color | None) -> None:
 
 
 def render(result: Result, key: str, products: Sequence[str], background: Color | None) -> dict[str, bytes]:
-    """Name → content of the files of one answer."""
+    """File name → content of the files of one answer."""
     makers: Mapping[str, Callable[[], bytes]] = {
         "cut": lambda: encode.png(result.cut),
         "scoremap": lambda: encode.png(result.scoremap),
@@ -56,7 +57,7 @@ def render(result: Result, key: str, products: Sequence[str], background: Color 
 
 
 def facts(result: Result) -> dict[str, int | float]:
-    """The numbers of an answer that go to the report."""
+    """The numbers of an answer that appear in the report."""
     pose, window, face = result.pose, result.window, result.person.face_box
     return {
         "width": result.photo_size.width,

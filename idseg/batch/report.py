@@ -1,7 +1,7 @@
-"""``report.csv``: a row for each photo that the output folder has an outcome of.
+"""``report.csv``: one row for each photo that has an outcome in the output folder.
 
-UTF-8 with a byte order mark, which Excel needs to see that it is UTF-8. A name that begins as a formula does
-(``=``, ``+``, ``-``, ``@``) is written ``./=…``: the same path, and no spreadsheet computes it.
+UTF-8 with a byte order mark, which Excel needs to recognise UTF-8. A name that starts like a formula (``=``, ``+``,
+``-``, ``@``) is written as ``./=…``, which is the same path but not a formula for a spreadsheet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLUMNS = ("photo", "status", "reason", "message", "seconds", "tries", *_FACTS, 
 
 
 def write_csv(path: Path, outcomes: Iterable[Outcome]) -> int:
-    """Write the report; how many rows it has. Names that are not UTF-8 keep their bytes."""
+    """Write the report and return its number of rows. Names that are not UTF-8 keep their bytes."""
     rows = 0
     with replacing(path) as file:
         file.write("\ufeff")

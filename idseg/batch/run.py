@@ -1,4 +1,4 @@
-"""A batch from its beginning to its report: the photos found, those already done passed over, the rest to an engine."""
+"""Runs a batch: finds the photos, skips finished ones, gives the others to an engine, and writes the reports."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ from idseg.batch.work import Work, thumbnail_name
 from idseg.errors import OptionError
 
 _ASKED_AT_ONCE = 16
-"""URLs whose version is asked for at the same time."""
+"""Number of URLs whose version is requested at the same time."""
 _THUMBNAILS = f"{STATE_FOLDER}/thumbnails"
 
 
 class Engine(Protocol):
-    """Turns items into outcomes, in any order, taking only as many items at a time as it can hold."""
+    """Turns items into outcomes, in any order. It takes only as many items at a time as it can hold."""
 
     def __call__(self, items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How a batch goes about it; none of it changes an answer."""
+    """How a batch works. These options do not change the answers."""
 
     state: Path | None = None
-    """Folder of the journal; None: ``OUT/.idseg-batch``. Must be given where OUT is a URL."""
+    """Folder of the journal; None: ``OUT/.idseg-batch``. Required if OUT is a URL."""
     retry_failed: bool = False
     exclude: tuple[str, ...] = ()
-    """Globs of photos and folders that are passed over (:func:`idseg.batch.inputs.find`)."""
+    """Globs of excluded photos and folders (:func:`idseg.batch.inputs.find`)."""
     thumbnails: bool = True
-    """Keep a small copy of refused photos for the contact sheet."""
+    """Store a small copy of refused photos for the contact sheet."""
 
 
 @dataclass(slots=True)
 class BatchSummary:
-    """Counts, while a batch runs and at its end. ``sum(counts) + left`` is ``total``."""
+    """Counts, during a batch and at its end. ``sum(counts) + left`` is ``total``."""
 
     total: int = 0
-    """Photos that were found."""
+    """Number of photos found."""
     before: int = 0
-    """Of them, done by earlier runs."""
+    """Number of photos that earlier runs finished."""
     counts: Counter[Status] = field(default_factory=Counter)
-    """Photos by status, earlier runs' included."""
+    """Photos by status, including those of earlier runs."""
     reasons: Counter[str] = field(default_factory=Counter)
     skipped: Counter[Skip] = field(default_factory=Counter)
-    """What is not a photo."""
+    """Files that are not photos."""
     swept: int = 0
-    """Half-written files of a killed run that were deleted."""
+    """Number of unfinished files of a killed run that were deleted."""
     changed_options: bool = False
-    """An earlier run had other options, weights or another version: its photos are done again."""
+    """An earlier run had other options, model files or another version, so its photos are processed again."""
     stopped: bool = False
     seconds: float = 0.0
-    """Since this run's first outcome: loading the models is not part of the rate."""
+    """Seconds since this run's first outcome, so that loading the models does not count."""
 
     @property
     def done(self) -> int:
@@ -71,7 +71,7 @@ class BatchSummary:
 
     @property
     def rate_per_s(self) -> float:
-        """Photos of this run per second, the first one left out."""
+        """Photos per second in this run, without the first one."""
         return (self.done - self.before - 1) / self.seconds if self.seconds else 0.0
 
     def add(self, outcome: Outcome) -> None:
@@ -81,7 +81,7 @@ class BatchSummary:
 
 
 def local_engine(options: LocalOptions) -> Engine:
-    """The processes of this machine."""
+    """Use processes of this machine."""
 
     def engine(items: Iterator[Item], work: Work, stop: Callable[[], bool]) -> Iterator[Outcome]:
         if work.shards:
@@ -101,20 +101,20 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[BatchSummary], None] = lambda summary: None,
 ) -> BatchSummary:
-    """Do all photos of ``sources`` that have no answer yet, then write ``report.csv`` and ``refusals.html``.
+    """Process all photos of ``sources`` that have no answer yet, then write ``report.csv`` and ``refusals.html``.
 
     Args:
         sources: see :func:`idseg.batch.inputs.find`.
-        work: what is done to each photo, and where the answers go.
-        engine: who does it.
-        options: how.
-        stop: looked at often; true ends the batch in good order.
-        watch: told the counts after each photo.
+        work: what to do with each photo, and where to write the answers.
+        engine: where to do it.
+        options: see :class:`BatchOptions`.
+        stop: called often; true ends the batch properly.
+        watch: receives the counts after each photo.
 
     Raises:
-        OptionError: an input is not there, there is no photo, options that do not go together.
-        BatchError: another batch is at work there, nothing can be written, workers that die while loading.
-        IdsegError: weights, provider.
+        OptionError: an input does not exist, there is no photo, or options contradict each other.
+        BatchError: another batch uses the folder, nothing can be written, or workers die while loading.
+        IdsegError: the model files or the provider are wrong.
     """
     options = BatchOptions() if options is None else options
     sources = [_absolute(source) for source in sources]  # workers may have another working directory
@@ -125,7 +125,7 @@ def run(
     inputs.check(sources, work.out)
     state = _state(work.out, options)
     total, skipped = _count(sources, work.out, options.exclude)
-    thumbnails = storage.join(work.out, _THUMBNAILS)  # where all workers can write
+    thumbnails = storage.join(work.out, _THUMBNAILS)  # all workers can write there
     work = replace(work, thumbnails=thumbnails if options.thumbnails else "")
     with Journal(state, work.out, work.signature(), retry_failed=options.retry_failed) as journal:
         changed = journal.earlier_signature not in ("", work.signature())
@@ -143,7 +143,7 @@ def run(
         finally:
             _write_reports(journal, state, work.out, thumbnails)
         if not storage.is_url(work.out):
-            sweep(work.out)  # workers that died leave files behind
+            sweep(work.out)  # dead workers leave unfinished files
         journal.end()
     return summary
 
@@ -155,7 +155,7 @@ def _to_do(
     stop: Callable[[], bool],
     watch: Callable[[BatchSummary], None],
 ) -> Iterator[Item]:
-    """The photos without an answer; what has one, or is no photo, is counted on the way."""
+    """Yield the photos without an answer, and count the others and files that are not photos."""
     for found in founds:
         if stop():
             return
@@ -181,7 +181,7 @@ def _note(
     summary: BatchSummary,
     watch: Callable[[BatchSummary], None],
 ) -> None:
-    """Write down what became of each photo as it comes."""
+    """Record the outcome of each photo as it arrives."""
     first: float | None = None
     for outcome in outcomes:
         earlier = journal.add(outcome)
@@ -194,8 +194,8 @@ def _note(
 
 
 def _with_versions(founds: Iterator[Found], journal: Journal) -> Iterator[Found]:
-    """The same, with the present version of URLs that a manifest names and that an earlier run did: a URL that nobody
-    answers for now counts as unchanged. Several are asked at a time."""
+    """Add the current version to URLs that a manifest names and that an earlier run processed. A URL that does not
+    respond counts as unchanged. Several versions are requested at a time."""
     with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="idseg-url") as pool:
         while some := list(islice(founds, 1)):
             if isinstance(some[0], Item) and some[0].version == LISTED:
@@ -217,16 +217,16 @@ def _with_versions(founds: Iterator[Found], journal: Journal) -> Iterator[Found]
 
 
 def _forget(earlier: Outcome, outcome: Outcome, out: str) -> None:
-    """Delete what an earlier outcome left and this one has not."""
+    """Delete the files of an earlier outcome that the new outcome does not have."""
     for name in earlier.files.keys() - outcome.files.keys():
-        if name.startswith(outcome.key):  # a shard has others' answers too
+        if name.startswith(outcome.key):  # a shard also contains other photos' answers
             storage.remove(storage.join(out, name))
     if earlier.status == "refused" and outcome.status != "refused":
         storage.remove(storage.join(out, f"{_THUMBNAILS}/{thumbnail_name(outcome.key)}"))
 
 
 def _count(sources: Sequence[str], out: str, exclude: Sequence[str]) -> tuple[int, Counter[Skip]]:
-    """Photos (and what should have been some), and what is passed over."""
+    """Number of photos (and unusable inputs), and counts of skipped files."""
     total = 0
     skipped: Counter[Skip] = Counter()
     for found in inputs.find(sources, out, exclude):
@@ -252,7 +252,7 @@ def _state(out: str, options: BatchOptions) -> Path:
 
 
 def _write_reports(journal: Journal, state: Path, out: str, thumbnails: str) -> None:
-    """Beside the answers; where these are in a bucket, in the state folder and copied there."""
+    """Write the reports beside the answers. If those are in a bucket, write them to the state folder and copy them."""
     folder = state if storage.is_url(out) else Path(out)
     try:
         report.write_csv(folder / "report.csv", journal.outcomes())

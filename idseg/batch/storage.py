@@ -1,6 +1,6 @@
-"""Bytes in and out: local files, and everything that fsspec reaches (s3://, gs://, abfs://, memory://, …).
+"""Reads and writes local files and everything that fsspec supports (s3://, gs://, abfs://, memory://, …).
 
-The only file that imports fsspec, and only for URLs.
+Only this file imports fsspec, and only for URLs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from idseg.errors import DependencyError, PhotoReadError
 T = TypeVar("T")
 
 _PAUSES_S = (0.5, 2.0, 8.0)
-"""Waits before a remote read or write is tried again: a bucket's throttling is over in seconds."""
+"""Waits before a remote access is retried; a bucket's throttling ends within seconds."""
 
 _CHANGES = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "last_modified", "mtime", "updated", "created")
-"""What fsspec's filesystems call the tag or the date of a file."""
+"""Names that fsspec's filesystems use for the tag or the date of a file."""
 
 
 def is_url(place: str) -> bool:
@@ -31,10 +31,10 @@ def is_url(place: str) -> bool:
 
 
 def read(source: str, most_bytes: int) -> bytes:
-    """A photo's bytes; at most one more than ``most_bytes``, so that decoding can refuse it.
+    """Read a photo's bytes, at most ``most_bytes`` + 1, so that decoding can refuse a longer one.
 
     Raises:
-        PhotoReadError: it is not there, or cannot be read (a remote one: four times).
+        PhotoReadError: it does not exist or cannot be read (a remote one: after four attempts).
     """
     try:
         if not is_url(source):
@@ -47,10 +47,10 @@ def read(source: str, most_bytes: int) -> bytes:
 
 
 def write(target: str, content: bytes) -> None:
-    """Writes all of a file or nothing; its folder is made.
+    """Write a file completely or not at all; its folder is created if missing.
 
     Raises:
-        OSError: it cannot be written (a remote one: four times).
+        OSError: it cannot be written (a remote one: after four attempts).
     """
     if is_url(target):
         _again(lambda: _write_url(target, content))
@@ -63,7 +63,7 @@ def write(target: str, content: bytes) -> None:
 
 
 def length(target: str) -> int | None:
-    """Bytes of a file, None where there is none."""
+    """Length of a file in bytes; None if it does not exist."""
     try:
         if not is_url(target):
             return os.stat(target).st_size
@@ -74,7 +74,7 @@ def length(target: str) -> int | None:
 
 
 def version(url: str) -> str:
-    """Changes when what is behind the URL changes: its length and its tag or date; empty where nobody says."""
+    """Changes when the content of the URL changes: its length with its tag or date; empty if unknown."""
     try:
         system, path = filesystem(url)
         return _version(system.info(path))
@@ -89,7 +89,7 @@ def _version(info: Mapping[str, Any]) -> str:
 
 
 def remove(target: str) -> None:
-    """Deletes a file that may be gone already."""
+    """Delete a file if it exists."""
     with suppress(FileNotFoundError):
         if is_url(target):
             system, path = filesystem(target)
@@ -110,19 +110,19 @@ def _filesystem(scheme_and_host: str) -> Any:
         raise DependencyError(f"{scheme_and_host} needs fsspec; install it with: pip install 'idseg[ray]'") from error
     try:
         return url_to_fs(scheme_and_host)[0]
-    except ImportError as error:  # fsspec says which package reads that scheme
+    except ImportError as error:  # fsspec's message names the package
         raise DependencyError(f"{scheme_and_host} needs a package: {error}") from error
 
 
 def filesystem(url: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URL (one per bucket and process) and the path in it."""
+    """The fsspec filesystem of a URL (one per bucket and process), and the path in it."""
     scheme, _, rest = url.partition("://")
     system = _filesystem(f"{scheme}://{rest.partition('/')[0]}")
     return system, str(system._strip_protocol(url))
 
 
 def walk_url(url: str) -> Iterator[tuple[str, str, str]]:
-    """(key, URL, version) of every file under ``url``, folder by folder, sorted within a folder."""
+    """Yield (key, URL, version) of every file under ``url``, folder by folder, sorted within a folder."""
     system, top = filesystem(url)
     scheme = url.partition("://")[0]
     for folder, _, files in system.walk(top, detail=True):
@@ -146,7 +146,7 @@ def _write_url(target: str, content: bytes) -> None:
 
 
 def _again(action: Callable[[], T]) -> T:
-    """``action()``, tried again after a pause where the network may have failed it."""
+    """Call ``action``; retry it after a pause if the network may be the cause of an error."""
     for pause_s in _PAUSES_S:
         try:
             return action()
@@ -159,7 +159,7 @@ def _again(action: Callable[[], T]) -> T:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file written piece by piece that takes its place only when all of it is there."""
+    """A text file for writing piece by piece, which replaces ``path`` at the end of the block."""
     with system.replacing(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         yield text

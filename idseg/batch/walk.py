@@ -1,4 +1,4 @@
-"""The photos of a local folder, in a fixed order, whatever lies in it."""
+"""Yields the photos of a local folder in a fixed order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idseg.imaging.formats.sniff import sniff
 from idseg.stages.decode import FORMATS
 
 STATE_FOLDER = ".idseg-batch"
-"""In an output folder; a folder that has it holds answers, not photos."""
+"""State folder inside an output folder. A folder that contains it holds answers, not photos."""
 
 _OLD = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"})
 PHOTO_SUFFIXES = _OLD | {".heic", ".heif", ".hif", ".avif", ".webp", ".gif", ".tif", ".tiff"}
@@ -24,16 +24,16 @@ SYSTEM_FOLDERS = frozenset(
         *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
     }
 )
-"""Folders of thumbnails and deleted files that NAS, macOS' archives, Windows and Linux make, in lower case. (Names that
-begin with a dot, as ``.thumbnails`` and ``._a.jpg``, are hidden anyway.)"""
+"""Folders for thumbnails and deleted files made by NAS systems, macOS archives, Windows and Linux, in lower case.
+(Names that start with a dot, such as ``.thumbnails`` and ``._a.jpg``, are hidden anyway.)"""
 _UNREAD = frozenset({".jxl", ".jp2", ".psd"})
 _RAW = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
 OTHER_PICTURES = _UNREAD | _RAW
-"""Taken too, so that the report says that they are not readable, instead of passing over someone's photo."""
+"""Suffixes of pictures that idseg cannot read. They are taken, so that the report names them."""
 
 
 class Skip(Enum):
-    """What was passed over, and counted."""
+    """Reasons for skipping a file; skipped files are counted."""
 
     OTHER = "not a photo"
     HIDDEN = "hidden"
@@ -51,21 +51,21 @@ Found = Item | Trouble | Skip
 class _Folder:
     path: str
     key: str
-    """Its path in the tree; empty for the top, else with a ``/`` at its end."""
+    """Path in the tree; empty for the top, otherwise ends with ``/``."""
 
 
 def never(key: str) -> bool:
-    """Nothing is excluded."""
+    """Exclude nothing."""
     return False
 
 
 def walk(top: str, out: str | None, excluded: Callable[[str], bool] = never) -> Iterator[Found]:
-    """Everything under the folder ``top``, sorted by name within each folder; ``out`` is left alone.
+    """Yield everything under the folder ``top``, sorted by name within each folder, except ``out``.
 
-    ``excluded`` is asked about the path in the tree of each file and folder; a folder that is excluded is not read.
+    ``excluded`` is called with the path in the tree of each file and folder. An excluded folder is not read.
 
-    Links to files are followed. Links to folders are followed after all real folders: a folder that was read already
-    is not read again, so that no loop of links is endless and every photo has one place.
+    Links to files are followed. Links to folders are followed after all real folders, and a folder is read only once,
+    so that loops of links end and every photo has one place.
     """
     seen: set[tuple[int, int]] = set()
     links: deque[_Folder] = deque()
@@ -82,7 +82,7 @@ def _walk_real(
     out: str | None,
     look: Callable[[os.DirEntry[str], str], Found | _Folder],
 ) -> Iterator[Found]:
-    """One folder and the real folders under it; what is linked is put on ``links``."""
+    """Yield the content of one folder and of the real folders in it; linked folders are appended to ``links``."""
     waiting = [top]
     while waiting:
         folder = waiting.pop()
@@ -131,7 +131,7 @@ def _look(entry: os.DirEntry[str], folder_key: str, excluded: Callable[[str], bo
                 return Trouble(key, "photo_read", "A link to nothing.")
             return Skip.OTHER  # a socket, a pipe, a device
         return item(entry.path, key) if is_photo(entry.path) else Skip.OTHER
-    except OSError as error:  # a link to itself
+    except OSError as error:  # for example, a link to itself
         told = Trouble(key, "photo_read", f"Cannot look at it: {error.strerror}.")
         return told if is_photo_name(entry.name) else Skip.OTHER
 
@@ -141,7 +141,7 @@ def is_photo_name(name: str) -> bool:
 
 
 def is_photo(path: str) -> bool:
-    """By the suffix; a file without one by its first bytes."""
+    """Whether a file is a photo: by its suffix, or without one by its first bytes."""
     suffix = os.path.splitext(path)[1]
     if suffix:
         return is_photo_name(path)
@@ -156,7 +156,7 @@ def item(path: str, key: str) -> Item:
     """The photo at ``path``.
 
     Raises:
-        OSError: it is not there.
+        OSError: the file does not exist.
     """
     status = os.stat(path)
     return Item(key, path, f"{status.st_size}-{status.st_mtime_ns}")

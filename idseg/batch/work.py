@@ -1,4 +1,4 @@
-"""What is done to one photo: read, segment, write. The same function in a local worker and on a cluster."""
+"""Processes one photo: read, segment, write. Local workers and clusters call the same function."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from idseg.types import Size
 
 SegmentBytes: TypeAlias = Callable[[bytes], Result]
 Loader: TypeAlias = Callable[[Options], SegmentBytes]
-"""Loads the models in a worker; a function of a module, so that it can be sent there by name."""
+"""Loads the models in a worker. It must be a module-level function, so that it can be pickled."""
 Reader: TypeAlias = Callable[[str, int], bytes]
 Writer: TypeAlias = Callable[[str, bytes], None]
 
 _THUMBNAIL = Size(200, 240)
-"""Pixels, at most: about 9 KB each; a page of 500 has 6 MB."""
+"""Maximum size of a thumbnail, px: about 9 KB each, 6 MB for a page of 500."""
 _NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
-"""Every later photo would fail too: the batch stops, and goes on when there is room."""
+"""Errors that every later photo would have too. The batch stops, and can be continued when there is space."""
 _WHERE_AND_HOW_FAST = ("threads", "parallel", "provider", "models")
-"""Options that do not choose what the answer is. (Another provider rounds otherwise: less than one grey level.)"""
+"""Options that do not change the answer. (Another provider changes it by rounding, less than one grey level.)"""
 
 
 def load(options: Options) -> SegmentBytes:
-    """The real models, warm."""
+    """Load the real models and run them once."""
     cv2.setNumThreads(options.threads or 0)
     segmenter = Segmenter(options)
     segmenter.warm()
@@ -54,7 +54,7 @@ def load(options: Options) -> SegmentBytes:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done to each photo, and where the answers go. Can be pickled."""
+    """What to do with each photo, and where to write the answers. Can be pickled."""
 
     out: str
     """Output folder: a local path or an fsspec URL."""
@@ -62,15 +62,15 @@ class Work:
     products: tuple[str, ...] = products.DEFAULT
     background: Color | None = None
     thumbnails: str = ""
-    """Folder of the refused photos' thumbnails; empty: none."""
+    """Folder for thumbnails of refused photos; empty: none."""
     shards: bool = False
-    """Answers go to Parquet files, many in one, instead of a few files a photo."""
+    """Write the answers of many photos to one Parquet file, instead of a few files per photo."""
     loader: Loader = load
 
     def signature(self) -> str:
-        """Changes when the answers would: options, products, weights, idseg's version."""
+        """Changes when the answers would change: depends on options, products, model files and idseg's version."""
         chosen = {name: value for name, value in asdict(self.options).items() if name not in _WHERE_AND_HOW_FAST}
-        # The two forms of our net differ by more than rounding: a job begun with one does not go on with the other.
+        # The two forms of idseg's net differ by more than rounding, so a batch does not mix them.
         chosen["matting_model"] = resolved(self.options.matting_model, self.options.provider)
         folder = self.options.models or models_folder()
         loader = f"{self.loader.__module__}:{self.loader.__qualname__}"
@@ -83,15 +83,15 @@ class Work:
 def do(
     item: Item, segment: SegmentBytes, work: Work, read: Reader = inputs.read, write: Writer = storage.write
 ) -> Outcome:
-    """One photo's outcome; whatever is wrong with the photo ends in it.
+    """Process one photo and return its outcome, also for any fault of the photo.
 
     Raises:
-        IdsegError: something is wrong that is not the photo's (weights, provider).
+        IdsegError: the photo is not the cause (model files, provider).
         BatchError: nothing can be written any more.
     """
     start = time.perf_counter()
     content = b""
-    if item.version == LISTED:  # asked before it is read: a change in between is seen the next time
+    if item.version == LISTED:  # requested before reading, so that the next run notices a change in between
         item = replace(item, version=storage.version(item.source) or LISTED)
     try:
         content = read(item.source, work.options.limits.max_bytes)
@@ -117,15 +117,15 @@ def do(
         message = f"Cannot write the answer: {error.strerror or error}."
         return Outcome(item.key, item.version, "failed", "write", message, seconds=_since(start))
     except MemoryError:
-        message = "Not enough memory for it."
+        message = "Not enough memory for this photo."
         return Outcome(item.key, item.version, "failed", "memory", message, seconds=_since(start))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one photo of a million must not stop the others
-        message = f"A fault in idseg: {type(error).__name__}: {error}"[:300]
+        message = f"An error in idseg: {type(error).__name__}: {error}"[:300]
         return Outcome(item.key, item.version, "failed", "fault", message, seconds=_since(start))
 
 
 def thumbnail_name(key: str) -> str:
-    """Name of a photo's thumbnail in its folder; spread over 256 folders."""
+    """Name of a photo's thumbnail in the thumbnail folder; spread over 256 subfolders."""
     digits = f"{number64(key):016x}"
     return f"{digits[:2]}/{digits}.jpg"
 
@@ -136,7 +136,7 @@ def _write_all(out: str, files: Mapping[str, bytes], write: Writer) -> None:
 
 
 def _write_thumbnail(content: bytes, item: Item, work: Work, error: IdsegError) -> None:
-    """A small copy of a refused photo, where it can be decoded and written; the report shows a blank otherwise."""
+    """Write a small copy of a refused photo, if it can be decoded and written; otherwise the report has a blank."""
     if not work.thumbnails or not isinstance(error, PersonError):
         return
     with suppress(InputError, OSError):
@@ -152,7 +152,7 @@ def _since(start: float) -> float:
 
 
 def _sha256(path: Path) -> str:
-    """Of a file; empty where the name is not a file's."""
+    """SHA-256 of a file; empty if the path is not a file."""
     if not os.path.isfile(path):
         return ""
     with open(path, "rb") as file:
@@ -160,7 +160,7 @@ def _sha256(path: Path) -> str:
 
 
 def _slowly(file: Any) -> str:
-    """Python 3.10 has no file_digest."""
+    """Hash a file without hashlib.file_digest, which Python 3.10 lacks."""
     digest = hashlib.sha256()
     while block := file.read(2**20):
         digest.update(block)

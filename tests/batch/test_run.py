@@ -435,7 +435,7 @@ def test_what_a_glob_excludes_is_passed_over(tmp_path: Path) -> None:
     put(tmp_path / "in", a=(1, 1, 1), a_small=(1, 1, 1), old__b=(1, 1, 1))
     summary = small_run(tmp_path / "in", tmp_path / "out", exclude=("*_small.*", "old"))
     assert (summary.total, summary.skipped) == (1, {Skip.EXCLUDED: 2})
-    with pytest.raises(OptionError, match=r"'\[z-a\]' is no glob: bad character range"):
+    with pytest.raises(OptionError, match=r"'\[z-a\]' is not a glob: bad character range"):
         small_run(tmp_path / "in", tmp_path / "out", exclude=("[z-a]",))
 
 

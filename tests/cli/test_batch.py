@@ -145,8 +145,8 @@ for _ in range(2):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["gone", "out"], 2, "gone is not there"),
-        (["in", "in"], 2, "is or holds the input"),
+        (["gone", "out"], 2, "gone does not exist"),
+        (["in", "in"], 2, "is or contains the input"),
         (["empty", "out"], 2, "no photos in"),
         (["in", "out", "--write", "matte"], 2, "no product is called matte"),
         (["in", "out", "--background", "mauve?"], 2, "is not a colour"),
