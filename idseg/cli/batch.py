@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from idseg.batch.run import Engine
 
 EXIT_STOPPED = 8
-"""The batch could not go on: disk full, workers that die while loading, another batch in the same folder."""
+"""The batch could not continue: disk full, workers that die while loading, or another batch in the same folder."""
 EXIT_SIGNAL = 128
-"""Plus the signal's number, as a shell says it: 130 after Ctrl-C, 143 after SIGTERM."""
+"""Plus the signal's number, as in a shell: 130 after Ctrl-C, 143 after SIGTERM."""
 _LINE_EVERY_S = 30.0
-"""How often progress is told where there is no terminal."""
+"""Interval between progress lines if stderr is not a terminal."""
 _PIPELINE = (
     *("aspect", "head_room", "turn", "second_face", "pick", "max_side"),
     *("refine", "matting_model", "preset", "provider"),
 )
-"""Options of ``idseg segment`` that this command has too."""
+"""Options that this command shares with ``idseg segment``."""
 
 _EXITS = """\b
-Exit codes: 0 every photo has an answer · 1 done, but some were refused or failed (see report.csv) ·
-8 could not go on · 130 or 143 stopped by Ctrl-C or SIGTERM; after both, the same command goes on.
+Exit codes: 0 every photo has an answer · 1 finished, but some were refused or failed (see report.csv) ·
+8 could not continue · 130 or 143 stopped by Ctrl-C or SIGTERM (to continue, run the same command again).
 Others as for `idseg segment`.
 """
 
 
 def _shared_options(command: click.Command) -> click.Command:
-    """Add the options of ``idseg segment`` that choose the answer."""
+    """Add the options that this command shares with ``idseg segment``."""
     command.params += [option for option in segment.params if option.name in _PIPELINE]
     return command
 
@@ -58,12 +58,12 @@ def _shared_options(command: click.Command) -> click.Command:
     default="scoremap,cutout,json",
     show_default=True,
     metavar="LIST",
-    help="What to write for each photo: cut, scoremap, demo, cutout, overlay, json, api (the API's reply).",
+    help="Files to write for each photo: cut, scoremap, demo, cutout, overlay, json, api (the API's reply).",
 )
 @click.option("--background", metavar="COLOR", help="Also write the person on this colour: white, blue, #rrggbb.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes (default: one for each core).")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes (default: one per core).")
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Threads of each."
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Threads per process."
 )
 @click.option(
     "--tries",
@@ -71,7 +71,7 @@ def _shared_options(command: click.Command) -> click.Command:
     default=3,
     show_default=True,
     metavar="N",
-    help="How many workers a photo may take with it before it is failed.",
+    help="Number of workers that a photo may kill before it counts as failed.",
 )
 @click.option(
     "--timeout",
@@ -85,33 +85,33 @@ def _shared_options(command: click.Command) -> click.Command:
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Pass over files and folders of this name ('*_small.jpg', 'old'), or path below IN ('2019/raw'); repeatable.",
+    help="Skip files and folders with this name ('*_small.jpg', 'old') or path below IN ('2019/raw'); repeatable.",
 )
-@click.option("--retry-failed", is_flag=True, help="Try those again that failed in an earlier run.")
+@click.option("--retry-failed", is_flag=True, help="Retry photos that failed in an earlier run.")
+@click.option("--thumbnails/--no-thumbnails", default=True, help="Whether refusals.html shows the refused photos.")
 @click.option(
-    "--thumbnails/--no-thumbnails", default=True, help="Show refused photos in refusals.html (default) or not."
+    "--state", type=click.Path(file_okay=False, path_type=Path), help="Folder for the journal (default: in OUT)."
 )
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Journal's folder, if not in OUT.")
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="This machine's processes, or a Ray cluster (idseg[ray]).",
+    help="local: processes on this machine; ray: a Ray cluster (needs idseg[ray]).",
 )
 @click.option("--parquet", "shards", is_flag=True, help="Write the answers to OUT/answers/*.parquet (Ray only).")
-@click.option("--address", metavar="ADDRESS", help="Ray cluster to join (default: $RAY_ADDRESS, else a local one).")
+@click.option("--address", metavar="ADDRESS", help="Ray cluster to join (default: $RAY_ADDRESS, or else a local one).")
 def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
-    """Cut one person out of each photo of IN; the answers go to the same tree under OUT.
+    """Cut one person out of each photo of IN and write the answers to the same tree under OUT.
 
     \b
     IN is a folder, files, a glob in quotes ('in/**/*.jpg'), a manifest (.csv, .jsonl), a .parquet, a URL (s3://…).
     IN/a/b.jpg gives OUT/a/b.jpg.scoremap.png, OUT/a/b.jpg.cutout.png, OUT/a/b.jpg.result.json,
-    and for all together OUT/report.csv and OUT/refusals.html.
+    and OUT/report.csv and OUT/refusals.html for all photos together.
 
     \b
-    Stopped or killed, it goes on where it was when started again. A photo is done again only if it
-    changed (size or time), if options, weights or idseg's version changed, or if its files are gone.
+    After a stop or crash, run the same command again to continue. It processes a photo again only if the photo
+    changed (size or time), if options, model files or idseg's version changed, or if its output files are missing.
 
     \b
     Examples:
@@ -127,7 +127,7 @@ def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
             summary = run(sources, _work(out, chosen), _engine(chosen), options, stop=lambda: bool(caught), watch=watch)
         _tell(summary, out)
     if caught and summary.stopped:
-        click.echo("stopped; the same command goes on from here", err=True)
+        click.echo("stopped; run the same command again to continue", err=True)
         sys.exit(EXIT_SIGNAL + caught[0])
     sys.exit(0 if summary.counts["ok"] == summary.total else 1)
 
@@ -139,7 +139,7 @@ def _work(out: str, chosen: dict[str, Any]) -> Work:
     if chosen["background"] is not None:
         from idseg.imaging.colours import parse_color
 
-        parse_color(chosen["background"])  # a wrong colour is told before the first photo, not after
+        parse_color(chosen["background"])  # reports a wrong colour before the first photo
         products = (*products, "background")
     pipeline = {name: chosen[name] for name in _PIPELINE}
     options = segment_options({**pipeline, "threads": None})
@@ -155,9 +155,9 @@ def _engine(chosen: dict[str, Any]) -> Engine:
 
         return ray_engine(options, chosen["address"])
     if chosen["address"] is not None:
-        raise click.UsageError("--address is for --engine ray")
+        raise click.UsageError("--address requires --engine ray")
     if chosen["shards"]:
-        raise click.UsageError("--parquet is for --engine ray")
+        raise click.UsageError("--parquet requires --engine ray")
     from idseg.batch.run import local_engine
 
     return local_engine(options)
@@ -173,21 +173,21 @@ def _stopped_clearly() -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Numbers of the signals that asked to stop; a second one does not wait for photos in work."""
+    """Collect the signals that asked to stop. After a second one, the photos in work are dropped."""
     caught: list[int] = []
 
     def catch(number: int, frame: FrameType | None) -> None:
         caught.append(number)
         if len(caught) > 1:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the report is being written
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # protects the report, which is being written
             raise KeyboardInterrupt
-        click.echo("\nfinishing the photos in work; once more to drop them", err=True)
+        click.echo("\nfinishing the photos in work; press Ctrl-C again to drop them", err=True)
 
     before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     except KeyboardInterrupt:
-        click.echo("stopped; the same command goes on from here", err=True)
+        click.echo("stopped; run the same command again to continue", err=True)
         sys.exit(EXIT_SIGNAL + caught[0])
     finally:
         for number, handler in before.items():
@@ -196,7 +196,7 @@ def _signals() -> Iterator[list[int]]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[BatchSummary], None]]:
-    """A bar on a terminal; else a line now and then."""
+    """A progress bar on a terminal; otherwise a line every half minute."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -205,7 +205,7 @@ def _progress() -> Iterator[Callable[[BatchSummary], None]]:
     with tqdm(unit="photo", smoothing=0, dynamic_ncols=True) as bar:  # smoothing 0: the mean rate of this run
 
         def watch(summary: BatchSummary) -> None:
-            if not summary.seconds:  # the rate counts from the first outcome of this run, as the summary's does
+            if not summary.seconds:  # the rate starts at this run's first outcome, as in the summary
                 bar.start_t, bar.initial = time.time(), summary.done
             bar.total = summary.total
             bar.set_postfix_str(_counts(summary), refresh=False)
@@ -216,7 +216,7 @@ def _progress() -> Iterator[Callable[[BatchSummary], None]]:
 
 
 class _Lines:
-    """Progress for a log: a line at the start and then every half minute."""
+    """Progress for a log: a line at the start, then one every half minute."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -242,10 +242,10 @@ def _tell(summary: BatchSummary, out: str) -> None:
         f"{new} now, {summary.before} before; {summary.rate_per_s:.2f} photos/s"
     )
     if summary.changed_options:
-        click.echo("options, weights or version changed since the last run: its photos are done again")
+        click.echo("options, weights or version changed since the last run: its photos are processed again")
     if summary.swept:
-        click.echo(f"{summary.swept} half-written files of a killed run deleted")
-    for title, counts in (("without an answer", summary.reasons), ("passed over", summary.skipped)):
+        click.echo(f"{summary.swept} unfinished files of a killed run deleted")
+    for title, counts in (("without an answer", summary.reasons), ("skipped", summary.skipped)):
         if counts:
             click.echo(f"{title}: {_listed(counts)}")
     folder = out if "://" in out else os.path.relpath(out)

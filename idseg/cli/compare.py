@@ -25,7 +25,7 @@ _SHOWN = (
     "left_eye distance",
     "left_shoulder distance",
 )
-"""Measures that the terminal shows; the report has all."""
+"""Measures for the terminal; the report has all of them."""
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -34,45 +34,45 @@ _SHOWN = (
     "--ours",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     metavar="FOLDER",
-    help="Take our side from saved replies too (NAME.json), instead of running idseg.",
+    help="Use saved replies (NAME.json) as our side too, instead of running idseg.",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The report, one HTML file (default: FOLDER/compare.html).",
+    help="Path of the HTML report (default: FOLDER/compare.html).",
 )
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Every figure, for machines (default: beside the report, NAME-figures.json).",
+    help="Path of a JSON file with all figures (default: beside the report, NAME-figures.json).",
 )
 @click.option(
     "--frame",
     type=click.Choice(["auto", "cut", "photo"]),
     default="auto",
     show_default=True,
-    help="Which picture their box and points are measured in; auto: where their face boxes fit ours.",
+    help="Picture to which their box and points refer; auto: the one in which their face boxes fit ours.",
 )
-@click.option("--worst", default=6, show_default=True, metavar="N", help="Pictures of each kind of worst cases.")
+@click.option("--worst", default=6, show_default=True, metavar="N", help="Pictures for each kind of worst case.")
 @click.option(
-    "--refine", type=click.Choice(["net", "closed-form", "none"]), help="How our matte is refined (default: idseg's)."
+    "--refine", type=click.Choice(["net", "closed-form", "none"]), help="Refiner for our matte (default: as in idseg)."
 )
 @click.option("--matting-model", metavar="NAME|FILE", help="Our matting model, as in `idseg segment`.")
 @click.option(
-    "--preset", type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]), help="What kind an ONNX file is of."
+    "--preset", type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]), help="Kind of net in an ONNX file."
 )
 @click.option("--threads", type=int, metavar="N", help="Threads of the matting nets.")
 def compare(
     folder: Path, ours: Path | None, report: Path | None, json_file: Path | None, frame: Any, worst: int, **chosen: Any
 ) -> None:
-    """Compare saved replies of the API with our answers to the same photos.
+    """Compare saved replies of the API with idseg's answers to the same photos.
 
     \b
-    FOLDER has photos and, beside each, the reply: NAME.jpg and NAME.json.
-    `idseg record` saves such replies; hand-made files are read leniently.
+    FOLDER contains photos, and beside each photo its reply: NAME.jpg and NAME.json.
+    `idseg record` saves such replies. Files from other clients are read leniently.
 
     \b
     Examples:
@@ -83,7 +83,7 @@ def compare(
         from idseg.cloud.compare import run, summarise, to_json
         from idseg.cloud.compare.report import html
 
-        run.photos_with_replies(folder)  # a wrong folder is told before the models load
+        run.photos_with_replies(folder)  # reports a wrong folder before the models load
         report = folder / "compare.html" if report is None else report
         json_file = report.with_name(f"{report.stem}-figures.json") if json_file is None else json_file
         with _responder(ours, chosen) as respond:

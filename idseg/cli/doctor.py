@@ -1,4 +1,4 @@
-"""``idseg doctor``: what idseg needs from the machine, looked at without loading anything that might fail hard."""
+"""``idseg doctor``: checks what idseg needs on this machine, without loading anything that could crash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from idseg.errors import DependencyError, IdsegError
 from idseg.models.manifest import ModelEntry, load_manifest
 
 PYTHONS = (3, 10), (3, 14)
-"""The first and the last Python that idseg supports."""
+"""First and last supported Python version."""
 PACKAGES = ("click", "mediapipe", "numpy", "onnxruntime", "pi-heif", "pillow", "tqdm")
 OPTIONAL = {
     "pymatting": ("idseg segment --refine closed-form", "pip install pymatting"),
@@ -25,26 +25,26 @@ OPTIONAL = {
     "ray": ("idseg batch --engine ray", "pip install 'idseg[ray]'"),
     "pyarrow": ("Parquet in idseg batch", "pip install 'idseg[ray]'"),
 }
-"""Packages that idseg works without: what asks for each, and the command that installs it."""
+"""Optional packages → the feature that needs them, and the command that installs them."""
 OPENCV = (
     "opencv-contrib-python",
     "opencv-python",
     "opencv-python-headless",
     "opencv-contrib-python-headless",
 )
-"""Distributions that all bring the package ``cv2``; MediaPipe asks for the first. Two of them overwrite each other."""
+"""Distributions that contain the package ``cv2``; MediaPipe requires the first. Two of them overwrite each other."""
 LIBRARIES = {
     "libEGL.so.1": "apt-get install -y libegl1",
     "libGLESv2.so.2": "apt-get install -y libgles2",
     "libGL.so.1": "apt-get install -y libgl1",
     "libgthread-2.0.so.0": "apt-get install -y libglib2.0-0",
 }
-"""Shared libraries that MediaPipe's (the first two) and OpenCV's Linux wheels are linked to and slim systems lack, and
+"""Shared libraries that slim systems lack and that the Linux wheels of MediaPipe (the first two) and OpenCV need, and
 Debian's command for each. The headless OpenCV needs only the first two."""
 _HEADLESS = ("libEGL.so.1", "libGLESv2.so.2")
 
 State = Literal["ok", "FAIL", "note"]
-"""``note``: idseg works without it; the line says what does not."""
+"""``note``: idseg works without it; the line names the feature that does not work."""
 
 
 class Check(NamedTuple):
@@ -105,7 +105,7 @@ def _optional(name: str, use: str, mend: str) -> Check:
 
 
 def _opencv() -> Check:
-    """Exactly one distribution of OpenCV may be there."""
+    """Check that exactly one distribution of OpenCV is installed."""
     found = {name: version for name in OPENCV if (version := _version(name))}
     listed = ", ".join(f"{name} {version}" for name, version in found.items())
     if len(found) > 1:
@@ -128,12 +128,12 @@ def _library(name: str, mend: str) -> Check:
 
 
 def _reports() -> Check:
-    """How MediaPipe is kept from reporting usage to its maker."""
+    """Check how MediaPipe is kept from sending usage reports."""
     from idseg.models.sandbox import can_confine
 
     if can_confine():
         return Check("mediapipe's reports", "ok", "no network for MediaPipe's threads (seccomp)")
-    found = "no seccomp here: MediaPipe may look up its maker's host, but trusts no server and sends no report"
+    found = "no seccomp here: MediaPipe may look up Google's host name, but trusts no server and sends no report"
     return Check("mediapipe's reports", "note", found)
 
 
@@ -181,16 +181,16 @@ def _provider(name: str, entry: ModelEntry, *, chosen: bool) -> Check:
     except IdsegError as error:
         state: State = "FAIL" if name == "cpu" else "note"
         return Check(f"provider {name}", state, str(error), f"use another: --provider cpu instead of {name}")
-    used = ", what --provider auto takes" if chosen else ""
+    used = "; --provider auto uses it" if chosen else ""
     return Check(f"provider {name}", "ok", f"ran {entry.name} on {matte.provider} in {milliseconds:.0f} ms{used}")
 
 
 @click.command()
 def doctor() -> None:
-    """Say what is missing on this machine, and what mends it.
+    """Check this machine and say how to fix what is missing.
 
-    Looks at Python, packages, system libraries and weights, and runs the matting net on every execution provider. A
-    line with "note" is no fault: idseg works without it.
+    Checks Python, packages, system libraries and model files, and runs the matting net on every execution provider. A
+    line with "note" is not an error: idseg works without that part.
     """
     failed = False
     for check in run():

@@ -19,7 +19,7 @@ def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default="",
         metavar="FOLDER",
         envvar="IDSEG_STATE",
-        help="Folder of the token secret and the keys (default: ~/.local/state/idseg).",
+        help="Folder for the token secret and the keys (default: ~/.local/state/idseg).",
     )(
         click.option(
             "--keys",
@@ -27,27 +27,27 @@ def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
             default="",
             metavar="FILE",
             envvar="IDSEG_KEYS",
-            help="File of keys (default: keys.json there).",
+            help="File with the keys (default: keys.json in that folder).",
         )(command)
     )
 
 
 @click.group()
 def keys() -> None:
-    """Make, list and remove API keys. A running server sees the change at once."""
+    """Create, list and remove API keys. A running server notices changes at once."""
 
 
 @keys.command()
 @state_option
-@click.option("--note", default="", help="Whose key this is.")
+@click.option("--note", default="", help="Owner of the key, or another note.")
 @click.option(
     "--token-only",
     is_flag=True,
-    help="Keep only a hash of the secret: such a key gets tokens, but cannot sign requests.",
+    help="Store only a hash of the secret. Such a key can get tokens, but cannot sign requests.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the pair as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the pair of keys as JSON.")
 def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json: bool) -> None:
-    """Make a pair. The file keeps the secret key, readable by you alone; with --token-only a hash of it."""
+    """Create a pair of keys. The file keeps the secret key, readable only by you; with --token-only only a hash."""
     from idseg.server.auth.keys import add_key
 
     with clear_errors():
@@ -63,7 +63,7 @@ def add(state_folder: str, keys_file: str, note: str, token_only: bool, as_json:
 @keys.command(name="list")
 @state_option
 def list_keys(state_folder: str, keys_file: str) -> None:
-    """The API keys of the file, their app ids and notes."""
+    """List the API keys of the file, with their app ids and notes."""
     from idseg.server.auth.keys import read_keys
 
     with clear_errors():
@@ -76,7 +76,7 @@ def list_keys(state_folder: str, keys_file: str) -> None:
 @state_option
 @click.argument("api_key")
 def remove(state_folder: str, keys_file: str, api_key: str) -> None:
-    """Take a key away; its tokens end with it."""
+    """Remove a key. Its tokens become invalid."""
     from idseg.server.auth.keys import remove_key
 
     with clear_errors():

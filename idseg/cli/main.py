@@ -1,4 +1,4 @@
-"""The command line. It imports nothing heavy until a command runs, so that ``idseg --help`` answers at once."""
+"""The command line. A command's modules are imported only when it runs, so that ``idseg --help`` is fast."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _COMMANDS: dict[str, str] = {
     "serve": "Answer the cloud API's requests over HTTP, with a web page.",
     "sizes": "List the sizes of ID photos.",
 }
-"""Each command is a function of its own name in a file of its own name; the line is what --help shows for it."""
+"""Command → its line in --help. Each command is a function in a file, both with the command's name."""
 
 
 class _Commands(click.Group):
-    """Imports a command's file only when that command runs."""
+    """Imports a command's file only when the command runs."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Before anything is written, ``--help`` included."""
+        """Prepare the terminal before anything is written, including ``--help``."""
         survive_any_terminal()
         return super().main(*args, **kwargs)
 
@@ -57,8 +57,8 @@ def main() -> None:
     """Portrait segmentation for ID photos, on this machine.
 
     \b
-    One selfie in; out come the head-and-shoulders cut, a hair-level matte, a demo on black,
-    the face box, ten body parts and the classes of face and body pose. Nothing leaves the machine.
+    From one selfie it makes the head-and-shoulders cut, a hair-level matte, a demo on black, the face box,
+    ten body parts, and the classes of face and body pose. No data leaves the machine.
 
     \b
     Start with:

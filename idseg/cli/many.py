@@ -1,10 +1,9 @@
-"""One way for every command that takes many photos: names settled before any work, one bad photo told and the rest
-done, a summary, one exit code.
+"""Shared by all commands that take several photos: unique file names, errors of single photos, summary, exit code.
 
 ::
 
     names = unique([photo.stem for photo in photos])           # before any work
-    failures = each_photo(photos, make, load=segmenter.warm)   # tells, goes on
+    failures = each_photo(photos, make, load=segmenter.warm)   # reports a bad photo and continues
     finish(failures)                                           # exit code
 """
 
@@ -25,9 +24,9 @@ from idseg.cli.runner import EXIT_CODES, EXIT_SOME_FAILED
 from idseg.errors import DependencyError, IdsegError, ModelError, ProviderError
 
 _FOR_ALL = (ModelError, ProviderError, DependencyError)
-"""Errors that every later photo would have too: the command ends."""
+"""Errors that every later photo would have too; they end the command."""
 _NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
-"""The same for errors of the output folder."""
+"""Such errors of the output folder."""
 
 
 class OutputError(IdsegError, OSError):
@@ -37,14 +36,14 @@ class OutputError(IdsegError, OSError):
 
 
 class UnexpectedError(IdsegError):
-    """A fault of ours, which must not stop the other photos."""
+    """An error in idseg, which must not stop the other photos."""
 
     reason = "fault"
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """The names, each once: a later one that is equal gets ``-2``, ``-3``, … (upper and lower case count as equal, as
-    on Windows and macOS). A name that occurs once is never changed, so ``x x x-2`` become ``x x-3 x-2``.
+    """The names, made unique: a later equal name gets ``-2``, ``-3``, … (case is ignored, as on Windows and macOS). A
+    name that occurs once never changes, so ``x x x-2`` become ``x x-3 x-2``.
     """
     taken = {name.casefold() for name in names}
     first: set[str] = set()
@@ -68,20 +67,20 @@ def each_photo(
     tell_failure: Callable[[Path, IdsegError], str | None] = lambda photo, error: None,
     done: str = "done",
 ) -> list[IdsegError]:
-    """Work on all photos, with a progress bar on stderr; what is wrong with one is told there, and the rest goes on.
+    """Process all photos with a progress bar on stderr. A photo's error is reported there, and the others continue.
 
     Args:
         photos: the photos.
-        make: does one (number from 0, photo) and gives the text for stdout, None for none.
-        load: called before the first of several, while the bar says that the models are loaded.
-        tell_failure: gives a text for stdout in place of a failed photo's, None for none.
-        done: what the summary of several photos says of those that did not fail.
+        make: processes one (number from 0, photo) and returns a text for stdout, or None.
+        load: called before the first of several photos, while the bar says that models are loading.
+        tell_failure: returns a text for stdout instead of a failed photo's, or None.
+        done: the summary's word for photos that did not fail.
 
     Returns:
-        the errors, one for each photo that failed; :func:`finish` ends the command with them.
+        one error for each photo that failed; pass them to :func:`finish`.
 
     Raises:
-        IdsegError: nothing can be done for any photo (weights, provider, a full disk).
+        IdsegError: an error that all photos would have (model files, provider, a full disk).
     """
     from tqdm import tqdm
 
@@ -116,7 +115,7 @@ def each_photo(
 
 
 def _as_ours(error: Exception) -> IdsegError:
-    """The error as an IdsegError with one clear line.
+    """Convert the error to an IdsegError with a one-line message.
 
     Raises:
         OutputError: no later photo could be written either.
@@ -130,8 +129,8 @@ def _as_ours(error: Exception) -> IdsegError:
             raise ours from error
         return ours
     if isinstance(error, MemoryError):
-        return UnexpectedError("not enough memory for it")
-    return UnexpectedError(f"a fault in idseg, please report it: {type(error).__name__}: {error}")
+        return UnexpectedError("not enough memory for this photo")
+    return UnexpectedError(f"an error in idseg, please report it: {type(error).__name__}: {error}")
 
 
 def _summary(total: int, failures: Sequence[IdsegError], done: str) -> str:
@@ -143,7 +142,7 @@ def _summary(total: int, failures: Sequence[IdsegError], done: str) -> str:
 
 
 def finish(failures: Sequence[IdsegError], *codes: int) -> NoReturn:
-    """End the command: 0, the one exit code that all failures and ``codes`` have, or 1 for several kinds."""
+    """End the command with exit code 0, the code that all failures and ``codes`` share, or 1 for different codes."""
     found = {
         next((code for kind, code in EXIT_CODES.items() if isinstance(failure, kind)), EXIT_SOME_FAILED)
         for failure in failures
@@ -152,15 +151,15 @@ def finish(failures: Sequence[IdsegError], *codes: int) -> NoReturn:
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON that the terminal can show: other letters than ASCII as they are where stdout is UTF-8, else as
+    """One line of JSON that the terminal can show: non-ASCII letters as they are if stdout is UTF-8, otherwise as
     ``\\u5f20``."""
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     return json.dumps(value, ensure_ascii=encoding != "utf8", separators=(",", ":"))
 
 
 def survive_any_terminal() -> None:
-    """Let stdout and stderr write what their encoding has not (Windows' code pages, ``LC_ALL=C``, names that are no
-    text) as ``\\u5f20`` instead of ending the command."""
+    """Let stdout and stderr write characters that their encoding lacks (Windows code pages, ``LC_ALL=C``, undecodable
+    names) as ``\\u5f20`` instead of ending the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

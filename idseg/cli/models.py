@@ -13,9 +13,9 @@ from idseg.errors import IdsegError, ModelError
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def models(as_json: bool) -> None:
-    """List the models that ship and check their files.
+    """List the models that ship with idseg and check their files.
 
-    Each model's task, size, licence and source; its file is compared with its sha256.
+    Shows each model's task, size, licence and source, and compares its file with the SHA-256 of the manifest.
     """
     from idseg.models.manifest import load_manifest
 

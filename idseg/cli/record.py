@@ -30,7 +30,7 @@ from idseg.errors import OptionError
     "keys_file",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     metavar="FILE",
-    help="File with the API key and the secret key: two words, or the JSON of `idseg keys add --json`. "
+    help="File with the API key and the secret key: two words, or the output of `idseg keys add --json`. "
     "Without it: IDSEG_API_KEY and IDSEG_SECRET_KEY.",
 )
 @click.option(
@@ -38,13 +38,19 @@ from idseg.errors import OptionError
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where replies and copies of the photos go (default: beside the photos).",
+    help="Folder for replies and copies of the photos (default: beside the photos).",
 )
-@click.option("--rate", "per_second", default=2.0, show_default=True, metavar="N", help="Calls a second, at most.")
+@click.option("--rate", "per_second", default=2.0, show_default=True, metavar="N", help="Maximum calls per second.")
 @click.option(
-    "--tries", default=5, show_default=True, metavar="N", help="Calls for one photo where the service is busy or away."
+    "--tries",
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Maximum calls per photo if the service is busy or unreachable.",
 )
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, metavar="SECONDS", help="For an answer.")
+@click.option(
+    "--timeout", "timeout_s", default=60.0, show_default=True, metavar="SECONDS", help="Maximum time for an answer."
+)
 def record(
     photos: tuple[Path, ...],
     host: str,
@@ -54,9 +60,10 @@ def record(
     tries: int,
     timeout_s: float,
 ) -> None:
-    """Ask a service of the API about photos and save its replies for `idseg compare`.
+    """Send photos to a service of the API and save its replies for `idseg compare`.
 
-    Start it again after a break: photos with a final reply are not sent again. The photos go to the host you name.
+    To continue after a break, run the command again: photos with a final reply are not sent again. The photos go to
+    the host that you name.
 
     \b
     Examples:
@@ -81,7 +88,7 @@ def record(
 
 
 def _photos(given: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and those with a photo's suffix in folders named."""
+    """The given files, and the files with a photo's suffix in the given folders."""
     from idseg.cloud.compare.run import PHOTO_SUFFIXES
 
     for path in given:
@@ -92,7 +99,7 @@ def _photos(given: Iterable[Path]) -> Iterator[Path]:
 
 
 def _keys(path: Path | None, environment: Any) -> tuple[str, str]:
-    """(API key, secret key) from a file, else from the environment; both empty for a server without keys."""
+    """(API key, secret key) from a file, or else from the environment; both empty for a server without keys."""
     if path is None:
         return environment.get("IDSEG_API_KEY", ""), environment.get("IDSEG_SECRET_KEY", "")
     text = path.read_text(encoding="utf-8-sig")
@@ -101,7 +108,7 @@ def _keys(path: Path | None, environment: Any) -> tuple[str, str]:
             pair = json.loads(text)
             return str(pair["api_key"]), str(pair["secret_key"])
         except (ValueError, KeyError):
-            raise OptionError(f"{path} is no JSON with api_key and secret_key") from None
+            raise OptionError(f"{path} is not JSON with api_key and secret_key") from None
     words = text.split()
     if len(words) != 2:
         raise OptionError(f"{path} has {len(words)} words; it must have two: the API key and the secret key")

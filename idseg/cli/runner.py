@@ -1,4 +1,4 @@
-"""What all commands share: clear errors, exit codes, progress, the options that choose a Segmenter."""
+"""Shared by all commands: clear errors, exit codes, progress, and the options of a Segmenter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 EXIT_SOME_FAILED = 1
-"""Several photos, some of them without an answer, for different kinds of reasons."""
+"""Several photos have no answer, for different kinds of reasons."""
 EXIT_CODES: dict[type[IdsegError], int] = {
     OptionError: 2,
     InputError: 3,
@@ -27,21 +27,21 @@ EXIT_CODES: dict[type[IdsegError], int] = {
     ProviderError: 6,
     DependencyError: 7,
 }
-"""Exit code by kind of error (2 is also click's for a wrong command line)."""
+"""Error class → exit code (click also uses 2 for a wrong command line)."""
 
 EXITS = """\b
 Exit codes: 0 all answered · 2 wrong option · 3 a photo cannot be used · 4 not exactly one upright person ·
-5 weights missing or damaged · 6 provider not there · 7 a package or library is missing ·
-1 several kinds, or a file that cannot be written.
+5 model files missing or damaged · 6 provider not available · 7 a package or library is missing ·
+1 several kinds of errors, or a file that cannot be written.
 """
 
 
 @contextmanager
 def clear_errors(more: dict[type[IdsegError], int] | None = None) -> Iterator[None]:
-    """One line on stderr and an exit code instead of a traceback.
+    """Print one line on stderr and exit with a code, instead of a traceback.
 
     Args:
-        more: exit codes of a command's own kinds of error, looked up before :data:`EXIT_CODES`.
+        more: exit codes of a command's own error classes, which precede :data:`EXIT_CODES`.
     """
     try:
         yield
@@ -67,43 +67,47 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--threads",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Threads of the matting nets (default: one for each core).",
+            help="Threads of the matting nets (default: one per core).",
         ),
         click.option(
-            "--provider", default="auto", show_default=True, metavar="auto|cpu|cuda|…", help="Where they run."
+            "--provider",
+            default="auto",
+            show_default=True,
+            metavar="auto|cpu|cuda|…",
+            help="Execution provider of the matting nets.",
         ),
         click.option(
             "--preset",
             type=click.Choice(["modnet", "isnet", "u2net", "birefnet"]),
-            help="What kind of net an ONNX file is.",
+            help="Kind of net in an ONNX file.",
         ),
         click.option(
             "--matting-model",
             metavar="NAME|FILE",
-            help="Another matting model: a name of `idseg models`, or an ONNX file. Otherwise ours (8-bit on a CPU).",
+            help="Another matting model: a name from `idseg models`, or an ONNX file. Default: idseg's.",
         ),
         click.option(
             "--refine",
             type=click.Choice(["net", "closed-form", "none"]),
             default="net",
             show_default=True,
-            help="How hair is refined. net: on large cuts, where it helps.",
+            help="Refiner for hair. net: used on large cuts, where it helps.",
         ),
         click.option(
             "--turn",
             is_flag=True,
-            help="Turn a photo that lies on its side or stands on its head instead of refusing it.",
+            help="Rotate a photo that lies on its side or is upside down, instead of refusing it.",
         ),
         click.option(
             "--second-face",
             type=float,
             metavar="SHARE",
-            help="Height of a second face, of the largest, that counts as a second person (default 0.45).",
+            help="Minimum height of a second person's face, relative to the largest (default 0.45).",
         ),
         click.option(
             "--pick",
             metavar="largest|left|right|N",
-            help="Which of several people is meant; N counts from the left. Default: several are refused.",
+            help="Person to choose among several; N counts from the left. Default: refuse several people.",
         ),
     ):
         command = option(command)
@@ -111,24 +115,24 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MODEL_OPTIONS = ("threads", "provider", "matting_model", "preset", "refine", "turn", "second_face", "pick")
-"""Names of the options that choose the models, and which face is meant."""
+"""Names of the options that choose the models and the face."""
 
 
 def options_of(chosen: dict[str, Any], **more: Any) -> Options:
-    """The Segmenter's options from those of :func:`model_options`.
+    """Convert the options of :func:`model_options` to the options of a Segmenter.
 
     Args:
-        chosen: by name; others than :data:`MODEL_OPTIONS` are left out.
-        more: further fields of the options.
+        chosen: values by name; only those of :data:`MODEL_OPTIONS` are used.
+        more: other fields of the options.
 
     Raises:
-        OptionError, ProviderError: one is wrong.
+        OptionError, ProviderError: an option is invalid.
     """
     from idseg.segmenter import DetectOptions, Options
 
     named = chosen["matting_model"]
     if named is not None and chosen["preset"] is None and Path(named).is_file():
-        raise OptionError(f"say with --preset what kind of net {named} is", matting_model=named)
+        raise OptionError(f"give the kind of net in {named} with --preset", matting_model=named)
     detect = {
         "turn": chosen["turn"] or None,
         "second_face_ratio": chosen["second_face"],
@@ -145,7 +149,7 @@ def segmenter_of(chosen: dict[str, Any]) -> Segmenter:
 
 
 def progress_bar(unit: str, total: int | None = None) -> Callable[[Iterable[_T]], Iterable[_T]]:
-    """A progress bar on stderr, where that is a terminal."""
+    """A progress bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
     def wrap(items: Iterable[_T]) -> Iterable[_T]:

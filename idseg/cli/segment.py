@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder; each photo gets a folder of its name in it.",
+    help="Output folder; each photo gets a subfolder with its name.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print the API's JSON (a line a photo; pictures as base64) instead."
+    "--json", "as_json", is_flag=True, help="Print the API's JSON instead (one line per photo; pictures as base64)."
 )
 @click.option("--overlay", is_flag=True, help="Also write the photo with box, points, window and classes drawn on it.")
 @click.option("--background", metavar="COLOR", help="Also write the person on this colour: white, blue, red, #rrggbb.")
 @click.option("--aspect", metavar="W:H", help="Shape of the cut, e.g. 5:7 (default), 1:1, 35:45.")
 @click.option(
-    "--head-room", type=float, metavar="SHARE", help="Space above the face box in face heights (default 0.51)."
+    "--head-room", type=float, metavar="SHARE", help="Space above the face box, in face heights (default 0.51)."
 )
-@click.option("--max-side", type=int, metavar="PX", help="Longest side allowed (default 16384; 64 MP in all).")
+@click.option("--max-side", type=int, metavar="PX", help="Maximum of the longer side (default 16384; 64 MP in total).")
 @model_options
 def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen: Any) -> None:
     """Cut one person out of each PHOTO.
 
     \b
-    Takes JPEG, PNG, BMP, HEIC, WebP, AVIF, TIFF, GIF, whatever the file is called.
+    Reads JPEG, PNG, BMP, HEIC, WebP, AVIF, TIFF and GIF, whatever the file's name.
     Writes OUT/NAME/cut.png      the head-and-shoulders cut of the photo
            OUT/NAME/scoremap.png the matte, grey 0..255
            OUT/NAME/demo.png     the person on black
@@ -54,13 +54,13 @@ def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen:
       idseg segment selfie.jpg --json > reply.json
     """
     if out is None and not as_json:
-        raise click.UsageError("say where to with -o FOLDER, or print with --json")
+        raise click.UsageError("give an output folder with -o FOLDER, or print with --json")
     with clear_errors():
         overlay, background = chosen.pop("overlay"), chosen.pop("background")
         if background is not None:
             from idseg.imaging.colours import parse_color
 
-            parse_color(background)  # a wrong colour is told before the first photo, not after
+            parse_color(background)  # reports a wrong colour before the first photo
         options = segment_options(chosen)
         from idseg.segmenter import Segmenter
 
@@ -86,7 +86,7 @@ def _nothing(photo: Path, error: IdsegError) -> None:
 
 
 def _reply(photo: Path, error: IdsegError) -> str:
-    """The API's JSON of an error, so that there is a line for each photo."""
+    """The API's JSON of an error, so that every photo has one line."""
     from idseg.cloud import wire
     from idseg.cloud.errors import render_error
 
@@ -111,7 +111,7 @@ def _words(name: str) -> str:
 
 
 def segment_options(chosen: dict[str, Any]) -> Options:
-    """The pipeline's options from the command line's."""
+    """Convert the command line's options to the pipeline's options."""
     from idseg.segmenter import CropOptions, DecodeLimits
 
     crop = {"aspect": _aspect(chosen["aspect"]), "head_room": chosen["head_room"]}

@@ -66,7 +66,7 @@ def test_counts_reports_and_exit_codes(tmp_path: Path) -> None:
     (tmp_path / "in/notes.txt").touch()
     code, out, err = idseg_batch(tmp_path / "in", tmp_path / "out", "--workers", "1", "--write", "cut, scoremap")
     assert (code, "5 of 5 photos: 5 ok, 0 refused, 0 failed; 5 now, 0 before" in out) == (0, True), err
-    assert "passed over: 1 not a photo" in out
+    assert "skipped: 1 not a photo" in out
     assert "0/5 (0 ok, 0 refused, 0 failed)" in err
     assert len(list((tmp_path / "out").glob("*.cut.png"))) == 5
     assert not list((tmp_path / "out").glob("*.cutout.png"))
@@ -112,14 +112,14 @@ def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(tmp_path: Pat
     os.killpg(process.pid, number)  # as a terminal does: to the workers too
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number, err
-    assert "the same command goes on from here" in err
+    assert "run the same command again to continue" in err
     assert "Traceback" not in err
     first = int(re.findall(r"(\d+) of 200 photos", out)[0])
     assert 1 <= first < 200
     assert len((tmp_path / "out/report.csv").read_text(encoding="utf-8").splitlines()) == first + 1
     code, out, err = idseg_batch(tmp_path / "in", tmp_path / "out", "--workers", "2")
     assert (code, f"{200 - first} now, {first} before" in out) == (0, True), err
-    assert "half-written" not in out  # it had ended in good order
+    assert "unfinished" not in out  # it had ended in good order
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

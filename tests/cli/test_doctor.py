@@ -39,7 +39,7 @@ def test_a_whole_machine() -> None:
     assert done.exit_code == 0, done.output
     assert "FAIL" not in done.output
     assert "ran portrait-coarse" in done.output
-    assert "what --provider auto takes" in done.output
+    assert "--provider auto uses it" in done.output
 
 
 def test_a_missing_package_fails_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:

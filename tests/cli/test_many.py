@@ -80,7 +80,7 @@ def test_all_well() -> None:
         (PermissionError(errno.EACCES, "Permission denied", "/out/b"), 1, "cannot write /out/b: Permission denied"),
         (FileExistsError(errno.EEXIST, "File exists", "out"), 1, "cannot write out: File exists"),
         (MemoryError(), 1, "not enough memory"),
-        (ZeroDivisionError("x"), 1, "a fault in idseg, please report it: ZeroDivisionError: x"),
+        (ZeroDivisionError("x"), 1, "an error in idseg, please report it: ZeroDivisionError: x"),
     ],
 )
 def test_one_bad_photo_is_told_and_the_rest_goes_on(error: Exception, code: int, says: str) -> None:
