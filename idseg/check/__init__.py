@@ -1,15 +1,15 @@
-"""Whether a photo obeys the rules of a document: rule by rule, with value, allowed range, and what to do. Never
-retouches.
+"""Checks whether a photo obeys the rules of a document: for each rule, the value, the allowed range, and advice. The
+photo is never changed.
 
 ::
 
-    measures   numbers of a face and a wall: lids, lips, light, blur, glare, cover, colour
-    rules      what is allowed, in the words of ICAO Doc 9303 and ISO/IEC 19794-5, and how sure each measure is
+    measures   numbers measured on a face and a wall: eyelids, lips, light, blur, glare, cover, colour
+    rules      allowed ranges, in the terms of ICAO Doc 9303 and ISO/IEC 19794-5, and the error of each measure
     framing    pose, placement, and what the photo's edge cuts off
     features   the face and the wall behind it
-    files      the finished photo's file
-    report     one verdict for each rule, as JSON or as a table
-    apply      all of it, for one photo
+    files      the file of a finished photo
+    report     one verdict per rule, as JSON or as a table
+    apply      all checks of one photo
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rules of a document applied to a photo, to a finished photo, and to one that shows no single person."""
+"""Applies a document's rules to a photo, to a finished photo, or to a photo without exactly one person."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _GLASSES = {
 
 
 class SeesWhole(Protocol):
-    """What looks at a whole photo; :class:`idseg.segmenter.Segmenter` is one."""
+    """The interface of :class:`idseg.segmenter.Segmenter` for analysing a whole photo."""
 
     def whole(self, photo: bytes | Rgb, /) -> Result: ...
 
 
 def check(result: Result, size: PhotoSize, *, finished: bool = False, keep: bool | None = None) -> Report:
-    """The report of a photo of one person.
+    """Check a photo of one person.
 
     Args:
-        result: of the photo.
+        result: result for the photo.
         size: the document.
-        finished: False: how the photo will be after it has been turned, scaled and cut for the size; True: as it is.
-        keep: whether the wall would be kept; None: where the document allows no more than a crop.
+        finished: True: judge the photo as it is. False: judge it as it will be after placing it for the size.
+        keep: whether the photo's own wall would be kept; None: yes if the document allows only cropping.
     """
     keep = size.edits == "crop only" if keep is None else keep
     person = result.person
@@ -71,17 +71,17 @@ def check(result: Result, size: PhotoSize, *, finished: bool = False, keep: bool
 
 
 def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, made: Finished | None = None) -> Report:
-    """The report of a finished file, looked at again from its own bytes.
+    """Check a finished file, decoded from its own bytes.
 
     Args:
         segmenter: finds the person and the matte.
         content: the file.
         size: the document.
-        made: what the file was made from, where it was made here: its pixels stand for a format that is written but
-            not read (PDF), and what it lacks is known better than it can be seen.
+        made: the finished photo from which idseg wrote the file, if it did. Its pixels replace those of a format that
+            idseg cannot read (PDF), and its missing parts are known more precisely than from the file.
 
     Raises:
-        InputError: it cannot be decoded.
+        InputError: the file cannot be decoded.
     """
     photo = None
     try:
@@ -104,8 +104,8 @@ def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, made: Finis
 
 
 def refused(error: PersonError, size: PhotoSize) -> Report:
-    """The report of a photo that does not show exactly one upright person: one rule is not met, the rest cannot be
-    known."""
+    """The report for a photo without exactly one upright person: one rule is not met, and the others cannot be
+    judged."""
     persons = error.facts.get("persons")
     found = float(persons) if isinstance(persons, int) else None
     first = RuleReport("one_person", "exactly one person", NOT_MET, found, "persons", (1, 1), 0.0, error.message)
@@ -114,8 +114,8 @@ def refused(error: PersonError, size: PhotoSize) -> Report:
 
 
 def _applicable(rules: Iterator[RuleReport] | tuple[RuleReport, ...], size: PhotoSize) -> Iterator[RuleReport]:
-    """The rules, those that the document does not have marked so: a studio's trade size has none of the passports'
-    standard, and a small child may look as it likes."""
+    """Mark the rules that the document does not have: a trade size has none of the passport standard's rules, and a
+    small child may have any expression."""
     for rule in rules:
         if size.basis == "trade" and rule.term.startswith(ISO) and rule.rule != "head_inside":
             yield replace(rule, status=NOT_APPLICABLE, advice="A size of the trade: no authority's rule.")
@@ -126,7 +126,7 @@ def _applicable(rules: Iterator[RuleReport] | tuple[RuleReport, ...], size: Phot
 
 
 _EXPRESSIONS = {"slight smile": ("no_smile",), "any": ("no_smile", "mouth_closed", "eyes_open")}
-"""Rules that do not apply where an expression is allowed."""
+"""Rules that do not apply if the document allows an expression."""
 
 
 def _cover(size: PhotoSize) -> RuleReport:
@@ -135,7 +135,7 @@ def _cover(size: PhotoSize) -> RuleReport:
 
 
 def _confirm(size: PhotoSize) -> Iterator[str]:
-    """What only the person can confirm."""
+    """Questions that only the person can answer."""
     if size.basis == "trade":
         return
     yield f"Is the head uncovered? {_COVERS[size.head_covering]}"

@@ -1,4 +1,4 @@
-"""An upright copy of a face, the same size in every photo, and ways to look at its colours."""
+"""Makes an upright copy of a face at a fixed size, and measures colours in it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ OVAL = (
 )
 _SKIN = (50, 280, 205, 425, 4, 151)  # cheeks, beside the mouth, nose, between the brows
 FACE_EYES_PX = 90.0
-"""Distance of the eyes in the copy: ICAO's least for a portrait (TR Portrait Quality 1.0, 90 px)."""
+"""Distance between the eyes in the copy: ICAO's minimum for a portrait (TR Portrait Quality 1.0, 90 px)."""
 _FACE_SIDE_PX = 288
-"""The copy's side: the whole face at that distance of the eyes."""
+"""Side of the copy, which contains the whole face at that distance between the eyes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """An upright copy of a face, the same size in every photo."""
+    """An upright copy of a face at a fixed size."""
 
     rgb: Rgb
     points: Points
-    """The mesh (468, 2) in the copy."""
+    """The mesh points (468, 2) in the copy."""
     scale: float
-    """Copy's pixels per photo pixel; above 1 the photo has fewer than ``FACE_EYES_PX`` between the eyes."""
+    """Pixels of the copy per pixel of the photo; above 1 if the photo has fewer than ``FACE_EYES_PX`` between the
+    eyes."""
 
 
 def face_copy(rgb: Rgb, mesh: FaceMesh, roll_deg: float) -> Face:
-    """The face of a photo, upright, with ``FACE_EYES_PX`` between the eyes."""
+    """Copy the face of a photo, upright, with ``FACE_EYES_PX`` between the eyes."""
     points = mesh.points[:, :2]
     left, right = points[list(FaceMesh.LEFT_EYE)].mean(axis=0), points[list(FaceMesh.RIGHT_EYE)].mean(axis=0)
     scale = FACE_EYES_PX / max(float(np.hypot(*(right - left))), 1.0)
@@ -50,7 +51,7 @@ def face_copy(rgb: Rgb, mesh: FaceMesh, roll_deg: float) -> Face:
     shift = np.array([_FACE_SIDE_PX / 2, _FACE_SIDE_PX / 2]) - turn @ center
     reduced, factor = _reduced(rgb, scale)
     matrix = np.column_stack((turn / factor, shift))
-    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV counts from pixel centres
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV's origin is the centre of the first pixel
     copy = cv2.warpAffine(
         reduced, matrix, (_FACE_SIDE_PX, _FACE_SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -65,7 +66,7 @@ def polygon(face: Face, indices: Sequence[int]) -> Mask:
 
 
 def _reduced(rgb: Rgb, scale: float) -> tuple[Rgb, float]:
-    """A copy reduced by an area mean, so that a later step of at most a half skips nothing; and its factor."""
+    """A copy shrunk by area averaging, so that a later step of at most a half skips no pixels; and its factor."""
     if scale > 0.5:
         return rgb, 1.0
     small = np.asarray(scaled(rgb, scale * 1.5), dtype=np.uint8)
@@ -87,7 +88,7 @@ def to_lab(colors: npt.NDArray[np.float64]) -> Floats:
 
 
 def disc(face: Face, index: int, radius: float) -> Mask:
-    """Disc about a mesh point; the radius in distances of the eyes."""
+    """Disc around a mesh point; the radius is in units of the eyes' distance."""
     mask = np.zeros(face.rgb.shape[:2], dtype=np.uint8)
     x, y = (round(float(value)) for value in face.points[index])
     cv2.circle(mask, (x, y), max(1, round(radius * FACE_EYES_PX)), 1, -1)
@@ -100,7 +101,7 @@ def disc_median(face: Face, index: int, radius: float) -> npt.NDArray[np.float64
 
 
 def skin_colors(face: Face) -> Floats:
-    """CIELAB colours of the skin spots, without those that something lies over: far from the middle of all."""
+    """CIELAB colours of the skin spots, without covered spots (those far from the median of all)."""
     spots = to_lab(np.array([disc_median(face, index, 0.12) for index in _SKIN]))
     apart = np.linalg.norm(spots - np.median(spots, axis=0), axis=1)
     return np.asarray(spots[apart <= max(_ODD_SPOT, float(np.median(apart)))], dtype=np.float32)
@@ -109,4 +110,4 @@ def skin_colors(face: Face) -> Floats:
 LUMA = np.array([0.299, 0.587, 0.114])
 """Rec. 601 weights of R'G'B'."""
 _ODD_SPOT = 25.0
-"""CIELAB distance from the spots' median from which a spot is covered; a shaded cheek stays below."""
+"""CIELAB distance from the spots' median above which a spot counts as covered; a shaded cheek stays below."""

@@ -1,4 +1,4 @@
-"""The rules of the face and of the wall behind it: lids, lips, light, blur, cover, colour."""
+"""The rules for the face and the wall behind it: eyelids, lips, light, blur, cover, colour."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FACE_RULES: Final = (
 
 
 def face(result: Result) -> Iterator[RuleReport]:
-    """Everything that is measured on the face."""
+    """Judge every rule that is measured on the face."""
     mesh = result.person.mesh
     if mesh is None:
         for name in FACE_RULES:
@@ -74,12 +74,12 @@ on."""
 
 
 def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterator[RuleReport]:
-    """Evenness and colour of the wall.
+    """Judge evenness and colour of the wall.
 
     Args:
-        result: of the photo.
+        result: result for the photo.
         size: the document.
-        replaceable: the finished photo can have another wall; then the advice says so.
+        replaceable: whether the finished photo can have another wall; the advice then says so.
     """
     outside = _outside_as_person(result)
     spread, color = measures.background_spread(result.cut, outside), measures.background_lab(result.cut, outside)
@@ -99,5 +99,5 @@ def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterato
 
 
 def _outside_as_person(result: Result) -> Alpha:
-    """The matte with 1 where the cut leaves the photo: what is not there is no background."""
+    """The matte with 1 outside the photo, because the part outside is not background."""
     return np.where(inside(result.photo_size, result.window), result.alpha, np.float32(1))

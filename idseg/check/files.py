@@ -1,4 +1,4 @@
-"""What a finished photo's file has to be: pixels, resolution, kilobytes, format."""
+"""The rules for the file of a finished photo: pixels, resolution, kilobytes, format."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from idseg.types import Photo, Size
 
 _BYTES_A_PIXEL = 3
 _SHAPE = 0.01
-"""How far width / height may be off, as a share."""
+"""Allowed deviation of width / height, as a share."""
 _DPI = 0.5
 
 
 def check_file(content: bytes, size: PhotoSize, photo: Photo | None = None) -> tuple[RuleReport, ...]:
-    """What a finished photo's file says of itself.
+    """Check the properties of a finished photo's file.
 
     Args:
         content: the file.
         size: the document.
-        photo: as it was decoded; None: decode it here.
+        photo: the decoded file; None: decode it here.
 
     Raises:
-        InputError: it cannot be decoded.
+        InputError: the file cannot be decoded.
     """
     photo = decode(content) if photo is None else photo
     return (
@@ -43,7 +43,7 @@ def check_file(content: bytes, size: PhotoSize, photo: Photo | None = None) -> t
 
 
 def _pixels(px: Size, size: PhotoSize) -> RuleReport:
-    """The finished photo's shape and number of pixels."""
+    """The shape and the number of pixels of the finished photo."""
     least, most = size.px_min or size.px, size.px_max
     few = px.width < least.width or px.height < least.height
     many = most is not None and (px.width > most.width or px.height > most.height)
@@ -66,7 +66,7 @@ def _pixels(px: Size, size: PhotoSize) -> RuleReport:
 
 
 def _dpi(content: bytes, size: PhotoSize) -> RuleReport:
-    """The resolution that the file names; only for documents that are printed."""
+    """The resolution stored in the file; only for documents that are printed."""
     term = "resolution of the print"
     if size.channels and "print" not in size.channels:
         return left_out("dpi", "The document takes a file; nothing is printed.", term)
@@ -81,7 +81,7 @@ def _dpi(content: bytes, size: PhotoSize) -> RuleReport:
 
 
 def _named_dpi(content: bytes) -> float | None:
-    """Dots per inch down the height, as the file's header has them; None where it has none."""
+    """Vertical dots per inch in the file's header; None if it has none."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             dpi = image.info.get("dpi")
@@ -91,7 +91,7 @@ def _named_dpi(content: bytes) -> float | None:
 
 
 def _kilobytes(count: int, size: PhotoSize) -> Iterator[RuleReport]:
-    """The file's size. A kilobyte is 1000 bytes to some and 1024 to others: what only one of them takes is doubtful."""
+    """The size of the file. A kilobyte may mean 1000 or 1024 bytes; a size that fits only one of them is doubtful."""
     if size.kb is None:
         return
     low, high = size.kb
@@ -114,7 +114,7 @@ def _kilobytes(count: int, size: PhotoSize) -> Iterator[RuleReport]:
 
 
 def _compression(count: int, px: Size, size: PhotoSize) -> RuleReport:
-    """How far the file is compressed."""
+    """The compression ratio of the file."""
     term = "compression of the file"
     if size.compression is None:
         return left_out("compression", "The document names no limit.", term)

@@ -1,4 +1,4 @@
-"""The rules of framing: how the head stands and lies in the photo, and what the photo's edge cuts off."""
+"""The rules for framing: pose and place of the head, and what the photo's edge cuts off."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NAMES: Mapping[RuleName, str] = {
     "width": "head_width",
 }
 _SHOULDER_SEEN = 0.5
-"""Visibility of a shoulder from which its height is believed."""
+"""Minimum visibility of a shoulder for using its height."""
 
 
 def pose(result: Result, turned_deg: float) -> Iterator[RuleReport]:
-    """Roll, yaw and pitch of the head in the finished photo, which is turned by ``turned_deg``."""
+    """Roll, yaw and pitch of the head in the finished photo, which is rotated by ``turned_deg``."""
     angles = result.person.head
     for name, value in (("roll", angles.roll_deg + turned_deg), ("yaw", angles.yaw_deg), ("pitch", angles.pitch_deg)):
         yield judged(name, value)
 
 
 def placement_rules(placement: Placement, head: Head, size: PhotoSize) -> Iterator[RuleReport]:
-    """The document's own rules for where the head lies."""
+    """The document's own rules for the place of the head."""
     for measured in placement.rules:
         report = _placement_rule(measured, size)
         if head.exact:
@@ -71,12 +71,13 @@ def _placement_rule(measured: Measured, size: PhotoSize) -> RuleReport:
 
 
 def inside(placement: Placement, reach: Reach, *, finished: bool) -> Iterator[RuleReport]:
-    """What the photo's edge cuts off: the head on any side, then the shoulders.
+    """Judge what the photo's edge cuts off: the head on any side, then the shoulders.
 
     Args:
-        placement: of the head.
-        reach: what the edges cut.
-        finished: the edges are those of a finished photo: where a rule asks for a large head, wide hair may leave it.
+        placement: place of the head.
+        reach: what the edges cut off.
+        finished: whether the edges are those of a finished photo. Then a rule may require a large head, so that wide
+            hair may be cut off.
     """
     cut = reach.head_cut
     head = judged("head_inside", float(len(cut)))
@@ -98,9 +99,9 @@ _EDGES: Mapping[Side, str] = {"left": "left", "top": "upper", "right": "right", 
 
 
 def shoulders(result: Result, turned_deg: float) -> RuleReport:
-    """Slope of the shoulders in the finished photo, by the matte's outline. An outline that is uneven (hair, a chair's
-    back) is believed only where it is crooked by more than it is uneven. Where hair hides it, or one shoulder is not
-    seen, the pose model's points can only find fault: they lie level too often to be believed when they do."""
+    """Slope of the shoulders in the finished photo, from the matte's outline. For an uneven outline (hair, the back of
+    a chair), the slope counts only if it exceeds the unevenness. If hair hides a shoulder or one is not visible, the
+    pose model's points may only report a violation, because they are often level when the shoulders are not."""
     slope = shoulder_slope(result.alpha, result.window, result.person.face_box)
     if slope is not None:
         report = judged("shoulders_level", slope.deg + turned_deg)

@@ -1,7 +1,7 @@
-"""What can be measured on a face: lids, lips, light, blur, glare, cover. Pure functions of pixels and the face mesh.
+"""Measures eyelids, lips, light, blur, glare and cover of a face. Pure functions of pixels and the face mesh.
 
-Geometry is measured on the mesh; colours in a copy of the face that is turned upright and scaled to one size, so
-that one number means the same in every photo.
+Geometry is measured on the mesh. Colours are measured in an upright copy of the face at a fixed size, so that a number
+means the same in every photo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from idseg.types import Alpha, FaceMesh, Rgb, Size
 _EYES = (FaceMesh.LEFT_EYE, FaceMesh.RIGHT_EYE)
 _UPPER_LIP, _LOWER_LIP = (81, 13, 311), (178, 14, 402)  # inner edges of the lips
 _MOUTH_CORNERS = (61, 291)
-_LIPS = (13, 14)  # the middle of both inner edges
+_LIPS = (13, 14)  # the midpoints of both inner edges
 _LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 50, 280, 151, 199
 _LEFT_SOCKET = (226, 247, 30, 29, 27, 28, 56, 190, 245, 128, 121, 120, 119, 118, 117, 111, 143)
 _RIGHT_SOCKET = (446, 467, 260, 259, 257, 258, 286, 414, 465, 357, 350, 349, 348, 347, 346, 340, 372)
@@ -30,26 +30,25 @@ _RIGHT_OPENING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 37
 
 
 def lids_below(face: Face) -> tuple[float, float]:
-    """How far below the line of its corners the dark part of the (left, right) eye lies, in eye widths.
+    """How far the dark part of the (left, right) eye lies below the line through the eye's corners, in eye widths.
 
-    An open eye is dark where iris and pupil are, above that line; a closed one only along the lashes, below it.
-    Measured in the middle third of the eye's width; 0 where nothing is dark.
+    In an open eye, the iris and pupil are dark, above that line; in a closed eye, only the lashes are, below it.
+    Measured in the middle third of the eye's width; 0 if nothing is dark.
     """
     left, right = (_dark_middle(_eye(face, corners)) for corners in _EYES)
     return left, right
 
 
 def eyes_shut(face: Face) -> float:
-    """How shut both eyes look, in eye widths: :func:`lids_below`, and more where no white is seen beside the iris."""
+    """How closed both eyes look, in eye widths: :func:`lids_below`, and more if no white is visible beside the iris."""
     white = float(np.mean([_white_beside(_eye(face, corners)) for corners in _EYES]))
     low, high = _WHITE_RANGE
     return float(np.mean(lids_below(face))) + _WHITE_WEIGHT * (_WHITE_SEEN - min(max(white, low), high))
 
 
 def smile(mesh: FaceMesh, roll_deg: float) -> float:
-    """How far the lips are spread, their corners raised and the teeth bared: the mouth's width over the distance of
-    the eyes, plus the corners' height above the lips' middle and the gap between the lips, both over the mouth's
-    width."""
+    """Spread of the lips, height of their corners and visible teeth: the mouth's width over the distance between the
+    eyes, plus the corners' height above the lips' middle and the gap between the lips, both over the mouth's width."""
     turn = math.radians(roll_deg)
     points = mesh.points[:, :2] @ np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     width = max(float(np.linalg.norm(points[_MOUTH_CORNERS[0]] - points[_MOUTH_CORNERS[1]])), 1e-6)
@@ -58,14 +57,14 @@ def smile(mesh: FaceMesh, roll_deg: float) -> float:
 
 
 def mouth_gap(mesh: FaceMesh) -> float:
-    """Gap between the lips' inner edges over the mouth's width, 0 for a closed mouth."""
+    """Gap between the inner edges of the lips over the mouth's width; 0 for a closed mouth."""
     points = mesh.points
     gap = np.linalg.norm(points[list(_UPPER_LIP)] - points[list(_LOWER_LIP)], axis=1).mean()
     return float(gap / max(float(np.linalg.norm(points[_MOUTH_CORNERS[0]] - points[_MOUTH_CORNERS[1]])), 1e-6))
 
 
 def eyes_apart_px(mesh: FaceMesh) -> float:
-    """Distance between the eyes' centres in the photo (ISO/IEC 19794-5 inter-eye distance)."""
+    """Distance between the eyes' centres in the photo, px (ISO/IEC 19794-5 inter-eye distance)."""
     points = mesh.points[:, :2]
     return float(
         np.hypot(*(points[list(FaceMesh.RIGHT_EYE)].mean(axis=0) - points[list(FaceMesh.LEFT_EYE)].mean(axis=0)))
@@ -73,8 +72,8 @@ def eyes_apart_px(mesh: FaceMesh) -> float:
 
 
 def edge_px(face: Face) -> float:
-    """Blur of the sharper eye: standard deviation, in pixels of the copy, of the Gaussian that would make its
-    steepest edge out of a step (a step of height h blurred by s rises by h / (s sqrt(2 pi)) a pixel at most)."""
+    """Blur of the sharper eye, in pixels of the copy: sigma of the Gaussian that turns a step into the eye's steepest
+    edge (a step of height h blurred by s rises by at most h / (s sqrt(2 pi)) per pixel)."""
     grey = luma(face.rgb)
     rise = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
     widths = []
@@ -94,10 +93,11 @@ def edge_px(face: Face) -> float:
 
 
 def tones(face: Face) -> tuple[float, float, float]:
-    """(levels between the 2nd and the 98th percentile of brightness, share burnt out, share drowned) inside the
+    """(brightness levels between the 2nd and the 98th percentile, overexposed share, underexposed share) inside the
     face's outline.
 
-    Burnt out: the brightest channel is 253 or more and the darkest 230 or more. Drowned: the brightest is 12 or less.
+    Overexposed: the brightest channel is 253 or more and the darkest 230 or more. Underexposed: the brightest channel
+    is 12 or less.
     """
     inside = polygon(face, OVAL)
     pixels = face.rgb[inside].astype(np.int16)
@@ -108,10 +108,10 @@ def tones(face: Face) -> tuple[float, float, float]:
 
 
 def light_ratio(face: Face) -> float:
-    """Darkest over brightest of the zones of ICAO's light test (both cheeks, forehead, chin), by brightness, 0..1.
+    """Mean brightness of the darkest zone over that of the brightest (ICAO: both cheeks, forehead, chin), 0..1.
 
-    A forehead under a fringe or a chin under a beard is no skin and is left out: its colour is far from both
-    cheeks', or it is not smooth.
+    A forehead under a fringe or a chin under a beard is left out: its colour differs from both cheeks, or it is not
+    smooth.
     """
     cheeks = np.array([disc_median(face, index, 0.2) for index in (_LEFT_CHEEK, _RIGHT_CHEEK)])
     zones = [float(cheek @ LUMA) for cheek in cheeks]
@@ -125,8 +125,8 @@ def light_ratio(face: Face) -> float:
 
 
 def glare(face: Face) -> float:
-    """Share of the eye sockets that is a white spot with an edge: a lamp in the glasses. Bright skin has no edge and
-    does not count."""
+    """Share of the eye sockets covered by a white spot with an edge, which is a lamp's reflection in glasses. Bright
+    skin has no edge and does not count."""
     sockets = polygon(face, _LEFT_SOCKET) | polygon(face, _RIGHT_SOCKET)
     darkest = face.rgb.min(axis=2)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_GLARE_PX, _GLARE_PX))
@@ -136,9 +136,10 @@ def glare(face: Face) -> float:
 
 
 def covered_eyes(face: Face) -> tuple[float, float]:
-    """How much of the surroundings of the (left, right) eye is not the face's skin, 0..1: hair, frames, dark glasses.
+    """Share of the surroundings of the (left, right) eye that does not have the face's skin colour, 0..1: hair, frames,
+    dark glasses.
 
-    The opening of the eye itself does not count.
+    The opening of the eye does not count.
     """
     colors = lab(face.rgb)
     shares = []
@@ -152,12 +153,12 @@ def covered_eyes(face: Face) -> tuple[float, float]:
 
 
 def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
-    """How uneven the background is: root mean square distance from its median colour in CIELAB; None where too
-    little is seen.
+    """Unevenness of the background: root mean square distance from its median colour in CIELAB; None if too little is
+    visible.
 
     Args:
         rgb: the photo under the matte.
-        alpha: the matte; where it is below 0.02, and ten pixels beside, is background.
+        alpha: the matte. Background is where it is below 0.02, except within ten pixels of larger values.
     """
     colors = _wall(rgb, alpha)
     if colors is None:
@@ -166,7 +167,7 @@ def background_spread(rgb: Rgb, alpha: Alpha) -> float | None:
 
 
 def background_lab(rgb: Rgb, alpha: Alpha) -> npt.NDArray[np.float64] | None:
-    """Median colour of the background in CIELAB (3,); None where too little is seen. Arguments as
+    """Median colour of the background in CIELAB (3,); None if too little is visible. Same arguments as
     :func:`background_spread`."""
     colors = _wall(rgb, alpha)
     return None if colors is None else np.asarray(np.median(colors, axis=0), dtype=np.float64)
@@ -175,12 +176,12 @@ def background_lab(rgb: Rgb, alpha: Alpha) -> npt.NDArray[np.float64] | None:
 def apart(
     found_lab: npt.NDArray[np.float64], allowed: Sequence[tuple[int, int, int]], *, any_light: bool = False
 ) -> float:
-    """Distance of a colour from the nearest one allowed, CIELAB (CIE 1976).
+    """Distance of a colour from the nearest allowed one, CIELAB (CIE 1976).
 
     Args:
         found_lab: (3,).
         allowed: sRGB colours, at least one.
-        any_light: any pale colour is allowed: lightness and chroma within ``_PALE`` count as no distance.
+        any_light: also allow any pale colour, that is, lightness and chroma within ``_PALE``.
     """
     near = np.linalg.norm(to_lab(np.array(allowed, dtype=np.float64)) - found_lab, axis=1).min()
     if not any_light:
@@ -190,11 +191,11 @@ def apart(
 
 
 _PALE = (75.0, 20.0)
-"""Least lightness and most chroma of a pale colour."""
+"""Minimum lightness and maximum chroma of a pale colour."""
 
 
 def _wall(rgb: Rgb, alpha: Alpha) -> Floats | None:
-    """CIELAB colours (N, 3) of the background in a reduced copy; None where it is less than 3 % of the picture."""
+    """CIELAB colours (N, 3) of the background in a reduced copy; None if it is less than 3 % of the picture."""
     small, _ = reduced(rgb, 400)
     free = resize(alpha, Size(small.shape[1], small.shape[0])) < 0.02
     free = cv2.erode(free.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
@@ -204,19 +205,19 @@ def _wall(rgb: Rgb, alpha: Alpha) -> Floats | None:
 
 
 _WHITE_SEEN, _WHITE_RANGE, _WHITE_WEIGHT = 0.07, (-0.05, 0.15), 1.5
-"""White beside the iris that an open eye shows, as a share of the skin's brightness; the range that counts; its weight
-beside the lids. 111 open eyes show .065 or more but for one in deep shade, 30 painted and 12 shut ones .023 or less."""
+"""White beside the iris in an open eye, as a share of the skin's brightness; the range that counts; its weight relative
+to the eyelids. Nearly all open eyes have .065 or more; painted and shut ones have .023 or less."""
 _NOT_SKIN = 20.0
-"""CIELAB distance from all of the face's skin spots from which a pixel is no skin: wrinkles and shade stay below. Of
-15, 20, 25 and 30 the one that told 22 dark glasses from 680 other faces best."""
+"""CIELAB distance from all skin spots of the face above which a pixel is not skin. Wrinkles and shade stay below; the
+value separates dark glasses from other faces best."""
 _GLARE_PX = 27
-"""Largest spot that can be a lamp's: 0.3 of the distance of the eyes."""
+"""Maximum size of a lamp's reflection, px: 0.3 of the distance between the eyes."""
 _SAME_SKIN_CHROMA = 12.0
-"""Distance in a*, b* within which a zone has the cheeks' colour."""
+"""Maximum distance in a*, b* of a zone with the cheeks' colour."""
 
 
 def _eye(face: Face, corners: tuple[int, int]) -> Floats:
-    """Brightness of one eye, its corners level and 48 px apart about the middle of a 64 x 48 picture."""
+    """Brightness of one eye, with its corners level and 48 px apart, centred in a 64 x 48 picture."""
     first, second = face.points[corners[0]], face.points[corners[1]]
     width = max(float(np.hypot(*(second - first))), 1.0)
     turn = (
@@ -243,22 +244,22 @@ def _dark_middle(eye: Floats) -> float:
 
 
 def _white_beside(eye: Floats) -> float:
-    """How much brighter the eye is on both sides than in its middle, along the line of its corners and above it, as a
-    share of the skin's brightness below it. An iris lies between two whites; a lid is one surface."""
+    """Brightness of both sides of the eye minus that of its middle, along the line of its corners and above it, as a
+    share of the brightness of the skin below. An iris lies between two whites; an eyelid is uniform."""
     along = cv2.GaussianBlur(eye[15:25, 8:56].mean(axis=0)[None], (0, 0), 1.5)[0]
     white = min(float(along[4:16].max()), float(along[32:44].max()))
     return (white - float(along[16:32].min())) / max(float(np.percentile(eye[36:46, 8:56], 60)), _LEAST_LUMA)
 
 
 _LEAST_LUMA = 30.0
-"""Brightness (0..255) that a face in the dark is taken for."""
+"""Minimum brightness of the skin (0..255) in that division, for faces in the dark."""
 
 
 def _smooth(face: Face, index: int, radius: float) -> bool:
-    """Whether a zone is one surface: no strands of hair."""
+    """Whether a zone is a uniform surface, without strands of hair."""
     values = luma(face.rgb)[disc(face, index, radius)]
     return bool(values.size and values.std() <= _SMOOTH_STD)
 
 
 _SMOOTH_STD = 14.0
-"""Spread of brightness (0..255) inside a zone of plain skin, at most."""
+"""Maximum standard deviation of brightness (0..255) in a zone of plain skin."""

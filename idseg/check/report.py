@@ -1,4 +1,4 @@
-"""What a check says: one verdict for each rule, and all of them as JSON or as a table."""
+"""The result of a check: one verdict per rule, as JSON or as a table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from idseg.photo.size import PhotoSize
 from idseg.photo.verdict import CHECK_YOURSELF, NOT_APPLICABLE, STATUSES, Status, overall
 
 ISO = "ISO/IEC 19794-5"
-"""How the term of a rule begins that comes from the standard for passports."""
+"""Prefix of the term of a rule that comes from the passport standard."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleReport:
-    """One rule, applied."""
+    """The verdict on one rule."""
 
     rule: str
     term: str
@@ -24,14 +24,14 @@ class RuleReport:
     value: float | None = None
     unit: str = ""
     allowed: tuple[float | None, float | None] = (None, None)
-    """Least and most; None: open."""
+    """Minimum and maximum; None: no limit."""
     doubt: float = 0.0
-    """How far off ``value`` may be (95 %); same unit."""
+    """Error of ``value`` (95 %), in the same unit."""
     advice: str = ""
-    """What to do; for ``check yourself`` also why it cannot be told."""
+    """What to do; for ``check yourself`` also why idseg cannot judge."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The values ready for JSON."""
         return {
             "rule": self.rule,
             "term": self.term,
@@ -46,16 +46,16 @@ class RuleReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All rules of a document, applied to one photo."""
+    """The verdicts on all rules of a document for one photo."""
 
     size: PhotoSize
     finished: bool
-    """The photo was taken as it is; else as it will be after placing."""
+    """True: the photo was judged as it is; False: as it will be after placing it."""
     rules: tuple[RuleReport, ...]
     confirm: tuple[str, ...] = ()
-    """What the document asks for and only the person can confirm, in whole sentences."""
+    """Requirements that only the person can confirm, in whole sentences."""
     warnings: tuple[str, ...] = ()
-    """What else is to be told, in whole sentences."""
+    """Other remarks, in whole sentences."""
 
     @property
     def verdict(self) -> Status:
@@ -63,7 +63,7 @@ class Report:
         return overall(rule.status for rule in self.rules)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON. A check changes no pixel: ``unretouched`` is always true."""
+        """The values ready for JSON. A check changes no pixels, so ``unretouched`` is always true."""
         return {
             "size": self.size.name,
             "source": self.size.source,
@@ -79,7 +79,7 @@ class Report:
 
 
 def judged(name: str, value: float, rule: Rule | None = None) -> RuleReport:
-    """A rule applied to a value; ``rule``: where it is not one of :data:`RULES`."""
+    """Judge a value; ``rule`` is needed if the rule is not in :data:`RULES`."""
     rule = RULES[name] if rule is None else rule
     status = rule.judge(value)
     advice = rule.advice(value)
@@ -89,7 +89,7 @@ def judged(name: str, value: float, rule: Rule | None = None) -> RuleReport:
 
 
 def unseen(name: str, why: str, term: str = "") -> RuleReport:
-    """A rule that cannot be judged; the person has to."""
+    """A rule that idseg cannot judge, so that the person must."""
     return _without_value(name, CHECK_YOURSELF, why, term)
 
 
@@ -106,7 +106,7 @@ def _without_value(name: str, status: Status, why: str, term: str) -> RuleReport
 
 
 def ends(rule: Rule) -> tuple[float | None, float | None]:
-    """Least and most of a rule; None: open."""
+    """Minimum and maximum of a rule; None: no limit."""
     return (None if math.isinf(rule.low) else rule.low, None if math.isinf(rule.high) else rule.high)
 
 

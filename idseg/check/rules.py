@@ -1,8 +1,8 @@
-"""What is allowed, in the words of the standards, and how far each measure can be trusted.
+"""The allowed ranges, in the standards' terms, and the error of each measure.
 
-A value inside its range is ``met``. Outside by at most ``doubt`` it is ``check yourself``: our measure is no better
-than that. Farther out it is ``not met``. ``benchmarks/checks.py`` counts the false and missed alarms; its table is in
-``benchmarks/results/checks.json``.
+A value inside its range is ``met``. A value outside by at most ``doubt``, the error of the measure, is ``check
+yourself``. A value further outside is ``not met``. ``benchmarks/checks.py`` counts false and missed alarms; the figures
+are in ``benchmarks/results/checks.json``.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from idseg.photo.verdict import Status, judge
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule."""
+    """One rule with its range."""
 
     term: str
-    """What the standards call it."""
+    """The standards' term for the rule."""
     unit: str
     low: float = -math.inf
     high: float = math.inf
     doubt: float = 0.0
-    """How far off a value may be; outside the range by up to this is ``check yourself``. Same unit."""
+    """Error of the measure, in the same unit. A value outside the range by up to this is ``check yourself``."""
     too_low: str = ""
-    """What to do about a value below the range."""
+    """Advice for a value below the range."""
     too_high: str = ""
 
     def judge(self, value: float) -> Status:
@@ -34,7 +34,7 @@ class Rule:
         return judge(value, self.low, self.high, self.doubt)
 
     def advice(self, value: float) -> str:
-        """What to do; nothing for a value inside the range."""
+        """What to do; empty for a value inside the range."""
         if value < self.low:
             return self.too_low
         return self.too_high if value > self.high else ""
@@ -44,8 +44,8 @@ _ISO = "ISO/IEC 19794-5"
 _STRAIGHT = "Look straight into the camera, the camera at the height of the eyes."
 
 RULES: Mapping[str, Rule] = {
-    # ISO/IEC 19794-5:2005 7.2.2: yaw and pitch within 5 degrees, roll within 8. The mesh is off by up to 7 degrees
-    # in yaw and pitch.
+    # ISO/IEC 19794-5:2005 7.2.2: yaw and pitch within 5 degrees, roll within 8. The error of the mesh is up to 7
+    # degrees in yaw and pitch.
     "roll": Rule(f"{_ISO} 7.2.2 pose: roll", "degrees", -8, 8, 1, "Hold the head upright.", "Hold the head upright."),
     "yaw": Rule(f"{_ISO} 7.2.2 pose: yaw", "degrees", -5, 5, 7, _STRAIGHT, _STRAIGHT),
     "pitch": Rule(
@@ -123,7 +123,7 @@ RULES: Mapping[str, Rule] = {
         f"{_ISO} exposure", "share", high=0.01, doubt=0.02, too_high="Less light, or a shorter exposure."
     ),
     "not_dark": Rule(f"{_ISO} exposure", "share", high=0.05, doubt=0.10, too_high="More light on the face."),
-    # ICAO TR Portrait Quality: the darkest of the zones has at least half of the brightest one's mean.
+    # ICAO TR Portrait Quality: the mean of the darkest zone is at least half of that of the brightest.
     "even_light": Rule(
         f"{_ISO} subject and scene lighting",
         "ratio",

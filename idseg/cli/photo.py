@@ -90,7 +90,7 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
 
         def make(number: int, path: Path) -> str:
             made = job.make(segmenter, path, names[number])
-            return json_line(made) if chosen["as_json"] else _told(made)
+            return json_line(made) if chosen["as_json"] else _report_text(made)
 
         failures = each_photo(photos, make, load=segmenter.warm, done="made")
     finish(failures)
@@ -223,7 +223,7 @@ def _file_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
 
 
-def _told(made: dict[str, Any]) -> str:
+def _report_text(made: dict[str, Any]) -> str:
     lines = []
     for file in made["files"]:
         width, height = file["px"]

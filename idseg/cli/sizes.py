@@ -55,20 +55,20 @@ def _row(size: PhotoSize) -> Iterator[str]:
 def _card(size: PhotoSize) -> Iterator[str]:
     """All there is to know."""
     yield f"{size.name}: {size.en}  {size.zh}"
-    yield _told("photo", _measures(size))
-    yield _told("file", _file(size))
-    yield _told("framing", "; ".join(text for text in (_head(size), *_other_rules(size)) if text))
-    yield _told("background", _background(size))
-    yield _told("edits", size.edits + (f" ({size.edits_source})" if size.edits_source else ""))
-    yield _told("person", "; ".join(_person(size)))
-    yield _told("note", size.note)
+    yield _line("photo", _measures(size))
+    yield _line("file", _file(size))
+    yield _line("framing", "; ".join(text for text in (_head(size), *_other_rules(size)) if text))
+    yield _line("background", _background(size))
+    yield _line("edits", size.edits + (f" ({size.edits_source})" if size.edits_source else ""))
+    yield _line("person", "; ".join(_person(size)))
+    yield _line("note", size.note)
     checked = f"; checked {size.checked.isoformat()}" if size.checked else ""
-    yield _told("source", f"{size.source} [{size.basis}{checked}]")
-    yield _told("not sure", size.unsure)
-    yield _told("link", size.guide)
+    yield _line("source", f"{size.source} [{size.basis}{checked}]")
+    yield _line("not sure", size.unsure)
+    yield _line("link", size.guide)
 
 
-def _told(name: str, text: str) -> str:
+def _line(name: str, text: str) -> str:
     return f"    {name:<11} {text or '-'}"
 
 

@@ -1,16 +1,16 @@
-"""From a matte to a finished ID photo.
+"""Makes a finished ID photo from a matte.
 
 ::
 
-    sizes        what a document asks for (documents/*.toml), by name or by number
-    search       finding a document by what people type
-    head         chin, eyes, hair, crown and width of a head, measured on face points and matte
-    place        where the head goes: scale, turn and shift that obey the size's rules, and what the photo lacks
+    sizes        requirements of a document (documents/*.toml), by name or by number
+    search       finds a document from a user's query
+    head         measures chin, eyes, hair, crown and width of a head from face points and matte
+    place        places the head: scale, rotation and shift by the size's rules, and what the photo lacks
     background   plain, gradient, picture or transparent
-    render       one resampling of the person, laid over the background
-    output       JPEG, PNG, WebP, TIFF, PDF with DPI and sRGB, into a range of kilobytes
-    sheet        many photos on one sheet of paper; pdf: in true millimetres
-    finish       all of it: a Result and a size in, a finished photo and the tale of what was done out
+    render       resamples the person once and composites it over the background
+    output       JPEG, PNG, WebP, TIFF, PDF with DPI and sRGB, in a range of kilobytes
+    sheet        several photos on one sheet of paper; pdf: in true millimetres
+    finish       runs all steps: a Result and a size in; a finished photo and a record of its processing out
 
 >>> from idseg import Segmenter
 >>> from idseg.photo.finish import crop_options, finish
@@ -19,5 +19,5 @@
 >>> photo = finish(Segmenter()("selfie.jpg", crop=crop_options(size)), size)  # doctest: +SKIP
 >>> open("visa.jpg", "wb").write(photo.encode().content)  # doctest: +SKIP
 
-The package itself imports nothing: finding a document loads no picture library.
+This module imports nothing, so that finding a document loads no picture library.
 """

@@ -1,8 +1,8 @@
-"""A placement moved by hand: what a person changes after the rules have placed the head.
+"""Manual adjustment of a placement, after the rules have placed the head.
 
-Zoom and turn leave the middle of the eyes where it is, so each of the four changes one thing only: the shift moves the
-eyes, the zoom scales the head about them, the turn tilts it, the flip mirrors the picture. A page can so follow the
-rules with a sum and a product while a finger is still moving.
+Zoom and rotation keep the midpoint of the eyes fixed, so each of the four values changes one thing: the shift moves the
+eyes, the zoom scales the head about them, the turn rotates it, and the flip mirrors the picture. So a page can update
+the rules' values with simple arithmetic during a gesture.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from idseg.photo.size import PhotoSize, RuleName
 _ZOOM = (0.25, 4.0)
 _MOST_TURN_DEG = 45.0
 _SEEN_MM = 0.1
-"""A lack up to this is not seen: a pixel at 300 dpi."""
+"""Maximum lack that is not visible: one pixel at 300 dpi."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A change by hand, on the finished photo."""
+    """A manual change, in millimetres and degrees of the finished photo."""
 
     right_mm: float = 0.0
     down_mm: float = 0.0
     zoom: float = 1.0
-    """Above 1: the head gets larger."""
+    """Above 1 enlarges the head."""
     turn_deg: float = 0.0
-    """> 0 clockwise."""
+    """> 0 rotates clockwise."""
     flip: bool = False
-    """Mirrored, left to right; what mirrored selfies need."""
+    """Mirror left and right, which mirrored selfies need."""
 
     def __post_init__(self) -> None:
         if not _ZOOM[0] <= self.zoom <= _ZOOM[1]:
@@ -48,17 +48,17 @@ class Adjustment:
 
 
 def adjusted(placement: Placement, head: Head, reach: Reach, size: PhotoSize, by: Adjustment) -> Placement:
-    """The placement after a change by hand, its rules measured again.
+    """Apply a manual change to a placement and measure its rules again.
 
     Args:
-        placement: by the rules.
-        head: that was placed.
-        reach: where the picture's edge cuts the person off.
+        placement: the placement by the rules.
+        head: the placed head.
+        reach: where the edges of the picture cut the person off.
         size: the document.
         by: the change.
 
     Raises:
-        OptionError: the eyes would leave the photo.
+        OptionError: the eyes would be outside the photo.
     """
     per_mm = size.px_per_mm
     eyes_x, eyes_y = placement.at(*head.origin)
@@ -87,7 +87,7 @@ def adjusted(placement: Placement, head: Head, reach: Reach, size: PhotoSize, by
 
 
 def _measures(placement: Placement, size: PhotoSize, by: Adjustment) -> dict[RuleName, float]:
-    """Head and face scale; the eyes move; the gaps follow from both."""
+    """Scale the head and the face, move the eyes, and compute the gaps from both."""
     old = placement.mm
     eyes = old["eyes"] - by.down_mm
     return {
@@ -108,7 +108,7 @@ def _reach_of(reach: Reach, flip: bool) -> Reach:
 
 
 def _lacks(reach: Reach, eyes_mm: tuple[float, float], mm_per_px: float, size: PhotoSize) -> dict[Side, float]:
-    """Where the person is cut off inside the finished photo; a small turn is neglected."""
+    """Where the person is cut off inside the finished photo; ignores a small rotation."""
     x, y = eyes_mm
     ends: dict[Side, float | None] = {
         "left": None if reach.left is None else x + reach.left * mm_per_px,

@@ -1,4 +1,4 @@
-"""What lies behind the person: the photo's own wall, a colour, a gradient, a picture, or nothing."""
+"""The background behind the person: the photo's own wall, a colour, a gradient, a picture, or nothing."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ Kind = Literal["keep", "plain", "vertical", "radial", "picture", "transparent"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """One background. ``keep``: the photo's own; ``plain``: ``colors[0]``; ``vertical``: top to bottom; ``radial``:
-    middle to corners; ``picture``: covers the photo, cut at its middle, never stretched; ``transparent``: none."""
+    """One background. ``keep``: the photo's own; ``plain``: ``colors[0]``; ``vertical``: gradient from top to bottom;
+    ``radial``: from the centre to the corners; ``picture``: centred, covers the photo, not stretched;
+    ``transparent``: none."""
 
     kind: Kind
     colors: tuple[tuple[int, int, int], ...] = ()
     picture: Rgb | None = None
     text: str = ""
-    """As it was asked for."""
+    """The text that the user gave."""
 
     def paint(self, size: Size) -> Rgb | None:
-        """The background (H, W, 3); None for a transparent one, and for the photo's own."""
+        """The background (H, W, 3); None for ``transparent`` and ``keep``."""
         if self.kind in ("transparent", "keep"):
             return None
         if self.kind == "picture":
@@ -44,11 +45,11 @@ KEEP = Background("keep", text="keep")
 
 
 def parse_background(text: Color) -> Background:
-    """A background from ``keep``, ``white``, ``#438edb``, ``(67, 142, 219)``, ``vertical:#438edb,white``,
+    """Parse ``keep``, ``white``, ``#438edb``, ``(67, 142, 219)``, ``vertical:#438edb,white``,
     ``radial:white,#438edb``, ``transparent``, or ``@picture.jpg``.
 
     Raises:
-        OptionError: none of these.
+        OptionError: the text is none of these.
         InputError: the picture cannot be read.
     """
     if not isinstance(text, str):
@@ -67,15 +68,16 @@ def parse_background(text: Color) -> Background:
         colors = tuple(parse_color(part) for part in rest.split(","))
         if kind not in ("vertical", "radial") or len(colors) != 2:
             raise OptionError(
-                f"{text!r} is no background; a gradient is vertical:COLOR,COLOR or radial:COLOR,COLOR", background=text
+                f"{text!r} is not a background; a gradient is vertical:COLOR,COLOR or radial:COLOR,COLOR",
+                background=text,
             )
         return Background("vertical" if kind == "vertical" else "radial", colors, text=plain)
     return Background("plain", (parse_color(plain),), text=plain)
 
 
 def _gradient(kind: Kind, first: tuple[int, int, int], second: tuple[int, int, int], size: Size) -> Rgb:
-    """``first`` to ``second``, in sRGB values; the pixel centres of the ends lie half a pixel inside the full
-    colours."""
+    """Gradient from ``first`` to ``second`` in sRGB values. The outermost pixel centres are half a pixel inside the
+    full colours."""
     rows = (np.arange(size.height, dtype=np.float64) + 0.5) / size.height
     columns = (np.arange(size.width, dtype=np.float64) + 0.5) / size.width
     if kind == "vertical":
@@ -87,7 +89,7 @@ def _gradient(kind: Kind, first: tuple[int, int, int], second: tuple[int, int, i
 
 
 def _cover(picture: Rgb, size: Size) -> Rgb:
-    """The middle of ``picture``, scaled by one factor until it covers ``size``."""
+    """The centre of ``picture``, scaled uniformly until it covers ``size``."""
     height, width = picture.shape[:2]
     factor = max(size.width / width, size.height / height)
     wide, high = max(size.width, round(width * factor)), max(size.height, round(height * factor))

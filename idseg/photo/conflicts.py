@@ -1,9 +1,9 @@
-"""Which rules stand against each other where no place meets them all.
+"""Finds the rules that conflict with each other if no placement meets them all.
 
-Every rule, and every edge of a photo that must not be left, is a range of something that is linear in two numbers,
-the scale and the height of the eyes. Such a set can be met where the half-planes have a point in common; of a set that
-cannot, one member after the other is left out as long as the rest still cannot (a deletion filter; Chinneck,
-"Feasibility and Infeasibility in Optimization", 2008, ch. 2): what remains is the conflict.
+Every rule, and every edge of a photo that must not be exceeded, is a range of a linear function of two numbers: the
+scale and the height of the eyes. A set of them can be met if the half-planes have a common point. From a set that
+cannot be met, members are removed one by one as long as the rest still cannot be met (a deletion filter; Chinneck,
+"Feasibility and Infeasibility in Optimization", 2008, ch. 2). The remaining members are the conflict.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _NEARLY_MM = 1e-6
 
 
 def conflicts(head: Head, size: PhotoSize, photo: Size | None = None) -> tuple[str, ...]:
-    """The rules and edges that cannot all be met, by name; nothing where they can. An edge is ``edge:left`` and so on.
+    """Names of the rules and edges that cannot all be met; empty if they can. An edge is ``edge:left`` and so on.
 
     Args:
         head: the head in the photo.
         size: the document.
-        photo: the photo's size where its edges must not be left.
+        photo: size of the photo, if its edges must not be exceeded.
     """
     shifts = [float(shift) for shift in np.linspace(-SHIFT, SHIFT, _SHIFTS) * width_mm(size)]
     groups: dict[str, list[_Planes]] = {
@@ -48,7 +48,7 @@ def conflicts(head: Head, size: PhotoSize, photo: Size | None = None) -> tuple[s
 
 
 def _rule_planes(head: Head, size: PhotoSize, rule: RuleName) -> _Planes:
-    """The two half-planes of a rule's range."""
+    """The two half-planes for the range of a rule."""
     at_0, at_scale, at_eyes = (measures(head, size, *spot)[rule] for spot in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
     a, b = at_scale - at_0, at_eyes - at_0
     low, high = size.framing.bands()[rule]
@@ -56,7 +56,7 @@ def _rule_planes(head: Head, size: PhotoSize, rule: RuleName) -> _Planes:
 
 
 def _edge_plane(head: Head, size: PhotoSize, photo: Size, side: Side, shift_mm: float) -> _Planes:
-    """The half-plane in which the finished photo does not reach beyond one edge of the photo."""
+    """The half-plane in which the finished photo does not extend beyond one edge of the photo."""
     edges = photo_edges(photo, head)
     at_0, at_scale, at_eyes = (
         float(leave_mm(head, size, Spot(scale, eyes, shift_mm), edges)[side])
@@ -66,7 +66,7 @@ def _edge_plane(head: Head, size: PhotoSize, photo: Size, side: Side, shift_mm: 
 
 
 def _met(groups: Mapping[str, list[_Planes]], size: PhotoSize) -> bool:
-    """Whether all groups have a point in common, for one of the shifts."""
+    """Whether all groups have a common point, for at least one of the shifts."""
     bounds = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, size.height_mm], [0.0, -1.0, 0.0], [0.0, 1.0, size.height_mm]])
     return any(
         _have_a_point(np.concatenate((bounds, *(planes[shift] for planes in groups.values()))))
@@ -75,7 +75,7 @@ def _met(groups: Mapping[str, list[_Planes]], size: PhotoSize) -> bool:
 
 
 def _have_a_point(planes: _Planes) -> bool:
-    """Whether bounded half-planes intersect: one of the lines' crossings then lies in all of them."""
+    """Whether bounded half-planes intersect; then an intersection of two of their lines lies in all of them."""
     first, second = np.triu_indices(len(planes), 1)
     a, b = planes[first], planes[second]
     determinant = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
@@ -88,4 +88,4 @@ def _have_a_point(planes: _Planes) -> bool:
 
 
 _PARALLEL = 1e-9
-"""Sine of the angle under which two lines count as parallel."""
+"""Sine of the angle below which two lines count as parallel."""

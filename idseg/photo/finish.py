@@ -1,4 +1,4 @@
-"""A Result and a size in, the finished photo and the tale of what was done to the pixels out."""
+"""Makes the finished photo from a Result and a size, with a record of what was done to the pixels."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from idseg.stages.crop import CropOptions
 from idseg.types import Box, Person, Window
 
 ENLARGED = 1.05
-"""Finished pixels per photo pixel above which the photo has too few pixels; 5 % more cannot be seen."""
+"""Finished pixels per photo pixel above which the photo has too few pixels; 5 % enlargement is not visible."""
 _TURN_SEEN_DEG = 0.05
 _HAIR_CUT_MM = 0.2
-"""Hair that is cut off by up to this is not seen."""
+"""Maximum height of cut-off hair that is not visible."""
 _LEFT_COST = 0.02
-"""Cost of a degree of roll that is left to the head, beside the costs of a placement."""
+"""Cost per degree of roll that remains, relative to the other costs of a placement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +45,37 @@ class Finished:
     background: Background
     head: heads.Head
     lacks_room_mm: Mapping[heads.Side, float] = field(default_factory=dict)
-    """Where the wall is kept and the photo is too small around the head: how far a photo that obeys the rules would
-    reach beyond it, millimetres."""
+    """If the wall is kept and the photo is too small around the head: millimetres by which a photo that obeys the rules
+    would extend beyond it."""
     conflicts: tuple[str, ...] = ()
-    """Rules and edges of the photo that no place can all meet, in words."""
+    """Descriptions of rules and photo edges that cannot all be met."""
     passed_over: tuple[str, ...] = ()
-    """Other faces of the photo, in whole sentences."""
+    """Other faces in the photo, in whole sentences."""
     light_stops: float = 0.0
-    """Brighter by hand; below 0: darker."""
+    """Manual change of brightness in stops; negative: darker."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is not as it should be, in words."""
+        """Descriptions of everything that does not meet the requirements."""
         return tuple(_warnings(self))
 
     @property
     def done(self) -> tuple[str, ...]:
-        """What was done to the photo, in plain words."""
+        """Descriptions of the processing steps."""
         return tuple(_done(self))
 
     def encode(self, format: Format | None = None, kb: Band | None = None) -> Encoded:
-        """The file, by default in the document's format (JPEG where it has none) and range of kilobytes.
+        """Encode the photo, by default in the document's format (or JPEG) and range of kilobytes.
 
         Raises:
-            OptionError: the range cannot be met, or the format has no transparency.
+            OptionError: the range cannot be met, or the format does not support transparency.
         """
         chosen: Format = format or ("PNG" if self.pixels.shape[2] == 4 else "JPEG")
         size_mm = (self.size.width_mm, self.size.height_mm)
         return encode(self.pixels, chosen, self.size.dpi, self.size.file_kb if kb is None else kb, size_mm)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON: where the head came to lie and what was done to the pixels."""
+        """Place of the head and processing of the pixels, ready for JSON."""
         placement, mm_per_px = self.placement, self.placement.scale / self.size.px_per_mm
         return {
             "size": self.size.name,
@@ -97,8 +97,8 @@ class Finished:
 
     @property
     def pixels_done(self) -> Mapping[str, Any]:
-        """What was done to the pixels. ``unretouched``: nobody's features, skin, hair or clothes were changed, nor the
-        light on them; where the background was replaced, edges had the old one's colour taken out."""
+        """Processing of the pixels. ``unretouched``: features, skin, hair, clothes and the light on them were not
+        changed. If the background was replaced, its colour was removed from the person's edges."""
         kind = {"keep": "kept", "transparent": "removed"}.get(self.background.kind, "replaced")
         return {
             "unretouched": self.light_stops == 0,
@@ -120,18 +120,18 @@ def finish(
     by_hand: Adjustment | None = None,
     light_stops: float = 0.0,
 ) -> Finished:
-    """The finished photo of a person.
+    """Make the finished photo of a person.
 
     Args:
-        result: of a photo, best cut with :func:`crop_options`.
-        size: what is asked for.
-        background: None: the photo's own where the document allows no more than a crop; else the document's usual
-            one, white where it names none.
-        by_hand: a change of the placement; None: as the rules place the head.
-        light_stops: brighter by hand, -1 to 1; an edit, and told as one.
+        result: result for the photo, ideally cut with :func:`crop_options`.
+        size: the document.
+        background: None: the photo's own if the document allows only cropping; otherwise the document's usual
+            background, or white if it names none.
+        by_hand: manual change of the placement; None: no change.
+        light_stops: manual change of brightness, -1 to 1; it is an edit, and the record says so.
 
     Raises:
-        OptionError: ``light_stops`` is out of its range.
+        OptionError: ``light_stops`` is outside its range.
     """
     check_stops(light_stops)
     if background is None:
@@ -156,7 +156,7 @@ def finish(
 
 
 def passed_over_faces(person: Person) -> Iterator[str]:
-    """Other faces that were found beside the person's, in whole sentences; a larger one may be the person meant."""
+    """Sentences about other faces in the photo. A larger one may belong to the intended person."""
     x, _ = person.face_box.center
     for box in person.others:
         times = box.height / person.face_box.height
@@ -169,9 +169,9 @@ def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, 
     """The head in the frame of the finished photo, and the best placement.
 
     Args:
-        result: of the photo.
-        size: what is asked for.
-        keep: never leave the photo; where that breaks a rule, turning the photo a little less is tried too.
+        result: result for the photo.
+        size: the document.
+        keep: never extend beyond the photo; if that breaks a rule, a slightly smaller rotation is tried too.
     """
     person = result.person
     roll = person.head.roll_deg
@@ -187,7 +187,7 @@ def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, 
 
 
 def _turned(result: Result, size: PhotoSize, turn_deg: float, *, keep: bool) -> tuple[heads.Head, Placement, float]:
-    """The head, its placement and the cost, where the photo is turned by ``turn_deg``."""
+    """The head, its placement and the cost, if the photo is rotated by ``turn_deg``."""
     person = result.person
     head = heads.measure(person, person.mesh, result.alpha, result.window, -turn_deg)
     placement = place(head, _reach(result, head), size, result.photo_size, keep=keep)
@@ -199,7 +199,7 @@ def _reach(result: Result, head: heads.Head) -> heads.Reach:
 
 
 def _painted(result: Result, placement: Placement, size: PhotoSize, background: Background) -> npt.NDArray[np.uint8]:
-    """The finished pixels: the photo's own, or the person over a background."""
+    """The finished pixels: those of the photo, or the person over a background."""
     if background.kind == "keep":
         photo = result.photo_size
         colors, _ = render.draw(result.photo, None, Window(0, 0, photo.width, photo.height), placement, size.px)
@@ -210,7 +210,7 @@ def _painted(result: Result, placement: Placement, size: PhotoSize, background: 
 
 
 def crop_options(*sizes: PhotoSize) -> CropOptions:
-    """A window that holds what the finished photos of these sizes show of an ordinary head, and something to spare."""
+    """A window that contains what the finished photos of these sizes show of an average head, with a margin."""
     shown = []
     for size in sizes:
         placement = place(_ORDINARY, heads.Reach(), size)
@@ -231,8 +231,9 @@ def crop_options(*sizes: PhotoSize) -> CropOptions:
 
 
 _SPARE = 1.15
-"""Window over finished photo: heads are not all alike."""
-# An ordinary head in chin distances (eyes to chin = 1) and its face box about the eyes: medians of 84 frontal photos.
+"""Enlargement of the window relative to the finished photo, because heads differ."""
+# An average head in units of the distance from eyes to chin, and its face box relative to the eyes: medians of 84
+# frontal photos.
 _ORDINARY = heads.Head(
     origin=(0.0, 0.0),
     roll_deg=0.0,
@@ -259,17 +260,17 @@ TERMS: Mapping[str, str] = {
     "face": "face width",
     "width": "head width",
 }
-"""The rules of a placement in words."""
+"""Terms for the rules of a placement."""
 _TOPS: Mapping[str, str] = {"crown": "crown to chin", "hair": "top of the hair to chin", "forehead": "hairline to chin"}
 
 
 def term_of(rule: RuleName, size: PhotoSize) -> str:
-    """A rule of the placement in words; of the head's height also what it is measured to."""
+    """The term for a rule; for the head's height it includes the upper end."""
     return f"{TERMS[rule]} ({_TOPS[size.framing.head_top]})" if rule == "head" else TERMS[rule]
 
 
 def _in_words(name: str, size: PhotoSize) -> str:
-    """A rule with its range, or an edge of the photo."""
+    """A rule with its range, or an edge of the photo, as text."""
     if name.startswith("edge:"):
         return f"the photo's {_SIDES[name.removeprefix('edge:')]}"
     band = size.framing.bands()[cast(RuleName, name)]
@@ -331,7 +332,7 @@ def _warnings(finished: Finished) -> Iterator[str]:
 
 
 def _done(finished: Finished) -> Iterator[str]:
-    """What was done to the photo, in plain words, in the order it was done."""
+    """Descriptions of the processing steps, in order."""
     placement, turned = finished.placement, finished.placement.turned_deg
     yield "cropped"
     if abs(turned) >= _TURN_SEEN_DEG:

@@ -1,8 +1,8 @@
-"""A head measured in an upright frame: chin, eyes, forehead and face from the face mesh, top of the hair from the
-matte, the crown of the skull estimated from both.
+"""Measures a head in an upright frame: chin, eyes, forehead and face from the face mesh, the top of the hair from the
+matte, and the crown of the skull as an estimate from both.
 
-The frame: photo pixels, turned about the middle of the eyes, by the head's roll where nothing else is asked for; that
-middle is (0, 0), x to the right, y down. What lies above the eyes has a negative y.
+The frame has photo pixels, rotated about the midpoint of the eyes, by default by the head's roll. The origin is that
+midpoint, x points right, y down, so points above the eyes have a negative y.
 """
 
 from __future__ import annotations
@@ -23,102 +23,101 @@ Side = Literal["left", "top", "right", "bottom"]
 _CHIN, _FOREHEAD = 152, 10
 
 _PERSON = 0.5
-"""Alpha from which a pixel is the person."""
+"""Minimum alpha of a person pixel."""
 _HAIR_BAND = 0.75
-"""How far beside the face's middle hair is looked for, in face widths: a raised hand beyond it is no hair."""
+"""Maximum distance of hair from the face's centre, in face widths; it excludes a raised hand."""
 _LEAST_HAIR = 0.04
-"""A row is hair where it holds this share of the face's width of person: a single strand is none."""
+"""Minimum share of the face's width that person pixels must fill in a row of hair; it excludes single strands."""
 _CROWN, _CROWN_BY_FOREHEAD, _CROWN_BY_PITCH = 0.559, 0.812, -0.0049
-"""Crown above the eyes, in distances from the eyes to the chin: a constant, plus the forehead's height above the eyes
-in the same unit, plus a share for each degree the face looks up.
+"""Crown above the eyes, in units of the distance from eyes to chin: a constant, plus a factor for the forehead's height
+above the eyes (same unit), plus a value per degree of upward pitch.
 
-The two-section canon has the eyes half way down a head, and in most adults the crown is the farther end (Farkas et al.,
-"Vertical and horizontal proportions of the face in young adult North American Caucasians: revision of neoclassical
-canons", Plast. Reconstr. Surg. 75, 1985, canon 1): a ratio of 1 or more. A camera a metre or two away sees less,
-because the crown lies behind the face. So the three numbers are fitted on photos: 35 people whose skull is bare or
-shaven (``benchmarks/labels/crown.txt``), where the top of the matte is the crown; mean ratio 0.92."""
+By the two-section canon, the eyes are half way down a head; in most adults the crown is further away than the chin
+(Farkas et al., "Vertical and horizontal proportions of the face in young adult North American Caucasians: revision of
+neoclassical canons", Plast. Reconstr. Surg. 75, 1985, canon 1), so the ratio is 1 or more. A camera one or two metres
+away sees less, because the crown lies behind the face. So the three numbers were fitted on photos of 35 people with a
+bare or shaven skull (``benchmarks/labels/crown.txt``), where the top of the matte is the crown; mean ratio 0.92."""
 CROWN_DOUBT = 0.051
-"""95 % of the estimates lie within this share of the head's height, chin to crown (median 0.019), each of the 35 left
-out of the fit in turn. Of 827 other photos the estimate lies above the highest hair by more than this in 0.7 %.
-Nearly all of the 35 are men: for children and for women nobody's bare skull was there to measure."""
+"""Error of the estimate (95 %), as a share of the head's height from chin to crown (median 0.019), from leave-one-out
+cross-validation on the 35 people. Nearly all of them are men; children and women were not measured."""
 _MOST_PITCH_DEG = 15.0
-"""Pitch of the most turned of the 35."""
+"""Maximum pitch among the 35 people."""
 _LOOKED_PX = 300
-"""A face wider than this is looked at in every second, third … row and column: hair is found to 1/300 of its width."""
+"""In a face wider than this, only every second, third … row and column is read: hair is found to 1/300 of its width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One head in its upright frame, in photo pixels; see the module for the frame."""
+    """A head in its upright frame, in photo pixels; the module docstring defines the frame."""
 
     origin: tuple[float, float]
-    """Middle of the eyes in the photo, (x, y)."""
+    """Midpoint of the eyes in the photo, (x, y)."""
     roll_deg: float
-    """How far the head is turned clockwise in the photo."""
+    """Rotation of the frame in the photo, > 0 clockwise."""
     chin_y: float
     hair_y: float
-    """Highest hair, hat or scarf (< 0)."""
+    """Highest point of hair, hat or scarf (< 0)."""
     crown_y: float
-    """The crown of the skull without the hair (< 0): estimated, never above the hair."""
+    """The crown of the skull without hair (< 0): an estimate, at most as high as the hair."""
     crown_doubt: float
-    """The crown lies within this of ``crown_y`` (95 %)."""
+    """Error of ``crown_y`` (95 %)."""
     forehead_y: float
-    """Upper end of the forehead, where hair usually begins (< 0): the mesh's highest point."""
+    """Upper end of the forehead, near the hairline (< 0): the mesh's highest point."""
     center_x: float
-    """Middle of the face's outline."""
+    """Centre of the face's outline."""
     face_width: float
-    """Of the face's outline, which ends at the roots of the ears."""
+    """Width of the face's outline, which ends at the roots of the ears."""
     head_width: float
-    """Ear to ear."""
+    """Width from ear to ear."""
     eyes_apart: float
-    """Between the eyes' centres."""
+    """Distance between the centres of the eyes."""
     exact: bool
-    """True: from the face mesh; False: only from the detector's box and points."""
+    """True: from the face mesh. False: only from the detector's box and points."""
 
     @property
     def to_hair(self) -> float:
-        """Chin to the highest hair."""
+        """Distance from the chin to the highest hair."""
         return self.chin_y - self.hair_y
 
     @property
     def to_crown(self) -> float:
-        """Chin to the crown."""
+        """Distance from the chin to the crown."""
         return self.chin_y - self.crown_y
 
     def top_y(self, top: HeadTop) -> float:
-        """The upper end that a rule means."""
+        """The upper end that a rule refers to."""
         return {"hair": self.hair_y, "crown": self.crown_y, "forehead": self.forehead_y}[top]
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far the person's pixels reach in the head's frame before the picture's edge cuts the person off; None: not
-    cut there."""
+    """How far the person's pixels extend in the head's frame before an edge of the picture cuts them off; None: not cut
+    off."""
 
     left: float | None = None
     top: float | None = None
     right: float | None = None
     bottom: float | None = None
     head_cut: tuple[Side, ...] = ()
-    """The photo's sides that cut the head itself; where only the window ends, the photo goes on."""
+    """Sides of the photo that cut off the head itself (not sides of the window inside the photo)."""
 
 
 def upright(points: Points, origin: tuple[float, float], roll_deg: float) -> Points:
-    """Photo points (N, 2) in the upright frame about ``origin``."""
+    """Convert photo points (N, 2) to the upright frame about ``origin``."""
     cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
     moved = np.asarray(points, dtype=np.float64)[:, :2] - np.array(origin)
     return np.stack((moved[:, 0] * cos + moved[:, 1] * sin, moved[:, 1] * cos - moved[:, 0] * sin), axis=1)
 
 
 def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window, roll_deg: float | None = None) -> Head:
-    """The head of a person.
+    """Measure the head of a person.
 
     Args:
         person: eyes, face box and roll, photo pixels.
-        mesh: the face mesh, photo pixels; None where there is none: then the box's lower edge is the chin.
+        mesh: the face mesh, photo pixels; None if there is none, then the box's lower edge is the chin.
         alpha: matte (H, W) of the photo under ``window``.
-        window: where the matte lies in the photo.
-        roll_deg: turn of the frame, clockwise; None: the head's own.
+        window: place of the matte in the photo.
+        roll_deg: rotation of the frame, clockwise; None: the head's own roll.
     """
     roll = person.head.roll_deg if roll_deg is None else roll_deg
     if mesh is None:
@@ -156,11 +155,11 @@ def measure(person: Person, mesh: FaceMesh | None, alpha: Alpha, window: Window,
 
 
 def _crown(chin_y: float, forehead_y: float, pitch_deg: float | None, hair_y: float | None) -> tuple[float, float]:
-    """The crown and how far off it may be (95 %). Where the highest hair lies below the estimate, the crown is there.
+    """The crown and its error (95 %). If the highest hair is below the estimate, the crown is there.
 
     Args:
-        chin_y, forehead_y, hair_y: in the upright frame; ``hair_y`` None: no matte there.
-        pitch_deg: of the head; None: no face mesh, so the chin and the forehead are guesses.
+        chin_y, forehead_y, hair_y: in the upright frame; ``hair_y`` None: there is no matte.
+        pitch_deg: pitch of the head; None: there is no face mesh, so the chin and the forehead are guesses.
     """
     pitch = min(max(pitch_deg or 0.0, -_MOST_PITCH_DEG), _MOST_PITCH_DEG)
     estimate = -(_CROWN * chin_y - _CROWN_BY_FOREHEAD * forehead_y + _CROWN_BY_PITCH * pitch * chin_y)
@@ -170,10 +169,10 @@ def _crown(chin_y: float, forehead_y: float, pitch_deg: float | None, hair_y: fl
 
 
 def reach(alpha: Alpha, window: Window, photo: Size, head: Head) -> Reach:
-    """Where the edge of the picture (photo and window, whichever comes first) cuts the person off.
+    """Find where an edge of the picture (of photo or window, whichever comes first) cuts the person off.
 
-    Each side is looked at in a band of rows or columns inside the edge, because a matte fades over a few pixels
-    there; where person lies, the point of the edge nearest to the head counts.
+    Each side is examined in a band of rows or columns inside the edge, because a matte fades over a few pixels there.
+    Of the places with person, the one nearest to the head counts.
     """
     left, top = max(window.left, 0), max(window.top, 0)
     right, bottom = min(window.right, photo.width), min(window.bottom, photo.height)
@@ -206,29 +205,29 @@ def reach(alpha: Alpha, window: Window, photo: Size, head: Head) -> Reach:
 
 
 _AXES: dict[Side, tuple[int, int]] = {"left": (0, -1), "top": (1, -1), "right": (0, 1), "bottom": (1, 1)}
-"""Axis that a side's ends are measured along, and its sign outwards."""
+"""Axis along which a side is measured, and the sign of the outward direction."""
 _BAND = 0.012
-"""Depth of the band that is looked at inside the picture's edge, as a share of the window's longer side: a matte
-that is cut off at an edge is whole again within that."""
+"""Depth of the band inside the picture's edge, as a share of the window's longer side. A matte that fades at a cut edge
+is complete again within this depth."""
 _LEAST_BAND_PX = 3
 _FADED = 0.35
-"""Mean alpha that the first rows of a band keep where the edge cuts the person off; where the person ends before the
-edge they have less."""
+"""Minimum mean alpha in the first rows of a band where the edge cuts the person off; where the person ends before the
+edge, it is lower."""
 _EDGE_PX = 3
 _HEAD_BELOW = 0.7
-"""A left or right edge cuts the head where it meets it above this share of the chin's distance from the eyes: shoulders
-lie lower."""
+"""A left or right edge cuts off the head if it meets the head above this share of the distance from eyes to chin;
+shoulders are lower."""
 _NECK = 0.03
-"""Least neck below the chin, as a share of the head's height: the mesh's chin is no surer than that."""
+"""Minimum neck below the chin, as a share of the head's height: the error of the mesh's chin."""
 
 
 def _touches(band: Alpha) -> npt.NDArray[np.bool_]:
-    """Which lines (columns of ``band``, its first row the picture's edge) the edge cuts the person off in."""
+    """In which lines (columns of ``band``, whose first row is the picture's edge) the edge cuts the person off."""
     return np.asarray((band.max(axis=0) >= _PERSON) & (band[:_EDGE_PX].mean(axis=0) >= _FADED), dtype=np.bool_)
 
 
 def _cuts_head(side: Side, touching: Points, head: Head) -> bool:
-    """Whether the points of an edge that person touches belong to the head."""
+    """Whether the places where an edge cuts the person off belong to the head."""
     if side == "bottom":
         below = np.abs(touching[:, 0] - head.center_x) <= head.face_width / 2
         return bool((below & (touching[:, 1] < head.chin_y + _NECK * head.to_crown)).any())
@@ -244,10 +243,10 @@ def _ear_to_ear(person: Person) -> float:
 def _hair_y(
     alpha: Alpha, window: Window, origin: tuple[float, float], roll_deg: float, center_x: float, face_width: float
 ) -> float | None:
-    """Upper end of the person above the eyes, near the face's middle, in the upright frame; None where no pixel
-    is."""
+    """Upper end of the person above the eyes, near the face's centre, in the upright frame; None if there is no person
+    pixel."""
     step = max(1, int(face_width // _LOOKED_PX))
-    last = max(0, int(origin[1] + face_width) - window.top)  # no hair's top lies lower, however the head is turned
+    last = max(0, int(origin[1] + face_width) - window.top)  # the top of the hair is never lower, at any rotation
     rows, columns = np.nonzero(alpha[:last:step, ::step] >= _PERSON)
     points = np.stack((columns, rows), axis=1) * step + np.array([window.left + 0.5, window.top + 0.5])
     found = upright(points, origin, roll_deg)

@@ -1,4 +1,4 @@
-"""Sizes by number: ``35x45mm``, ``3.5x4.5 cm``, ``2x2``, ``413x531px@300``."""
+"""Parses sizes given as numbers: ``35x45mm``, ``3.5x4.5 cm``, ``2x2``, ``413x531px@300``."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from idseg.types import Size
 Unit = Literal["mm", "px", "in"]
 
 _BARE_INCHES = 2.5
-"""A bare number up to this is inches: 2x2, 1x1, 1.5x2."""
+"""A number without a unit up to this is inches: 2x2, 1x1, 1.5x2."""
 _BARE_CM = 12.0
-"""A bare number up to this is centimetres: 3.5x4.5, 4x6."""
+"""A number without a unit up to this is centimetres: 3.5x4.5, 4x6."""
 _BARE_MM = 150.0
-"""A bare number up to this is millimetres: 35x45; a larger one is pixels: 295x413."""
+"""A number without a unit up to this is millimetres: 35x45; a larger one is pixels: 295x413."""
 
 
 class Number(NamedTuple):
-    """A size by number."""
+    """A size given as numbers."""
 
     width: float
     height: float
     unit: Unit
     dpi: float
     told: str
-    """How it was read, for people."""
+    """How the text was interpreted, for people."""
     written: tuple[float, float]
-    """As it was written."""
+    """The numbers in the text."""
     written_unit: str
-    """Of ``written``: mm, cm, px or in."""
+    """Unit of ``written``: mm, cm, px or in."""
     guessed: bool
-    """No unit was written."""
+    """Whether the text had no unit."""
 
 
 def size_by_number(width: float, height: float, unit: Unit = "mm", dpi: float = DEFAULT_DPI) -> PhotoSize:
-    """A size without a document; its head is placed by the default composition.
+    """A size without a document. The default composition places its head.
 
     Raises:
-        OptionError: it cannot be made.
+        OptionError: the size is not supported.
     """
     if not 30 <= dpi <= 2400:
         raise OptionError(f"{dpi:g} dpi; 30 to 2400 can be made", dpi=dpi)
@@ -79,10 +79,10 @@ _UNITS: dict[str, tuple[Unit, float]] = {
 
 
 def find_number(text: str) -> tuple[Number | None, str]:
-    """The size by number in a text, and the text without it.
+    """Find a size given as numbers in a text; also returns the text without it.
 
-    Without a unit the larger side tells it: up to 2.5 inches (2x2), up to 12 centimetres (3.5x4.5), up to 150
-    millimetres (35x45), beyond it pixels (295x413).
+    Without a unit, the longer side decides: up to 2.5 inches (2x2), up to 12 centimetres (3.5x4.5), up to 150
+    millimetres (35x45), otherwise pixels (295x413).
     """
     match = _NUMBER.search(text)
     if match is None:

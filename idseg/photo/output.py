@@ -1,4 +1,4 @@
-"""A finished photo as a file: DPI set, sRGB tagged, into a range of kilobytes; nothing of the input's metadata."""
+"""Encodes a finished photo: with DPI and an sRGB profile, in a range of kilobytes, without the input's metadata."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _BEST_QUALITY = 97
 """libjpeg's quality above which files grow without a visible gain."""
 _TOP_QUALITY = 100
 _LEAST_QUALITY = 30
-"""Below it blocks show in the face."""
+"""Quality below which blocks are visible in the face."""
 _SMALL_PX = 1_000_000
-"""Pixels up to which a file is made as small as it can be; above, what takes ten times as long for 5 % is left out."""
+"""Maximum pixels for the smallest possible file. Above, slow methods that save about 5 % are not used."""
 _FAST_LEVEL = 4
-"""zlib's; level 6 takes twice as long for 3 %."""
+"""zlib's level for large files; level 6 takes twice as long and saves 3 %."""
 _SQUEEZED = 1.15
-"""zlib's best level makes a PNG at most so many times smaller; it is tried where that would meet a limit."""
+"""Maximum factor by which zlib's best level shrinks a PNG; that level is tried if this could meet a limit."""
 _FULL_CHROMA, _HALF_CHROMA = 0, 2  # Pillow's names for 4:4:4 and 4:2:0
 _XRESOLUTION, _YRESOLUTION, _RESOLUTION_UNIT, _INCH = 0x011A, 0x011B, 0x0128, 2  # Exif 2.3, 4.6.4 A
 
@@ -49,14 +49,14 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file's bytes and how they were made."""
+    """The bytes of a file, and how they were made."""
 
     content: bytes
     format: Format
     quality: int | None = None
-    """libjpeg's or WebP's; None for lossless formats."""
+    """Quality of libjpeg or WebP; None for lossless formats."""
     padding: int = 0
-    """Bytes that show nothing, put in to reach the least kilobytes asked for."""
+    """Number of padding bytes, added to reach the minimum kilobytes."""
 
     @property
     def kb(self) -> float:
@@ -65,10 +65,10 @@ class Encoded:
 
 
 def format_of(name: str | Path) -> Format:
-    """The format of a file name or of ``jpeg``, ``png``, ``webp``, ``tiff``, ``pdf``.
+    """The format of a file name, or of ``jpeg``, ``png``, ``webp``, ``tiff``, ``pdf``.
 
     Raises:
-        OptionError: no format of ours.
+        OptionError: the format is not supported.
     """
     text = str(name)
     upper = {"JPG": "JPEG", "TIF": "TIFF"}.get(text.upper(), text.upper())
@@ -76,15 +76,15 @@ def format_of(name: str | Path) -> Format:
         return cast(Format, upper)
     found = SUFFIXES.get(Path(text).suffix.lower())
     if found is None:
-        raise OptionError(f"{text!r} is no picture we write; use {', '.join(SUFFIXES)}", format=text)
+        raise OptionError(f"{text!r} is not a supported output format; use {', '.join(SUFFIXES)}", format=text)
     return found
 
 
 def parse_kb(text: str) -> Band:
-    """Kilobytes from ``MOST`` or ``LEAST-MOST``: ``240``, ``20-80``.
+    """Parse a range of kilobytes, ``MOST`` or ``LEAST-MOST``: ``240``, ``20-80``.
 
     Raises:
-        OptionError: neither, or an empty range.
+        OptionError: the text is neither, or the range is empty.
     """
     least, dash, most = text.partition("-")
     try:
@@ -99,19 +99,19 @@ def parse_kb(text: str) -> Band:
 def encode(
     pixels: Pixels, format: Format, dpi: float, kb: Band | None = None, size_mm: tuple[float, float] | None = None
 ) -> Encoded:
-    """The file of a picture.
+    """Encode a picture.
 
     Args:
         pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, sRGB.
-        format: of the file.
-        dpi: written into the file; a whole number in JPEG and WebP.
-        kb: least and most kilobytes; the best quality that fits is taken. The most counts 1000 bytes, the least
-            1024, so that it fits whichever way the other side counts. Where the best quality stays below the least,
-            the file is padded (:mod:`idseg.photo.padding`).
-        size_mm: page of a PDF; by the dpi where it is not given.
+        format: format of the file.
+        dpi: resolution stored in the file; a whole number in JPEG and WebP.
+        kb: minimum and maximum kilobytes; the best quality that fits is used. For the maximum a kilobyte has 1000
+            bytes, for the minimum 1024, so that the file fits either definition. A file that is too small at the best
+            quality is padded (:mod:`idseg.photo.padding`).
+        size_mm: page size of a PDF; None: from the dpi.
 
     Raises:
-        OptionError: transparency in a format without; no quality gives a file small enough.
+        OptionError: the format has no transparency, or no quality gives a file that is small enough.
     """
     if pixels.shape[2] == 4 and format in ("JPEG", "PDF"):
         raise OptionError(
@@ -146,7 +146,7 @@ def _lossy(image: Image.Image, format: Literal["JPEG", "WEBP"], dpi: float, kb: 
     if kb is None:
         return Encoded(saved(_BEST_QUALITY, _FULL_CHROMA), format, _BEST_QUALITY)
     for chroma in (_FULL_CHROMA, _HALF_CHROMA) if format == "JPEG" else (_FULL_CHROMA,):
-        # Full chroma down to quality 60; below it the bits are better spent on brightness.
+        # Full chroma down to quality 60; below, the bits are better used for brightness.
         least = 60 if format == "JPEG" and chroma == _FULL_CHROMA else _LEAST_QUALITY
         quality = best_quality(lambda value, chroma=chroma: len(saved(value, chroma)), kb.high * 1000, least)  # type: ignore[misc]
         if quality is not None:
@@ -162,9 +162,9 @@ def _lossy(image: Image.Image, format: Literal["JPEG", "WEBP"], dpi: float, kb: 
 
 
 def best_quality(bytes_at: Callable[[int], int], most_bytes: float, least: int = _LEAST_QUALITY) -> int | None:
-    """The highest quality from ``least`` to 100 whose file has at most ``most_bytes``, by bisection; None where
-    ``least`` is too large. Sizes that do not grow with quality everywhere cost at most a better answer, never a
-    wrong one."""
+    """The highest quality from ``least`` to 100 whose file has at most ``most_bytes``, by bisection; None if the file
+    is too large even at ``least``. If sizes do not grow steadily with quality, the result may be lower than possible,
+    but its file always fits."""
     if bytes_at(least) > most_bytes:
         return None
     if bytes_at(_TOP_QUALITY) <= most_bytes:
@@ -225,7 +225,7 @@ def _jpeg_options(quality: int, dpi: float, chroma: int) -> dict[str, Any]:
 
 
 def _webp_options(quality: int, dpi: float, *, slow: bool) -> dict[str, Any]:
-    """WebP has no field for a resolution of its own; Exif has."""
+    """WebP has no resolution field of its own; Exif has one."""
     exif = Image.Exif()
     exif[_XRESOLUTION], exif[_YRESOLUTION], exif[_RESOLUTION_UNIT] = float(round(dpi)), float(round(dpi)), _INCH
     return {"quality": quality, "method": 4 if slow else 0, "exif": exif.tobytes(), "icc_profile": srgb_profile()}

@@ -1,4 +1,4 @@
-"""Bytes that no reader shows, for offices that refuse small files whatever they hold: where each format allows them."""
+"""Pads files with bytes that no reader shows, for authorities that refuse small files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Padded = Literal["JPEG", "PNG", "WEBP", "TIFF"]
 
 _FILL = b" "
 _JPEG_COMMENT, _JPEG_MOST = b"\xff\xfe", 0xFFFF
-"""COM segment and the most that its length field counts, itself included (ITU-T T.81, B.2.4.5)."""
+"""COM segment, and the maximum of its length field, which counts itself (ITU-T T.81, B.2.4.5)."""
 _PNG_END_BYTES = 12
 _PNG_NAME = b"Comment\0"
 _RIFF_NAME = b"PAD "
@@ -19,15 +19,15 @@ _RIFF_NAME = b"PAD "
 def pad(content: bytes, format: Padded, least: int) -> bytes:
     """The same picture in at least ``least`` bytes.
 
-    * JPEG: comment segments behind the application segments (ITU-T T.81, B.2.4.5).
+    * JPEG: comment segments after the application segments (ITU-T T.81, B.2.4.5).
     * PNG: a ``tEXt`` chunk before the end (PNG 1.2, 4.2.3).
-    * WebP: an unknown chunk at the end, which readers must pass over (WebP container, "Unknown Chunks").
-    * TIFF: bytes at the end that no directory points at (TIFF 6.0, section 2).
+    * WebP: an unknown chunk at the end, which readers must ignore (WebP container, "Unknown Chunks").
+    * TIFF: bytes at the end to which no directory refers (TIFF 6.0, section 2).
 
     Args:
         content: the file, as Pillow writes it.
-        format: of the file.
-        least: bytes; a file that has them is given back as it is.
+        format: format of the file.
+        least: minimum number of bytes; a file that has them is returned unchanged.
     """
     missing = least - len(content)
     if missing <= 0:
@@ -42,14 +42,14 @@ def pad(content: bytes, format: Padded, least: int) -> bytes:
         return content[:-_PNG_END_BYTES] + chunk + content[-_PNG_END_BYTES:]
     if format == "WEBP":
         count = max(0, missing - 8)
-        count += count % 2  # chunks are of even length
+        count += count % 2  # chunks have even lengths
         longer = content + _RIFF_NAME + struct.pack("<I", count) + _FILL * count
         return longer[:4] + struct.pack("<I", len(longer) - 8) + longer[8:]
     return content + _FILL * missing
 
 
 def _comments(missing: int) -> bytes:
-    """Comment segments of at least ``missing`` bytes in all."""
+    """Comment segments with at least ``missing`` bytes in total."""
     parts = []
     while missing > 0:
         count = min(max(missing - 2, 2), _JPEG_MOST)
@@ -59,7 +59,7 @@ def _comments(missing: int) -> bytes:
 
 
 def _behind_jpeg_head(content: bytes) -> int:
-    """Where the application segments (APP0 to APP15) of a JPEG end."""
+    """Position after the application segments (APP0 to APP15) of a JPEG."""
     at = 2
     while content[at] == 0xFF and 0xE0 <= content[at + 1] <= 0xEF:
         at += 2 + int(struct.unpack(">H", content[at + 2 : at + 4])[0])

@@ -1,5 +1,6 @@
-"""A PDF of pictures at their place in millimetres, and of hairlines. ISO 32000-1:2008 (PDF 1.4), nothing that is not
-needed: JPEG streams go in as they are, so a photo is never compressed twice; equal input gives equal bytes.
+"""Writes a PDF of pictures placed in millimetres, and of hairlines (ISO 32000-1:2008, PDF 1.4).
+
+JPEG streams are embedded unchanged, so a photo is not compressed twice. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MM_PER_POINT = 25.4 / 72
-"""PDF's unit, 1/72 inch (8.3.2.3)."""
+"""One PDF unit, 1/72 inch (8.3.2.3), in millimetres."""
 
 Line = tuple[float, float, float, float]
 """x1, y1, x2, y2 in millimetres from the page's upper left corner."""
@@ -23,9 +24,9 @@ class PdfImage:
     px: tuple[int, int]
     """Width, height in pixels."""
     place_mm: tuple[float, float, float, float]
-    """Left, top, width, height in millimetres from the page's upper left corner, as it lies on the page."""
+    """Left, top, width, height of the picture on the page, in millimetres from the page's upper left corner."""
     turned: bool = False
-    """Turned a quarter clockwise on the page; ``place_mm`` is that of the turned picture."""
+    """Rotated a quarter clockwise on the page; ``place_mm`` is that of the rotated picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,17 @@ class PdfPage:
     lines: tuple[Line, ...] = ()
     line_mm: float = 0.1
     line_grey: float = 0.55
-    """0 black .. 1 white."""
+    """0 (black) .. 1 (white)."""
 
 
 def write_pdf(pages: Sequence[PdfPage], icc_profile: bytes) -> bytes:
-    """The file. Equal JPEGs are stored once.
+    """Write the file. Equal JPEGs are stored once.
 
     Args:
-        pages: at least one.
-        icc_profile: of all pictures (RGB).
+        pages: at least one page.
+        icc_profile: RGB profile of all pictures.
     """
-    objects: list[bytes] = [b"", b""]  # 1 catalog, 2 pages: known when the rest is
+    objects: list[bytes] = [b"", b""]  # 1 catalog, 2 pages: filled in at the end
     profile = _add(objects, _stream(b"/N 3 /Alternate /DeviceRGB", zlib.compress(icc_profile, 9), b"/FlateDecode"))
     stored: dict[bytes, int] = {}
     kids = []
@@ -74,7 +75,7 @@ def write_pdf(pages: Sequence[PdfPage], icc_profile: bytes) -> bytes:
 
 
 def _content(page: PdfPage, names: Sequence[int]) -> bytes:
-    """The page's drawing: PDF counts y upwards from the lower edge."""
+    """The drawing commands of the page. PDF's y starts at the lower edge and points up."""
     height = page.size_mm[1]
     steps = []
     for image, name in zip(page.images, names, strict=True):
@@ -93,7 +94,7 @@ def _content(page: PdfPage, names: Sequence[int]) -> bytes:
 
 
 def _points(mm: float) -> str:
-    """Millimetres as points, to a thousandth of a point (0.35 micrometres)."""
+    """Millimetres converted to points, to a thousandth of a point (0.35 micrometres)."""
     return f"{mm / MM_PER_POINT:.3f}".rstrip("0").rstrip(".")
 
 

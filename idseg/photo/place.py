@@ -1,9 +1,9 @@
-"""Where the head goes: one scale, one turn, one shift; never a stretch.
+"""Places the head with one scale, one rotation and one shift, without stretching.
 
-The rules of a size pull at three numbers only (how large, how high, how far across), so all of them are tried on a
-fine grid and the cheapest is taken: leaving a photo whose wall is kept is out of the question, breaking a rule costs
-most, then a torn body at an edge, then being off the middle of a rule's range. So the slack of the rules is used up
-before anything is torn.
+A size's rules depend on only three numbers (scale, height, horizontal shift), so all combinations on a fine grid are
+tried, and the cheapest is used. If the wall is kept, placements that extend beyond the photo are excluded. Breaking a
+rule costs most, then a person cut off at an edge, then the distance from the middle of a rule's range. So the ranges of
+the rules are used before the person is cut off.
 """
 
 from __future__ import annotations
@@ -23,64 +23,64 @@ from idseg.types import Size
 
 _Grid = npt.NDArray[np.float64]
 Edges = npt.NDArray[np.float64]
-"""The photo's four edges in a head's frame, float64 (4, 3), left, top, right, bottom: a point p is inside where
-``edge[:2] @ p <= edge[2]``; photo pixels."""
+"""The photo's four edges in a head's frame, float64 (4, 3): left, top, right, bottom. A point p (photo pixels) is
+inside if ``edge[:2] @ p <= edge[2]``."""
 SIDES: tuple[Side, ...] = ("left", "top", "right", "bottom")
 
-# Cost of breaking a rule by the whole height of the photo. The eyes and the head's size go before the gaps (GA 461
-# says so).
+# Cost of breaking a rule by the whole height of the photo. The rules for the eyes and the head's size have priority
+# over those for the gaps (as in GA 461).
 _RULE_COST: Mapping[RuleName, float] = {"head": 1000, "eyes": 1000, "face": 700, "width": 700, "chin": 500, "top": 500}
 _LEAVES_COST = 1e5
 _HAIR_CUT_COST, _HAIR_CUT_COST_FREE = 200.0, 5000.0
-"""Of hair cut off by the upper edge; the second where the document has no rule for the head that could ask for it."""
+"""Cost of hair that the upper edge cuts off; the second value applies to documents without a rule for the head."""
 _TORN_COST = 60.0
 _OFF_MIDDLE_COST = 0.05
-"""Cost at the end of a range; grows with the square of the distance from the middle."""
+"""Cost at the end of a range; it grows with the square of the distance from the middle."""
 _KEEP_INSIDE = 0.06
-"""Share of a range's half that is not used at either end: what is measured again on the finished photo stays
-inside."""
+"""Share of half a range that is left unused at each end, so that a measurement of the finished photo is inside."""
 _GRID = 121
-"""Steps of each of the two numbers; three rounds, each around the last's best."""
+"""Number of steps per number. There are three rounds, each around the best point of the previous one."""
 _ROUNDS = 3
 SHIFT = 0.05
-"""How far the face's middle may lie off the photo's, as a share of its width: ISO/IEC 19794-5:2005 8.3 has it between
-45 % and 55 %."""
+"""Maximum distance of the face's centre from the photo's centre, as a share of its width: ISO/IEC 19794-5:2005 8.3
+requires 45 % to 55 %."""
 _SHIFTS = 11
 _SPARE_PX = 1.0
-"""Photo pixels inside the edge that are not shown where the wall is kept: a resampled pixel needs its neighbours."""
+"""Margin inside the photo's edge if the wall is kept, photo pixels, because resampling needs neighbouring pixels."""
 
 _DEFAULT_HEAD = Band(0.63, 0.70)
-"""Head height over photo height where the document has no rule (GA 461-2004: two thirds)."""
+"""Head height / photo height if the document has no rule (GA 461-2004: two thirds)."""
 _DEFAULT_TOP = Band(0.07, 0.12)
-"""Gap above the hair over photo height where the document has no rule (NEEA: one tenth)."""
+"""Gap above the hair / photo height if the document has no rule (NEEA: one tenth)."""
 
 _DEFAULT_CHIN = 0.10
-"""Least gap below the chin over photo height where the document rules neither it nor the eyes: the neck is seen."""
+"""Minimum gap below the chin / photo height if the document has no rule for it or the eyes, so that the neck is
+visible."""
 _CHIN_LOW_COST = 30.0
 
 _SEEN_MM = 0.1
-"""A lack up to this is not seen: a pixel at 300 dpi."""
+"""Maximum lack that is not visible: one pixel at 300 dpi."""
 _DOUBT_OF_VALUE, _DOUBT_OF_HEIGHT = 0.015, 0.003
-"""How far off a measure on a finished photo is (95 %): share of its value, but at least this share of the photo's
+"""Error of a measurement on a finished photo (95 %): a share of its value, and at least this share of the photo's
 height."""
 _ROUNDING_MM = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One rule: what came out, and what is allowed, in millimetres of the finished photo."""
+    """One rule with its value and range, in millimetres of the finished photo."""
 
     rule: RuleName
     value_mm: float
     allowed_mm: Band
     doubt_mm: float = 0.0
-    """How far off the value may be (95 %)."""
+    """Error of the value (95 %)."""
     estimated: bool = False
-    """The value hangs on the crown, which nobody sees under the hair."""
+    """Whether the value depends on the crown, which hair hides."""
 
     @property
     def off(self) -> float:
-        """How far outside the range, as a share of the nearer end; 0 inside. An end at 0 mm: as a share of the other
+        """Distance from the range, as a share of the nearer end; 0 inside. For an end at 0 mm, as a share of the other
         end."""
         over = max(self.allowed_mm.low - self.value_mm, self.value_mm - self.allowed_mm.high, 0.0)
         end = self.allowed_mm.low if self.value_mm < self.allowed_mm.low else self.allowed_mm.high
@@ -88,47 +88,48 @@ class Measured:
 
     @property
     def status(self) -> Status:
-        """The verdict; ``check yourself`` where the doubt reaches over an end of the range."""
+        """The verdict; ``check yourself`` if the error extends over an end of the range."""
         return judge(self.value_mm, *self.allowed_mm, self.doubt_mm, estimated=self.estimated)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How photo pixels become pixels of the finished photo."""
+    """The transformation from photo pixels to pixels of the finished photo."""
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
-    """(x, y) of the photo to (x, y) of the finished photo; pixel centres at .5 in both."""
+    """Maps (x, y) of the photo to (x, y) of the finished photo; pixel centres are at .5 in both."""
     scale: float
     """Finished pixels per photo pixel, the same in both directions."""
     turned_deg: float
-    """How far the photo was turned, > 0 clockwise."""
+    """Rotation of the photo, > 0 clockwise."""
     mm: Mapping[RuleName, float]
-    """head, eyes, top, chin, face as they came out, also those without a rule."""
+    """Resulting values of head, eyes, top, chin and face, including those without a rule."""
     rules: tuple[Measured, ...]
     """The document's own rules."""
     lacks_mm: Mapping[Side, float]
-    """Where the photo ends before the finished photo does and the person is cut off there: millimetres of backdrop
-    instead of person; only the sides that lack something."""
+    """Millimetres of backdrop instead of person on the sides where the photo ends too early and cuts the person off;
+    only sides that lack something."""
     leaves_mm: Mapping[Side, float] = field(default_factory=dict)
-    """Where the finished photo reaches beyond the photo, whoever is there: millimetres; only the sides that do."""
+    """Millimetres by which the finished photo extends beyond the photo, with or without person there; only sides that
+    do."""
     cost: float = 0.0
-    """What was made as small as could be; for choosing between placements of one photo."""
+    """The minimised cost, for comparing placements of one photo."""
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a photo point lies in the finished photo, pixels."""
+        """Convert a photo point to pixels of the finished photo."""
         (a, b, c), (d, e, f) = self.matrix
         return a * x + b * y + c, d * x + e * y + f
 
 
 def place(head: Head, reach: Reach, size: PhotoSize, photo: Size | None = None, *, keep: bool = False) -> Placement:
-    """The placement that obeys the size's rules best.
+    """Find the placement that meets the size's rules best.
 
     Args:
         head: the head in the photo.
-        reach: where the picture's edge cuts the person off.
-        size: what is asked for.
-        photo: the photo's size, for ``leaves_mm``; None: not known.
-        keep: never leave the photo, whatever rule that breaks.
+        reach: where the edges of the picture cut the person off.
+        size: the document.
+        photo: size of the photo, for ``leaves_mm``; None: unknown.
+        keep: never extend beyond the photo, even if that breaks a rule.
     """
     edges = None if photo is None else photo_edges(photo, head)
     scales, heights = _ranges(head, size, photo if keep else None)
@@ -151,8 +152,7 @@ def place(head: Head, reach: Reach, size: PhotoSize, photo: Size | None = None, 
 
 
 def as_it_is(head: Head, size: PhotoSize, photo: Size) -> Placement:
-    """The placement of a photo that is taken for finished: only scaled to the size's height, neither moved nor
-    turned.
+    """The placement of an already finished photo: scaled to the size's height, neither moved nor rotated.
 
     The head is measured along its own axis, as in :func:`place`.
     """
@@ -166,12 +166,12 @@ def as_it_is(head: Head, size: PhotoSize, photo: Size) -> Placement:
 
 
 def width_mm(size: PhotoSize) -> float:
-    """Width of the finished photo in its own millimetres, those of its height."""
+    """Width of the finished photo, in the millimetres defined by its height."""
     return size.px.width / size.px_per_mm
 
 
 def photo_edges(photo: Size, head: Head) -> Edges:
-    """The photo's edges in the head's frame, one pixel inside."""
+    """The photo's edges in the head's frame, moved one pixel inwards."""
     normals = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 0.0], [0.0, 1.0]])
     on_edge = np.array([[0.0, 0.0], [0.0, 0.0], [photo.width, photo.height], [photo.width, photo.height]])
     turned = upright(normals, (0.0, 0.0), head.roll_deg)
@@ -181,19 +181,19 @@ def photo_edges(photo: Size, head: Head) -> Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spot:
-    """What is tried, numbers or grids of one shape."""
+    """A candidate placement, as numbers or as grids of the same shape."""
 
     mm_per_px: _Grid | float
     """Millimetres of the finished photo per photo pixel."""
     eyes_mm: _Grid | float
-    """The eyes above the lower edge."""
+    """Height of the eyes above the lower edge."""
     shift_mm: _Grid | float
-    """The face's middle to the right of the photo's middle."""
+    """Distance of the face's centre to the right of the photo's centre."""
 
 
 def _ranges(head: Head, size: PhotoSize, photo: Size | None) -> tuple[tuple[float, float], tuple[float, float]]:
-    """What is tried: millimetres per photo pixel, and the height of the eyes in millimetres; ``photo``: also what fits
-    into it."""
+    """The ranges to try: millimetres per photo pixel, and the height of the eyes in millimetres. With ``photo``, they
+    include values that fit into it."""
     framing = size.framing
     if framing.head is not None:
         band, length = framing.head, _head_px(head, size)
@@ -222,7 +222,7 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | 
     height = size.height_mm
     bands = size.framing.bands()
     values = measures(head, size, spot.mm_per_px, spot.eyes_mm)
-    wished = {rule for rule, band in bands.items() if band.high < height}  # "at least 7 mm" has no middle to wish for
+    wished = {rule for rule, band in bands.items() if band.high < height}  # "at least 7 mm" has no middle
     cost = np.zeros_like(np.asarray(spot.mm_per_px))
     for rule, band in bands.items():
         margin = _KEEP_INSIDE * band.half
@@ -244,7 +244,7 @@ def _cost(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges | 
     cost += hair_cut * np.maximum(-gap, 0.0) / height
     cost += _OFF_MIDDLE_COST * (spot.shift_mm / (SHIFT * width_mm(size))) ** 2
     for side, lack in _lack_mm(head, reach, size, spot).items():
-        if side != "top":  # a larger head hides the others
+        if side != "top":  # a larger head hides the other lacks
             cost += _TORN_COST * np.maximum(lack, 0.0) / height
     if edges is not None:
         for leave in leave_mm(head, size, spot, edges).values():
@@ -267,7 +267,7 @@ def _placed(head: Head, reach: Reach, size: PhotoSize, spot: Spot, edges: Edges 
 
 
 def measures(head: Head, size: PhotoSize, mm_per_px: Any, eyes_mm: Any) -> dict[RuleName, Any]:
-    """Every rule's measure in millimetres; of numbers a number, of grids a grid."""
+    """The value of every rule in millimetres; numbers give numbers, grids give grids."""
     return {
         "head": _head_px(head, size) * mm_per_px,
         "eyes": eyes_mm,
@@ -287,7 +287,7 @@ def _rules(head: Head, size: PhotoSize, mm: Mapping[RuleName, float], mm_per_px:
         doubt = max(_DOUBT_OF_VALUE * mm[rule], _DOUBT_OF_HEIGHT * size.height_mm)
         estimated = crown.get(rule, False)
         value = min(max(mm[rule], band.low), band.high)
-        if abs(value - mm[rule]) > _ROUNDING_MM:  # a rule met to a thousandth of a millimetre is met
+        if abs(value - mm[rule]) > _ROUNDING_MM:  # differences below a thousandth of a millimetre do not count
             value = mm[rule]
         rules.append(
             Measured(rule, value, band, max(doubt, head.crown_doubt * mm_per_px) if estimated else doubt, estimated)
@@ -300,8 +300,8 @@ def _seen(mm: Mapping[Side, _Grid]) -> dict[Side, float]:
 
 
 def _lack_mm(head: Head, reach: Reach, size: PhotoSize, spot: Spot) -> dict[Side, _Grid]:
-    """Millimetres from where the photo's edge cuts the person off to the finished photo's edge, for the sides that are
-    cut; below 0 the cut lies outside."""
+    """Millimetres from the place where an edge of the photo cuts the person off to the edge of the finished photo, for
+    such sides; negative if the place is outside."""
     half = width_mm(size) / 2
     ends: dict[Side, tuple[float | None, _Grid | float]] = {
         "left": (None if reach.left is None else head.center_x - reach.left, half + spot.shift_mm),
@@ -315,7 +315,7 @@ def _lack_mm(head: Head, reach: Reach, size: PhotoSize, spot: Spot) -> dict[Side
 
 
 def leave_mm(head: Head, size: PhotoSize, spot: Spot, edges: Edges) -> dict[Side, _Grid]:
-    """Millimetres by which the finished photo reaches beyond each edge of the photo; below 0 it lies inside."""
+    """Millimetres by which the finished photo extends beyond each edge of the photo; negative if it does not."""
     half = width_mm(size) / 2
     middle = head.center_x * spot.mm_per_px - spot.shift_mm
     leaves: dict[Side, _Grid] = {}

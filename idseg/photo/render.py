@@ -1,4 +1,4 @@
-"""The person on the finished photo: every finished pixel is made once from the photo's own pixels."""
+"""Draws the person on the finished photo. Every finished pixel is computed once from the photo's own pixels."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from idseg.photo.place import Placement
 from idseg.types import Alpha, Rgb, Size, Window
 
 _MOST_SAMPLES = 8
-"""Samples per finished pixel, in each direction."""
+"""Maximum samples per finished pixel in each direction."""
 _STRIP_SAMPLES = 1 << 22
-"""Samples, and photo pixels, worked on at once: 64 MiB of four float channels."""
+"""Maximum samples, and photo pixels, processed at once: 64 MiB of four float channels."""
 
 
 def draw(
     foreground: Rgb, alpha: Alpha | None, window: Window, placement: Placement, size: Size
 ) -> tuple[npt.NDArray[np.float32], Alpha]:
-    """The person by a placement: premultiplied colours (H, W, 3) float32 0..255 and alpha (H, W), both of ``size``.
+    """Draw the person: premultiplied colours (H, W, 3) float32 0..255 and alpha (H, W), both with ``size``.
 
-    Scale and turn are one step: each finished pixel is the mean of n x n samples of the photo (n the reduction, so
-    that nothing is skipped), or one bicubic sample where the photo is enlarged. Colours are weighted by alpha before
-    the mean, so that nothing of the old background gets in; outside the photo there is nothing (alpha 0).
+    Scale and rotation are one step: each finished pixel is the mean of n x n samples of the photo (n is the reduction,
+    so that no pixel is skipped), or one bicubic sample if the photo is enlarged. Colours are weighted by alpha before
+    averaging, so that the old background has no influence. Outside the photo, alpha is 0.
 
     Args:
         foreground: the person's colours under ``window``.
-        alpha: the matte under ``window``; None: everything is shown.
-        window: where both lie in the photo.
-        placement: photo pixels to finished pixels.
-        size: of the finished photo.
+        alpha: the matte under ``window``; None: show everything.
+        window: place of both in the photo.
+        placement: transformation from photo to finished pixels.
+        size: size of the finished photo.
     """
     matrix = np.array(placement.matrix, dtype=np.float64)
     samples = min(_MOST_SAMPLES, max(1, math.ceil(1 / placement.scale - 1e-6)))
@@ -44,7 +44,7 @@ def draw(
         count = min(rows, size.height - top)
         part = _needed(matrix, window, Window(0, top, size.width, count))
         premultiplied = _premultiplied(foreground, alpha, window, part)
-        # warpAffine counts from the centres of the first pixels, we from their corners.
+        # warpAffine's origin is the centre of the first pixel; ours is its corner.
         offset = matrix[:, :2] @ np.array([part.left + 0.5, part.top + 0.5]) + matrix[:, 2] - 0.5
         to_size = np.column_stack((matrix[:, :2], offset))
         result[top : top + count] = _strip(premultiplied, to_size, Window(0, top, size.width, count), samples, method)
@@ -54,13 +54,13 @@ def draw(
 
 
 def over(colors: npt.NDArray[np.float32], alpha: Alpha, background: Rgb) -> Rgb:
-    """Premultiplied ``colors`` over a background; rounded once, here."""
+    """Premultiplied ``colors`` over a background; the values are rounded only here."""
     mixed = colors + background.astype(np.float32) * (1.0 - alpha[..., None])
     return np.asarray(np.rint(np.clip(mixed, 0, 255)), dtype=np.uint8)
 
 
 def rgba(colors: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArray[np.uint8]:
-    """Straight RGBA (H, W, 4) of premultiplied colours; black where alpha rounds to 0."""
+    """Convert premultiplied colours to straight RGBA (H, W, 4); black where alpha rounds to 0."""
     levels = np.rint(alpha * 255)
     straight = np.where(levels[..., None] > 0, colors / np.maximum(alpha[..., None], 1 / 510), 0.0)
     stacked = np.concatenate((np.clip(straight, 0, 255), levels[..., None]), axis=2)
@@ -68,7 +68,7 @@ def rgba(colors: npt.NDArray[np.float32], alpha: Alpha) -> npt.NDArray[np.uint8]
 
 
 def _needed(matrix: npt.NDArray[np.float64], window: Window, shown: Window) -> Window:
-    """The part of the window that a part of the finished photo shows, with two pixels to spare; at least one pixel."""
+    """The part of the window that a part of the finished photo shows, plus two pixels; at least one pixel."""
     inverse = np.linalg.inv(matrix[:, :2])
     corners = np.array([[x, y] for x in (0, shown.right) for y in (shown.top, shown.bottom)], dtype=np.float64)
     seen = (corners - matrix[:, 2]) @ inverse.T
@@ -96,7 +96,7 @@ def _strip(
     samples: int,
     method: int,
 ) -> npt.NDArray[np.float32]:
-    """The part ``shown`` of the finished photo: ``samples`` x ``samples`` looks a pixel, then their mean."""
+    """The part ``shown`` of the finished photo: the mean of ``samples`` x ``samples`` samples per pixel."""
     fine = matrix * samples
     fine[:, 2] = samples * (matrix[:, 2] + 0.5) - 0.5
     fine[1, 2] -= samples * shown.top

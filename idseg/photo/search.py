@@ -1,9 +1,9 @@
-"""Finding documents by what people type: ``UK passport photo``, ``2x2``, ``护照 蓝底``, ``green card``, ``295x413``.
+"""Finds documents from a query: ``UK passport photo``, ``2x2``, ``护照 蓝底``, ``green card``, ``295x413``.
 
-Query and rows go through the same reader (``_read``): it takes the longest known phrase at each place, so that ``UK``,
-``Britain`` and ``英国`` are one term, ``@GB``, and ``passport`` and ``护照`` another, ``#passport``. A row is found
-where it has every term of the query, in any order. Words that say nothing about the document (photo, size, 照片,
-蓝底) are left out; words such as ``online`` rule none out and decide the order.
+Query and rows are parsed by the same function (``_read``), which takes the longest known phrase at each place. So
+``UK``, ``Britain`` and ``英国`` become one term, ``@GB``, and ``passport`` and ``护照`` another, ``#passport``. A
+row matches if it has every term of the query, in any order. Words that do not identify a document (photo, size, 照片,
+蓝底) are ignored. Words such as ``online`` exclude no document but affect the order.
 """
 
 from __future__ import annotations
@@ -22,58 +22,58 @@ from idseg.photo.table import load_sizes
 
 _Kind = Literal["hard", "soft", "stop"]
 _BETWEEN_LETTERS = re.compile(r"(?<=[a-z])\.(?=[a-z]\b)")
-"""Dots of u.s. and u.k."""
+"""The dots in u.s. and u.k."""
 _NO_WORD = re.compile(r"[^\w.×*@\"]|_|(?<!\d)\.|\.(?!\d)")
-"""What is neither a word nor part of a size by number."""
+"""Characters that belong neither to a word nor to a size in numbers."""
 _MM = 0.6
-"""How far off a side may be to be the same size: 2 in is 50.8 mm, and many write 51 or 50."""
+"""Tolerance for equal sizes, mm: 2 in is 50.8 mm, often written as 51 or 50."""
 _LEAST_PART = 3
-"""Letters of a word that are looked for inside words; Chinese: 1."""
+"""Minimum letters of a word that is searched inside other words; 1 for Chinese."""
 
 
 class Term(NamedTuple):
-    """One thing a text says: ``@GB``, ``#passport``, ``~online``, or a word as it stands."""
+    """One term of a text: ``@GB``, ``#passport``, ``~online``, or an unknown word."""
 
     name: str
     kind: _Kind
     text: str
-    """As it was written."""
+    """The original text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a query found."""
+    """The result of a query."""
 
     rows: tuple[PhotoSize, ...]
-    """Best first. A size that was asked for by number stands last, where it can be made."""
+    """Best match first. A size given as numbers comes last, if it is supported."""
     read: str
-    """How the query was read, for people; empty: there is nothing to say."""
+    """How the query was interpreted, for people; empty if there is nothing to explain."""
     number: Number | None = None
-    """The size by number in it."""
+    """The size given as numbers in the query."""
     left_out: tuple[str, ...] = ()
-    """Words that say nothing about a document."""
+    """Words that do not identify a document."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A document as it is searched."""
+    """A document, prepared for searching."""
 
     size: PhotoSize
     terms: frozenset[str]
     names: frozenset[frozenset[str]]
-    """Each of its names as a set of terms."""
+    """Each of its names, as a set of terms."""
     soft: frozenset[str]
     compact: frozenset[str]
-    """Each of its names without blanks, as a whole."""
+    """Each of its names without blanks."""
     text: str
-    """All of ``compact``, to look for parts of words."""
+    """All names of ``compact`` in one text, for searching parts of words."""
 
 
 def search_sizes(query: str = "") -> Found:
-    """The documents that have all that the query says, best first; all for no query.
+    """The documents that match all terms of the query, best first; all documents for an empty query.
 
-    Whole words go before parts of words: a row that holds a word only inside another (``us`` in Cyprus) counts where no
-    row holds the word itself.
+    Whole words have priority: a row that contains a word only inside another one (``us`` in Cyprus) counts only if no
+    row contains it as a whole word.
     """
     number, rest = find_number(_plain(query))
     terms = tuple(_read(rest, upper=_capitals(query)))
@@ -102,7 +102,7 @@ def search_sizes(query: str = "") -> Found:
 
 
 def _ranked(rows: list[_Row], hard: frozenset[str], soft: frozenset[str]) -> list[_Row]:
-    """The rows that have all terms as whole words, else as parts of words."""
+    """The rows that contain all terms as whole words, or else as parts of words."""
     whole = [row for row in rows if hard <= row.terms]
     if whole:
         return sorted(whole, key=lambda row: (hard not in row.names, -len(soft & row.soft)))
@@ -116,7 +116,7 @@ def _is_part(term: str, row: _Row) -> bool:
 
 
 def _is_size(size: PhotoSize, number: Number) -> bool:
-    """Whether a document's photo has this size, either way round."""
+    """Whether a document's photo has this size, in either orientation."""
     if number.unit == "px":
         asked = (round(number.width), round(number.height))
         return asked in (size.px, size.px_min, size.px_max)
@@ -126,7 +126,7 @@ def _is_size(size: PhotoSize, number: Number) -> bool:
 
 
 def _usual_first(row: _Row) -> int:
-    """ICAO's portrait and the sizes of the trade go before a single country's document."""
+    """Sort key: ICAO's portrait and trade sizes come before the documents of single countries."""
     return 0 if row.size.country == "ICAO" else 1 if row.size.basis == "trade" else 2
 
 
@@ -134,19 +134,19 @@ def _usual_first(row: _Row) -> int:
 
 
 def _plain(text: str) -> str:
-    """Lower case, simplified Chinese, one width of letters; what parts words becomes a blank."""
+    """Convert to lower case, simplified Chinese and narrow letters, and replace separators by blanks."""
     plain = unicodedata.normalize("NFKC", text).casefold().translate(words.SIMPLIFIED)
     plain = _BETWEEN_LETTERS.sub("", plain.replace("license", "licence"))
     return " ".join(_NO_WORD.sub(" ", plain).split())
 
 
 def _capitals(text: str) -> frozenset[str]:
-    """The query's words in capitals, in lower case: ``IN`` is India, ``in`` a word."""
+    """The query's words in capitals, converted to lower case: ``IN`` is India, ``in`` is a word."""
     return frozenset(word.lower() for word in re.findall(r"[A-Z]{2,}", text))
 
 
 def _read(plain: str, upper: frozenset[str] = frozenset()) -> Iterator[Term]:
-    """The terms of a text that went through ``_plain``."""
+    """The terms of a text that ``_plain`` has converted."""
     phrases = _phrases()
     at = 0
     while at < len(plain):
@@ -172,7 +172,7 @@ def _longest(plain: str, at: int, phrases: Mapping[str, tuple[Term, ...]]) -> Te
 
 
 def _end_of_unknown(plain: str, at: int, phrases: Mapping[str, tuple[Term, ...]]) -> int:
-    """An alphabet's word ends at a blank, a Chinese one where something known begins."""
+    """End of an unknown word: at a blank, or in Chinese where a known phrase begins."""
     end = at + 1
     if _joins(plain[at]):
         while end < len(plain) and _joins(plain[end]):
@@ -184,7 +184,7 @@ def _end_of_unknown(plain: str, at: int, phrases: Mapping[str, tuple[Term, ...]]
 
 
 def _joins(letter: str) -> bool:
-    """Whether words of this script are parted by blanks: not Chinese, Japanese, Korean."""
+    """Whether blanks separate words in this script (not in Chinese, Japanese and Korean)."""
     return letter.isalnum() and not letter >= "\u1100"
 
 
@@ -193,7 +193,7 @@ def _joins(letter: str) -> bool:
 
 @cache
 def _phrases() -> Mapping[str, tuple[Term, ...]]:
-    """All known phrases by their first letter, the longest first."""
+    """All known phrases by their first letter, longest first."""
     known: dict[str, Term] = {}
 
     def add(text: str, name: str, kind: _Kind) -> None:
@@ -218,7 +218,7 @@ def _phrases() -> Mapping[str, tuple[Term, ...]]:
     for size in load_sizes():
         for name in size.aka:
             plain = _plain(name)
-            if not _joins(plain[0]) or not _joins(plain[-1]):  # Chinese: a name of its own, not to be taken apart
+            if not _joins(plain[0]) or not _joins(plain[-1]):  # Chinese names are not split into words
                 add(name, plain, "hard")
     by_letter: dict[str, list[Term]] = {}
     for term in sorted(known.values(), key=lambda term: -len(term.text)):

@@ -1,6 +1,6 @@
-"""Many photos on one sheet of paper: layout in millimetres, then pixels or a PDF.
+"""Lays out several photos on a sheet of paper in millimetres, and draws the sheet as pixels or a PDF.
 
-Photos are put in rows (shelf packing, highest first); a sheet is turned, and single photos too, where more fit so.
+Photos are placed in rows (shelf packing, tallest first). The sheet and single photos are rotated if more photos fit.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ PAPERS: dict[str, tuple[float, float]] = {
     "a5": (148.0, 210.0),
     "letter": (8.5 * _IN, 11 * _IN),
 }
-"""Width and height of upright paper in millimetres: China's 5, 6, 7 inch are 3R, 4R, 5R; A4, A5 by ISO 216; ANSI
-Letter."""
+"""Width and height of upright paper in millimetres. China's 5, 6 and 7 inch are 3R, 4R and 5R; A4 and A5 by ISO 216;
+ANSI Letter."""
 _SAMPLE_QUALITY = 97
 _DPI = Band(72, 1200)
-"""Of a sheet that can be made."""
+"""Supported resolutions of a sheet."""
 _MOST_PX = 150_000_000
-"""Pixels of a sheet: A4 at 1200 dpi."""
+"""Maximum pixels of a sheet: A4 at 1200 dpi."""
 _MARK_MM = 0.1
 _MARK_GREY = 140
 _SAME_PX = 1
-"""A photo whose sides are off its place by up to this many pixels of rounding is put there as it is."""
+"""A photo whose sides differ from its place by at most this many pixels (rounding) is not resampled."""
 
 Marks = Literal["corners", "lines", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class SheetOptions:
-    """How photos are laid out."""
+    """Options of the layout."""
 
     margin_mm: float = 4.0
-    """Free at every edge of the paper: most printers cannot print nearer."""
+    """Free margin at every edge of the paper; most printers cannot print closer to the edge."""
     gap_mm: float = 2.0
-    """Between photos."""
+    """Distance between photos."""
     marks: Marks = "corners"
-    """Cut marks: short ticks beside the corners, hairlines around each photo, or none."""
+    """Cut marks: short ticks at the corners, hairlines around each photo, or none."""
     dpi: float | None = None
-    """Of the sheet as a picture; None: that of its finest photo, so that none is resampled down. A PDF has none."""
+    """Resolution of the sheet as a picture; None: that of its finest photo, so that no photo is shrunk. Not for PDF."""
     turn: bool = True
-    """The paper, and photos, may be turned by a quarter where more fit so."""
+    """Allow rotating the paper and photos by a quarter if more photos fit."""
 
     def __post_init__(self) -> None:
         for name, most in (("margin_mm", 50), ("gap_mm", 50)):
@@ -71,17 +71,17 @@ class SheetOptions:
 
 @dataclass(frozen=True, slots=True)
 class SheetPhoto:
-    """A photo to be put on a sheet."""
+    """A photo for a sheet."""
 
     width_mm: float
     height_mm: float
     copies: int | None = None
-    """How many; None: as many as fit."""
+    """Number of copies; None: as many as fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetSpot:
-    """Where one photo lies on the paper, millimetres from its upper left corner."""
+    """Place of one photo on the paper, in millimetres from the upper left corner."""
 
     item: int
     left: float
@@ -89,7 +89,7 @@ class SheetSpot:
     width: float
     height: float
     turned: bool = False
-    """Turned a quarter clockwise; width and height are those of the turned photo."""
+    """Rotated a quarter clockwise; width and height are those of the rotated photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,10 @@ class Layout:
 
 
 def paper(name: str) -> tuple[float, float]:
-    """Width and height of a paper by name (``6inch``, ``6寸``, ``A4``) or number (``100x148mm``).
+    """Width and height of a paper, by name (``6inch``, ``6寸``, ``A4``) or as numbers (``100x148mm``).
 
     Raises:
-        OptionError: no such paper.
+        OptionError: the paper is unknown.
     """
     plain = name.strip().lower().replace(" ", "").replace("寸", "inch").replace("-", "").replace("4x6in", "4x6")
     if plain in PAPERS:
@@ -118,12 +118,12 @@ def paper(name: str) -> tuple[float, float]:
 
 
 def lay_out(items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions | None = None) -> Layout:
-    """A layout that holds every item's copies, and as many as fit of those without a number.
+    """A layout with the copies of every item, and as many as fit of items without a number.
 
-    Several items without a number take turns. The block is put in the middle of the paper.
+    Several items without a number alternate. The block is centred on the paper.
 
     Raises:
-        OptionError: an item, or the copies asked for, do not fit.
+        OptionError: an item, or the requested copies, do not fit.
     """
     options = SheetOptions() if options is None else options
     if not items:
@@ -153,10 +153,10 @@ def marks(layout: Layout, options: SheetOptions | None = None) -> tuple[Line, ..
 
 
 def sheet_dpi(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> float:
-    """Dots per inch of a sheet as a picture: those asked for, else those of its finest photo.
+    """Dots per inch of a sheet as a picture: the requested value, or else that of its finest photo.
 
     Raises:
-        OptionError: the sheet would have more pixels than can be made.
+        OptionError: the sheet would have too many pixels.
     """
     options = SheetOptions() if options is None else options
     own = [
@@ -170,12 +170,12 @@ def sheet_dpi(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | Non
 
 
 def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None = None) -> Rgb:
-    """The sheet as a picture, white where nothing lies. A photo is resampled only where its pixels are not the
-    sheet's; cut marks lie over the photos, as in a PDF.
+    """Draw the sheet as a picture on white. A photo is resampled only if its resolution differs from the sheet's. Cut
+    marks are drawn over the photos, as in a PDF.
 
     Args:
-        layout: where.
-        photos: the finished photos, one for each item.
+        layout: places of the photos.
+        photos: the finished photos, one per item.
         options: dpi and marks.
     """
     options = SheetOptions() if options is None else options
@@ -199,7 +199,7 @@ def render(layout: Layout, photos: Sequence[Rgb], options: SheetOptions | None =
 
 
 def encode_sheet(layout: Layout, photos: Sequence[Rgb], format: Format, options: SheetOptions | None = None) -> Encoded:
-    """The sheet's file; in a PDF every photo keeps its own pixels and lies at its true millimetres."""
+    """Encode the sheet. In a PDF, every photo keeps its own pixels and has its true size in millimetres."""
     options = SheetOptions() if options is None else options
     if format != "PDF":
         return encode(render(layout, photos, options), format, sheet_dpi(layout, photos, options))
@@ -218,13 +218,13 @@ def encode_sheet(layout: Layout, photos: Sequence[Rgb], format: Format, options:
 
 
 _PDF_DPI = 300
-"""Named by the photos' files inside a PDF, which nothing reads: their place is in millimetres."""
+"""Resolution stored in the photos inside a PDF. Readers ignore it, because the places are in millimetres."""
 
 
 def _candidates(
     items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions
 ) -> Iterator[Layout | None]:
-    """Upright and turned paper, with upright and turned photos; the plainest first, so that it wins a tie."""
+    """Layouts on upright and rotated paper with upright and rotated photos; the simplest comes first and wins a tie."""
     papers = [paper_mm, (paper_mm[1], paper_mm[0])] if options.turn else [paper_mm]
     for sides in papers:
         for turned in (False, True) if options.turn else (False,):
@@ -234,7 +234,7 @@ def _candidates(
 def _pack(
     items: Sequence[SheetPhoto], paper_mm: tuple[float, float], options: SheetOptions, turned: bool
 ) -> Layout | None:
-    """Rows of photos; None where the copies asked for do not fit."""
+    """Pack the photos in rows; None if the requested copies do not fit."""
     room = _Room(paper_mm[0] - 2 * options.margin_mm, paper_mm[1] - 2 * options.margin_mm, options.gap_mm)
     boxes = [(item.height_mm, item.width_mm) if turned else (item.width_mm, item.height_mm) for item in items]
     spots: list[SheetSpot] = []
@@ -259,15 +259,15 @@ def _pack(
 
 
 class _Room:
-    """The printable area while it is being filled: rows from the top, each as high as its first photo."""
+    """The printable area during packing: rows from the top, each as tall as its first photo."""
 
     def __init__(self, width: float, height: float, gap: float) -> None:
         self._width, self._height, self._gap = width, height, gap
         self._rows: list[list[float]] = []  # top, height, next free x
 
     def put(self, item: int, width: float, height: float, turned: bool) -> SheetSpot | None:
-        """The next free place; None where there is none."""
-        slack = 1e-6  # 6 x 25.4 mm must fit into 152.4 mm
+        """Reserve the next free place; None if there is none."""
+        slack = 1e-6  # so that 6 x 25.4 mm fit into 152.4 mm despite rounding
         for row in self._rows:
             if height <= row[1] + slack and row[2] + width <= self._width + slack:
                 spot = SheetSpot(item, row[2], row[0], width, height, turned)
@@ -289,7 +289,7 @@ def _frame(spot: SheetSpot) -> Iterator[Line]:
 
 
 def _corners(spot: SheetSpot, layout: Layout) -> Iterator[Line]:
-    """Ticks that prolong the photo's edges outwards."""
+    """Ticks that extend the photo's edges outwards."""
     right, bottom = spot.left + spot.width, spot.top + spot.height
     for y in (spot.top, bottom):
         yield from _tick(layout, (spot.left, y), (-1, 0))
@@ -304,7 +304,7 @@ _TOUCHING_MM = 1e-6
 
 
 def _tick(layout: Layout, start: tuple[float, float], way: tuple[int, int]) -> Iterator[Line]:
-    """A tick from ``start``: half way to the next photo, or to the paper's edge; 3 mm at most."""
+    """A tick from ``start``, half way to the next photo or to the paper's edge, at most 3 mm long."""
     x, y = start
     width, height = layout.paper_mm
     nearest = {(-1, 0): x, (1, 0): width - x, (0, -1): y, (0, 1): height - y}[way]

@@ -1,4 +1,4 @@
-"""One size of an ID photo: what a document asks for, as values."""
+"""The requirements of one document for its ID photo, as values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from idseg.types import Size
 
 MM_PER_INCH = 25.4
 DEFAULT_DPI = 300.0
-"""Print resolution where a rule names none: what photo laboratories print at."""
+"""Print resolution if a rule names none: the usual resolution of photo laboratories."""
 
 HeadTop: TypeAlias = Literal["crown", "hair", "forehead"]
-"""Upper end of a measure of the head: the crown of the skull without the hair, the highest hair, or the hairline."""
+"""Upper end of the head in a rule: the crown of the skull without hair, the highest hair, or the hairline."""
 Basis: TypeAlias = Literal["authority", "cited", "reported", "icao", "standard", "trade", "number"]
 RuleName: TypeAlias = Literal["head", "eyes", "top", "chin", "face", "width"]
 Edits: TypeAlias = Literal["allowed", "crop only", "unknown"]
@@ -35,8 +35,8 @@ COLOR_NAMES: Mapping[str, str] = {
     "blue": "#438edb",
     "red": "#d9001b",
 }
-"""Names of background colours in the table and the sRGB value that stands for each. An authority's own value, where it
-gives one, is in the table as #rrggbb."""
+"""Background colour names of the table → sRGB value. If an authority gives its own value, the table has it as
+#rrggbb."""
 
 
 class Band(NamedTuple):
@@ -61,27 +61,27 @@ class Band(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Where the head has to be, in millimetres of the finished photo. None: there is no such rule."""
+    """Required place of the head, in millimetres of the finished photo. None: there is no such rule."""
 
     head: Band | None = None
-    """Chin to the top of the head."""
+    """Distance from the chin to the top of the head."""
     head_top: HeadTop = "hair"
-    """What ``head`` is measured to."""
+    """Upper end of ``head``."""
     eyes: Band | None = None
-    """Line of the eyes above the lower edge."""
+    """Height of the line of the eyes above the lower edge."""
     top: Band | None = None
     """Gap between the top of the head and the upper edge."""
     gap_top: HeadTop = "hair"
-    """What ``top`` is measured from: ``hair``, or ``crown`` where the rule counts the gap from the crown."""
+    """Lower end of ``top``: ``hair``, or ``crown`` if the rule measures the gap from the crown."""
     chin: Band | None = None
     """Gap between the chin and the lower edge."""
     face: Band | None = None
     """Width of the face between the roots of the ears."""
     width: Band | None = None
-    """Width of the head, ear to ear."""
+    """Width of the head from ear to ear."""
 
     def bands(self) -> Mapping[RuleName, Band]:
-        """The rules there are, by name."""
+        """The existing rules, by name."""
         named = {
             "head": self.head,
             "eyes": self.eyes,
@@ -95,88 +95,88 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class PhotoSize:
-    """One document's photo."""
+    """The photo of one document."""
 
     name: str
     width_mm: float
     height_mm: float
     px: Size
-    """Pixels of the finished photo that we make."""
+    """Pixels of the finished photo that idseg makes."""
     framing: Framing
     framing_is_rule: bool
-    """False: the document has no rule for the head; ``framing`` is the default composition."""
+    """False: the document has no rule for the head, and ``framing`` is the default composition."""
     dpi: float = DEFAULT_DPI
     en: str = ""
     zh: str = ""
     country: str = ""
-    """ISO 3166-1 alpha-2, or ``EU``, ``ICAO``, or nothing for a size by number."""
+    """ISO 3166-1 alpha-2, ``EU`` or ``ICAO``; empty for a size given as numbers."""
     document: str = ""
 
     kb: Band | None = None
-    """Least and most kilobytes of the file; a least of 0 means none. See ``file_kb``."""
+    """Minimum and maximum kilobytes of the file; a minimum of 0 means none. See ``file_kb``."""
     px_min: Size | None = None
-    """Fewest pixels of an uploaded file, (width, height)."""
+    """Minimum pixels of an uploaded file, (width, height)."""
     px_max: Size | None = None
-    """Most pixels of an uploaded file, (width, height)."""
+    """Maximum pixels of an uploaded file, (width, height)."""
     compression: float | None = None
-    """Highest ratio of the uncompressed 24-bit picture to the file: 20 allows a file of at least 1/20."""
+    """Maximum ratio of the uncompressed 24-bit picture to the file: 20 allows a file of at least 1/20."""
     formats: tuple[str, ...] = ()
-    """File formats that are taken, the usual one first; empty: none named."""
+    """Accepted file formats, the usual one first; empty: none named."""
     site_crops: bool = False
-    """The authority's site cuts the photo itself and wants the head and the upper body with room around; the
-    default composition is then that of the upper body."""
+    """The authority's site crops the photo itself and requires head and upper body with space around them; the default
+    composition then shows the upper body."""
     channels: tuple[Channel, ...] = ()
-    """How the photo reaches the authority: a print, an upload, or taken on site. Empty: not known."""
+    """How the photo reaches the authority: a print, an upload, or taken on site. Empty: unknown."""
     prints: int | None = None
-    """How many prints are handed in; None: not known."""
+    """Number of prints to hand in; None: unknown."""
 
     backgrounds: tuple[str, ...] = ()
-    """Colours that are allowed, the usual one first, as #rrggbb; empty: the rule names none."""
+    """Allowed colours as #rrggbb, the usual one first; empty: the rule names none."""
     any_light: bool = False
     """Any plain light colour is allowed; ``backgrounds`` are the usual ones."""
     edits: Edits = "unknown"
-    """What may be done to the photo: ``crop only`` forbids a replaced background and every other change of pixels but
-    cropping, turning and scaling."""
+    """Allowed processing. ``crop only`` forbids a replaced background and every change of pixels except cropping,
+    rotating and scaling."""
     edits_source: str = ""
     turn_deg: float | None = None
-    """Most degrees by which the photo may be turned; None: the rule names none."""
+    """Maximum rotation of the photo in degrees; None: the rule names none."""
     glasses: Glasses = "unknown"
-    """``clear``: allowed with eyes fully seen, no tint, no glare."""
+    """``clear``: allowed with fully visible eyes, without tint and glare."""
     head_covering: HeadCovering = "unknown"
-    """For what reasons a head covering may stay on."""
+    """Reasons for which a head covering is allowed."""
     expression: Expression = "unknown"
     """``slight smile``: with closed lips; ``any``: small children."""
     age_months: int | None = None
-    """How old the photo may be, months (30 days are one month); None: not known."""
+    """Maximum age of the photo in months (of 30 days); None: unknown."""
 
     basis: Basis = "number"
     source: str = ""
-    """Title of the page and what it says, summed up."""
+    """Title of the page, and a summary of its content."""
     guide: str = ""
     """Address of the authority's page about the photo."""
     checked: date | None = None
-    """When the row was last compared with its source."""
+    """Date of the last comparison of the row with its source."""
     unsure: str = ""
-    """What could not be confirmed; empty: nothing."""
+    """What could not be confirmed; empty: everything was."""
     note: str = ""
     aka: tuple[str, ...] = ()
 
     @property
     def px_per_mm(self) -> float:
-        """Pixels of the finished photo to the millimetre, down the height."""
+        """Pixels of the finished photo per millimetre of its height."""
         return self.px.height / self.height_mm
 
     @property
     def file_kb(self) -> Band | None:
-        """Kilobytes of the finished file: ``kb``, with the least that ``compression`` asks for ``px``; None where
-        neither is given."""
+        """Range of kilobytes of the finished file: ``kb``, with the minimum that ``compression`` implies for ``px``;
+        None if neither is given."""
         if self.compression is None:
             return self.kb
         least = self.px.width * self.px.height * 3 / self.compression / 1000
         return Band(least, float("inf")) if self.kb is None else Band(max(least, self.kb.low), self.kb.high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The values ready for JSON."""
         rules = {name: [band.low, band.high] for name, band in self.framing.bands().items()}
         return {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""Sizes of ID photos: what a document asks for, from the table ``documents/*.toml`` or by number."""
+"""Sizes of ID photos, from the table ``documents/*.toml`` or from numbers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["find_size", "load_sizes"]
 
 
 def find_size(text: str) -> PhotoSize:
-    """The size of this name, or by number: ``35x45mm``, ``3.5x4.5cm``, ``413x531px``, ``2x2in``, each with ``@600`` for
-    the dpi. A number without a unit is read as :func:`find_number` says.
+    """The size with this name, or from numbers: ``35x45mm``, ``3.5x4.5cm``, ``413x531px``, ``2x2in``, optionally with
+    ``@600`` for the dpi. :func:`find_number` describes how numbers without a unit are read.
 
     Raises:
-        OptionError: no such size; the message names the nearest.
+        OptionError: there is no such size; the message names similar ones.
     """
     if (named := load_size(text)) is not None:
         return named
@@ -37,7 +37,7 @@ def find_size(text: str) -> PhotoSize:
 
 @cache
 def _by_plain_name() -> Mapping[str, PhotoSize]:
-    """The table by all its names without blanks; where two rows share one, the first has it."""
+    """The table by all names without blanks; if two rows share a name, the first row has it."""
     names = ((name, size) for size in load_sizes() for name in (size.name, size.zh, size.en, *size.aka))
     found: dict[str, PhotoSize] = {}
     for name, size in names:

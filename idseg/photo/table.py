@@ -1,6 +1,6 @@
-"""The files ``documents/*.toml`` as values. A row that breaks the table's own rules raises ValueError: a fault of ours.
+"""Reads the files ``documents/*.toml``. A row that breaks the table's own rules raises ValueError: an error in idseg.
 
-``documents/README.md`` says what each key means.
+``documents/README.md`` describes the keys.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ else:
     import tomli as tomllib
 
 _REGIONS = ("china", "world", "americas", "europe", "asia", "middle_east", "africa")
-"""Files of the table, in its order."""
+"""Files of the table, in order."""
 _LEAST_PX, _MOST_PX = 16, 6000
-"""Width and height that can be made."""
+"""Minimum and maximum of width and height, px."""
 _ANY_LIGHT = "any light"
 _RULES = ("head", "eyes", "eyes_from_top", "gap", "chin", "face", "width")
 _TEXTS = ("en", "zh", "country", "document", "unit", "edits_source", "source", "guide", "unsure", "note")
@@ -75,13 +75,13 @@ _Row = Mapping[str, Any]
 
 @cache
 def load_sizes() -> tuple[PhotoSize, ...]:
-    """All sizes of the table, in its order."""
+    """All sizes of the table, in order."""
     return tuple(_read_table())
 
 
 def load_size(name: str) -> PhotoSize | None:
-    """The size of exactly this name; None where there is none. Reads its row and the one it is ``like``, not the whole
-    table, which takes a hundred times as long."""
+    """The size with exactly this name; None if there is none. Reads only its row and the row that it is ``like``, which
+    is a hundred times faster than reading the whole table."""
     for region in _REGIONS:
         text = _text(region)
         if (row := _row(text, name)) is not None:
@@ -95,8 +95,8 @@ def _read_table() -> Iterator[PhotoSize]:
 
 
 def check_table() -> None:
-    """Raises ValueError for a row that lacks a key, or has an unknown one, a value of the wrong type or none of the
-    allowed ones. For the tests: reading a sound row does not look, to start sooner."""
+    """Raises ValueError for a row with a missing or unknown key, a value of the wrong type or an invalid value. The
+    tests call it; reading skips these checks to start faster."""
     for name, row in _whole_rows():
         _check_keys(name, row)
 
@@ -109,7 +109,7 @@ def _whole_rows() -> Iterator[tuple[str, _Row]]:
 
 
 def composition(kind: str, width_mm: float, height_mm: float, px: Size) -> Framing:
-    """The framing of a photo without a rule for the head; ``kind`` is a table of ``default.toml``."""
+    """The framing of a photo without a rule for the head; ``kind`` is a table in ``default.toml``."""
     return _framing(_toml("default")[kind], width_mm, height_mm, px)
 
 
@@ -119,7 +119,7 @@ def pixels(width_mm: float, height_mm: float, dpi: float) -> Size:
 
 
 def check_pixels(name: str, px: Size) -> None:
-    """Raises OptionError for pixels that cannot be made."""
+    """Raises OptionError for an unsupported number of pixels."""
     if not all(_LEAST_PX <= side <= _MOST_PX for side in px):
         raise OptionError(
             f"size {name}: {px.width} x {px.height} px; each side can be {_LEAST_PX} to {_MOST_PX} px", size=name
@@ -140,7 +140,7 @@ def _text(name: str) -> str:
 
 
 def _row(text: str, name: str) -> _Row | None:
-    """One table of a file's text, from its heading to the next; None where there is none."""
+    """One table of a file's text, from its heading to the next one; None if there is none."""
     heading = re.search(rf"^\[{re.escape(name)}\]\n", text, re.MULTILINE)
     if heading is None:
         return None
@@ -151,8 +151,8 @@ def _row(text: str, name: str) -> _Row | None:
 
 
 def _whole(name: str, row: _Row, row_of: Callable[[str], _Row | None]) -> _Row:
-    """The row with the keys of the one it is ``like``, but for those it is ``without``; ``row_of``: another row of the
-    same file."""
+    """The row, plus the keys of the row that it is ``like``, except those in ``without``. ``row_of`` returns another
+    row of the same file."""
     if "like" not in row:
         return row
     liked = row_of(row["like"])
@@ -239,13 +239,11 @@ def _check_keys(name: str, row: _Row) -> None:
         if key in _CHOICES and not set(chosen) <= set(_CHOICES[key]):
             raise ValueError(f"{name}: {key} = {value!r}; it is one of {_CHOICES[key]}")
     if "head" in row and "top" not in row:
-        raise ValueError(
-            f"{name}: head without top; write what it is measured to: top = {' or '.join(get_args(HeadTop))}"
-        )
+        raise ValueError(f"{name}: head without top; add its upper end: top = {' or '.join(get_args(HeadTop))}")
 
 
 def _framing(row: _Row, width_mm: float, height_mm: float, px: Size) -> Framing:
-    """The rules of a row in millimetres, whatever unit they are given in."""
+    """The rules of a row, converted to millimetres."""
     unit = row["unit"]
     down = {"mm": 1.0, "px": height_mm / px.height, "share": height_mm}[unit]
     across = {"mm": 1.0, "px": width_mm / px.width, "share": width_mm}[unit]
@@ -271,5 +269,5 @@ def _band(row: _Row, name: str, mm_per_unit: float) -> Band | None:
         return None
     low, high = (float(value) * mm_per_unit for value in row[name])
     if not 0 <= low < high:
-        raise ValueError(f"{name} = {row[name]} is no range")
+        raise ValueError(f"{name} = {row[name]} is not a range")
     return Band(low, high)

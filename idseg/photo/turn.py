@@ -1,4 +1,4 @@
-"""How far a photo is turned: until the head is upright, or a little less where that would tip the shoulders."""
+"""Chooses the rotation of a photo: until the head is upright, or slightly less if that would tilt the shoulders."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ import numpy as np
 from idseg.types import Alpha, Box, Window
 
 LEVEL_DEG = 4.0
-"""Slope of the shoulders that is kept: a degree within the 5 that the check allows."""
+"""Slope of the shoulders that is accepted: one degree less than the 5 that the check allows."""
 LEFT_DEG = 3.0
-"""Roll that may be left to the head for the shoulders' sake or the photo's edge: ISO/IEC 19794-5:2005 7.2.2 allows
-8, and nobody sees 3."""
+"""Maximum roll left to the head, to keep the shoulders level or the photo's edge outside: ISO/IEC 19794-5:2005 7.2.2
+allows 8, and 3 is not visible."""
 _MOUTH_UP = 0.25
-"""The mouth above the face box's lower edge, in its heights."""
+"""Height of the mouth above the face box's lower edge, as a share of the box's height."""
 _BESIDE = (0.75, 1.3)
-"""Where the outline is looked at, in face box widths beside the face's middle."""
+"""Range in which the outline is examined, in face box widths beside the face's centre."""
 _COLUMNS = 25
 _OUTER = 0.4
-"""Of what is seen the outer part counts, in face box widths: near the neck shoulders slope less than they are
-tipped."""
+"""Width of the outer part of the visible outline that counts, in face box widths; near the neck, shoulders slope less
+than they are tilted."""
 _LEAST_SLOPES = 5
 SURE_SPREAD_DEG = 4.0
-"""Spread of the slopes from which the outline is not the shoulders' but hair's."""
+"""Standard deviation of the slopes above which the outline is that of hair, not of the shoulders."""
 
 
 class Slope(NamedTuple):
     """Slope of the shoulders."""
 
     deg: float
-    """> 0 where the right one in the picture is lower."""
+    """> 0 if the shoulder at the picture's right is lower."""
     spread_deg: float
-    """Standard deviation among the places looked at; hair over a shoulder makes it large."""
+    """Standard deviation over the examined places; hair over a shoulder makes it large."""
 
 
 def upright_deg(roll_deg: float, slope_deg: float | None, most_deg: float | None = None) -> float:
-    """By how many degrees the photo is turned, > 0 clockwise.
+    """Rotation of the photo in degrees, > 0 clockwise.
 
     Args:
-        roll_deg: of the head in the photo.
-        slope_deg: of the shoulders in the photo; None where they are not seen.
-        most_deg: the document's limit; None: none.
+        roll_deg: roll of the head in the photo.
+        slope_deg: slope of the shoulders in the photo; None if they are not visible.
+        most_deg: the document's limit; None: no limit.
     """
     left = 0.0
     if slope_deg is not None:
-        apart = slope_deg - roll_deg  # the shoulders' slope once the head is upright
+        apart = slope_deg - roll_deg  # slope of the shoulders when the head is upright
         left = -math.copysign(min(max(abs(apart) - LEVEL_DEG, 0.0), LEFT_DEG), apart)
     turn = left - roll_deg
     return turn if most_deg is None else min(max(turn, -most_deg), most_deg)
 
 
 def shoulder_slope(alpha: Alpha, window: Window, face_box: Box) -> Slope | None:
-    """Slope of the shoulders' outline; None where one is not seen.
+    """Slope of the shoulders' outline; None if a shoulder is not visible.
 
-    The first row of the matte below the mouth, at equal distances left and right of the face.
+    Uses the first person row of the matte below the mouth, at equal distances left and right of the face.
     """
     body = alpha >= 0.5
     first = max(0, int(face_box.bottom - _MOUTH_UP * face_box.height) - window.top)
@@ -66,7 +66,7 @@ def shoulder_slope(alpha: Alpha, window: Window, face_box: Box) -> Slope | None:
         if min(columns) < 0 or max(columns) >= body.shape[1]:
             break
         left, right = (np.flatnonzero(body[first:, column]) for column in columns)
-        if left.size and right.size and left[0] > 0 and right[0] > 0:  # at row 0 it is hair that is seen
+        if left.size and right.size and left[0] > 0 and right[0] > 0:  # at row 0 the outline is that of hair
             found.append((share, math.degrees(math.atan((right[0] - left[0]) / (2 * share * face_box.width)))))
     outer = [slope for share, slope in found if share >= found[-1][0] - _OUTER]
     if len(outer) < _LEAST_SLOPES:
@@ -75,6 +75,6 @@ def shoulder_slope(alpha: Alpha, window: Window, face_box: Box) -> Slope | None:
 
 
 def sure_slope_deg(alpha: Alpha, window: Window, face_box: Box) -> float | None:
-    """The slope, where the outline is the shoulders'; else None."""
+    """The slope if the outline is that of the shoulders, else None."""
     slope = shoulder_slope(alpha, window, face_box)
     return None if slope is None or slope.spread_deg > SURE_SPREAD_DEG else slope.deg

@@ -1,4 +1,4 @@
-"""The four words of a verdict, and when each of them is said."""
+"""The four verdicts and their conditions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ STATUSES: Final[tuple[Status, ...]] = (MET, NOT_MET, CHECK_YOURSELF, NOT_APPLICA
 def judge(value: float, low: float, high: float, doubt: float = 0.0, *, estimated: bool = False) -> Status:
     """The verdict on one value.
 
-    Args:
-        value: what was measured.
-        low, high: the allowed range, both ends included.
-        doubt: how far off the value may be. Outside the range by up to this is ``check yourself``.
-        estimated: the value was not seen but estimated: then a value inside the range, but nearer to one of its ends
-            than ``doubt``, is ``check yourself`` too.
+    value: the measured value.
+    low, high: the allowed range, including both ends.
+    doubt: error of the value. A value outside the range by at most this is ``check yourself``.
+    estimated: whether the value is an estimate. Then a value inside the range, but closer to an end than
+        ``doubt``, is ``check yourself`` too.
     """
     outside = max(low - value, value - high)
     if outside > doubt:

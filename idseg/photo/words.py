@@ -1,6 +1,6 @@
-"""Words that people search documents with: names of countries and documents, words that every search has.
+"""Search words: names of countries and documents, and words that any search may contain.
 
-Keys are what is meant, values the ways to write it, in lower case and simplified Chinese. A value may be several words.
+Keys are meanings; values are their spellings, in lower case and simplified Chinese. A spelling may have several words.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ COUNTRIES: Mapping[str, str] = {
     "ZM": "zambia, 赞比亚",
     "ZW": "zimbabwe, 津巴布韦",
 }
-"""Country code to its names and its people."""
+"""Country code → names of the country and its people."""
 
 DOCUMENTS: Mapping[str, str] = {
     "passport": "passport, passports, 护照, passeport, pasaporte, passaporto, passaporte, reisepass, paspoort, "
@@ -160,7 +160,7 @@ DOCUMENTS: Mapping[str, str] = {
     "宝宝, 小孩, 孩子, 幼儿",
     "citizenship": "citizenship, naturalization, naturalisation, 入籍, 公民证",
 }
-"""Kind of document, or of applicant, to its names."""
+"""Kind of document or applicant → its names."""
 
 SOFT: Mapping[str, str] = {
     "online": "online, digital, electronic, upload, file, web, 网上, 在线, 线上, 电子照片, 电子照, 电子版, "
@@ -168,7 +168,7 @@ SOFT: Mapping[str, str] = {
     "id": "id photo, id photos, id picture, id pictures",
     "print": "print, printed, prints, paper, 纸质照片, 纸质相片, 纸质, 冲印, 打印",
 }
-"""Words that decide between documents and rule none out."""
+"""Words that affect the order of documents but exclude none."""
 
 STOP = (
     "photo, photos, photograph, photographs, picture, pictures, pic, pics, image, images, size, sizes, "
@@ -181,12 +181,12 @@ STOP = (
     "红底, 灰底, 浅蓝底, 淡蓝底, 白色, 蓝色, 红色, 的, 办理, 申请, 申办, 制作, 拍摄, 拍照, 多大, 几寸, "
     "是多少, 怎么, 如何, 用, 换底, 我要, 办, 做, 最新, 写真, 사진"
 )
-"""Words that say nothing about which document is meant."""
+"""Words that do not identify a document."""
 
 CODES_THAT_ARE_WORDS = frozenset(
     ("am", "an", "at", "be", "by", "de", "do", "in", "is", "it", "la", "me", "my", "no", "so", "to")
 )
-"""Country codes that are also words: in lower case they are words, unless they stand alone."""
+"""Country codes that are also words. In lower case they count as words, unless they stand alone."""
 
 _SIMPLIFIED = (
     "護护證证簽签國国學学駕驾駛驶執执電电藍蓝紅红歲岁臺台灣湾門门關关陸陆來来發发獨独聯联遠远東东亞亚歐欧貝贝"
@@ -199,4 +199,4 @@ _SIMPLIFIED = (
     "經经結结統统綠绿緊紧"
 )
 SIMPLIFIED: Mapping[int, int] = str.maketrans(_SIMPLIFIED[::2], _SIMPLIFIED[1::2])
-"""Traditional Chinese characters to simplified ones, those that names of documents need."""
+"""Traditional Chinese characters → simplified ones, for the characters in names of documents."""
