@@ -130,6 +130,8 @@ def _command(name: str) -> None:
         result = _measure(name, files=files, threads=threads, earlier=earlier, **chosen)
         path = figures.write(result, results)
         click.echo(f"{path}: {len(result.figures)} figures in {result.seconds:.0f} s")
+        for note in result.notes:
+            click.echo(f"  note: {note}")
 
 
 for _name in NAMES:

@@ -64,7 +64,7 @@ _Counts = dict[str, Counter[str]]
 def main(data: Path, results: Path, limit: int, refine: str, found: bool, pictures: Path | None) -> None:
     """Measure the checks and write ``results/checks.json``."""
     if not (data / "photos").is_dir():
-        raise click.UsageError(f"no folder {data / 'photos'}; --data takes the folder that holds it (see sets.py)")
+        raise click.UsageError(f"no folder {data / 'photos'}; see --data and labels/good_id_photos.txt")
     pin(2)
     run = Run("checksfound" if found else "checks", 2, {"limit": limit, "refine": refine, "sizes": list(_SIZES)})
     with Segmenter(Options(refine=refine)) as segmenter:  # type: ignore[arg-type]

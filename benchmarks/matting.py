@@ -2,7 +2,7 @@
 
     python -m benchmarks.matting --data ../shared/data --isnet ISNET.onnx --selfie selfie_segmentation.tflite
 
-* ``val``: composites with exact alpha (data README), whole picture at native size: MAD, MSE, Grad, SAD, Conn.
+* ``val``: composites with exact alpha, whole picture at native size: MAD, MSE, Grad, SAD, Conn.
 * ``held_out``: labelled photos that were not used for training: MAD to the label, per set and per group of people
   (matting_groups.toml). The labels come from ISNet and closed-form matting, so they cannot judge peers based on ISNet.
 * ``speed``: median times for a 600 x 840 cut, all methods on the same number of threads, interleaved.
@@ -337,13 +337,17 @@ def print_groups(table: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder as in the data README")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with val/ (NAME.jpg and NAME.png), photos/ and labels of them"
+    )
     parser.add_argument("--isnet", type=Path)
     parser.add_argument("--selfie", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=10, help="rounds of the speed measurement")
     parser.add_argument("--limit", type=int, help="use only this many pictures of val and write no result")
     given = parser.parse_args()
+    if not (given.data / "val").is_dir():
+        parser.error(f"no folder {given.data / 'val'}; `python -m benchmarks quality` measures other sets too")
     cv2.setNumThreads(given.threads)
     config = tomllib.loads((HERE.parent / "scripts/train/configs/portrait-4.toml").read_text())
     report: dict[str, Any] = {"environment": environment(given.threads)}

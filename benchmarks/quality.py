@@ -64,7 +64,7 @@ def measure(data: Path, files: Files, threads: int, limit: int | None = None, ea
         kept = [figure for figure in earlier.figures if figure.origin == "measured" and not is_ours(figure.subject)]
         run.add(*(figure for figure in kept if figure.on.split(",")[0] in sets))
         run.notes.append(f"figures of peers are those of the run of {earlier.date}, on the same pictures")
-    absent = [name for name in ("P3M-500-P", "P3M-500-NP", "PPM-100", "AIM-500") if name not in sets]
+    absent = [name for name in ("val", "P3M-500-P", "P3M-500-NP", "PPM-100", "AIM-500") if name not in sets]
     if absent:
         run.notes.append(f"not on this disk, so not measured: {', '.join(absent)}")
     return run.result()

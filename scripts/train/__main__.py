@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--stage", choices=STAGES, nargs="+", default=list(STAGES))
-    parser.add_argument("--data", type=Path, help="folder as in the data README")
+    parser.add_argument("--data", type=Path, help="folder as in scripts/train/README.md")
     parser.add_argument("--runs", type=Path, help="folder of checkpoints, logs and exported files")
     parser.add_argument("--limit", type=int, help="use only this many people and backgrounds of each set (trial run)")
     given = parser.parse_args(arguments)

@@ -113,7 +113,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder as in the data README")
+    parser.add_argument("--data", type=Path, required=True, help="folder as in scripts/train/README.md")
     parser.add_argument("--nets", type=Path, required=True, help="folder of the exported ONNX files")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=FOLDER", help="mattes of a peer")
     parser.add_argument("--every", type=int, default=1, help="use every Nth picture (default: 1, all)")
