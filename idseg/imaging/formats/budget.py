@@ -39,8 +39,10 @@ _PARAMETERS: Final = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
 """Type of a parametric curve → its number of parameters (ICC.1:2022, table 68)."""
 
 MAX_SCANS: Final = 100
-MAX_SCANS_ANY_SIZE: Final = 16
-"""This many scans are always allowed: a progressive JPEG has 10 from libjpeg and up to 14 from mozjpeg."""
+MAX_ORDINARY_SCANS: Final = 16
+"""Up to this many scans the larger maximum holds: a progressive JPEG has 10 from libjpeg and up to 14 from mozjpeg."""
+MAX_ORDINARY_SCAN_PIXELS: Final = 700_000_000
+"""14 scans of 48 megapixels, 10 of 64; at most 3 CPU seconds."""
 MAX_SCAN_PIXELS: Final = 500_000_000
 """Maximum of scans times pixels: 29 scans of 4096 x 4096 px, about 2.4 CPU seconds."""
 MAX_SEGMENTS: Final = 10_000
@@ -171,7 +173,9 @@ def check_jpeg(jpeg: bytes) -> None:
             found="JPEG with too many segments",
             maximum=MAX_SEGMENTS,
         )
-    maximum = min(MAX_SCANS, max(MAX_SCANS_ANY_SIZE, MAX_SCAN_PIXELS // max(cost.pixels, 1)))
+    pixels = max(cost.pixels, 1)
+    ordinary = min(MAX_ORDINARY_SCANS, MAX_ORDINARY_SCAN_PIXELS // pixels)
+    maximum = min(MAX_SCANS, max(1, ordinary, MAX_SCAN_PIXELS // pixels))
     if cost.scans > maximum:
         raise PhotoFormatError(
             f"A JPEG in {cost.scans} scans; at most {maximum} are read of {cost.pixels} pixels. Save it again.",

@@ -25,6 +25,8 @@ _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _PROGRESSIVE = 0xC2
+_MOST_TWICE = budget.MAX_SCAN_PIXELS // 2
+"""Scans times pixels of a JPEG without its end marker, which is decoded twice."""
 _FRAMES_DECODED = {0xC0, 0xC1, _PROGRESSIVE}  # baseline, extended, progressive
 _KEPT = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _SOS}
 """Segments that decoding needs: frame, tables, restart interval, scans."""
@@ -74,6 +76,15 @@ def read(jpeg: bytes) -> Raster:
     def load() -> Image.Image:
         if found.ended:
             return _decoded(lean + b"\xff\xd9", len(jpeg))
+        if len(found.scans) * size.width * size.height > _MOST_TWICE:
+            raise PhotoDamagedError(
+                f"The JPEG is cut off: its end marker is missing, and {size.width} x {size.height} px in "
+                f"{len(found.scans)} scans are too many to find out whether anything else is.",
+                format="JPEG",
+                bytes=len(jpeg),
+                width=size.width,
+                height=size.height,
+            )
         image = _decoded(lean + _ENDINGS[0], len(jpeg))
         if not _is_whole(image, lean, found):
             raise PhotoDamagedError(

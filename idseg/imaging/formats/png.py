@@ -11,14 +11,21 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from idseg.errors import PhotoDamagedError
+from idseg.errors import PhotoDamagedError, PhotoFormatError
 from idseg.imaging.formats import Raster, budget, exif, pillow
 from idseg.types import Size
 
+_CHANNELS = {2: 3, 4: 2, 6: 4}
+"""Colour type → samples per pixel, where not 1."""
+_MOST_RAW_BYTES = 400_000_000
+"""48 megapixels of 16-bit RGBA have 384 million."""
+_MOST_INFLATED = 20
+"""Times the file's bytes: pixels of a real photo take a third to all of their raw bytes."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -53,6 +60,14 @@ def read(png: bytes) -> Raster:
     chunks = [(b"IHDR", header), *([(b"PLTE", whole)] if palette else []), (b"IDAT", b"".join(idat)), (b"IEND", b"")]
     lean = _SIGNATURE + b"".join(_chunk(*each) for each in chunks)
     image = pillow.open_image(_Png, lean, "PNG")
+    raw = image.width * image.height * _CHANNELS.get(header[9], 1) * header[8] // 8
+    if raw > max(_MOST_RAW_BYTES, _MOST_INFLATED * len(png)):
+        raise PhotoFormatError(
+            f"A PNG of {len(png)} bytes with {raw} bytes of pixels; at most {_MOST_RAW_BYTES} are read of so small a"
+            " file.",
+            found="PNG with too many bytes of pixels",
+            maximum=_MOST_RAW_BYTES,
+        )
 
     def load() -> Image.Image:
         loaded = pillow.load(image, "PNG", len(png))
@@ -100,8 +115,8 @@ def _with_transparency(image: Image.Image, header: bytes, trns: bytes) -> Image.
         return image
     if image.mode in ("L", "RGB") and len(trns) >= 2 * len(image.mode):
         key = [_to_8_bit(value, depth) for value in struct.unpack_from(f">{len(image.mode)}H", trns)]
-        opaque = (np.asarray(image).reshape(*image.size[::-1], -1) != np.asarray(key)).any(axis=2)
-        image.putalpha(Image.fromarray(np.where(opaque, np.uint8(255), np.uint8(0))))
+        through = cv2.inRange(np.asarray(image), np.asarray(key), np.asarray(key))
+        image.putalpha(Image.fromarray(~np.asarray(through, np.uint8)))
     return image
 
 

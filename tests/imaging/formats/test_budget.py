@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from idseg.errors import InputError, PhotoFormatError
+from idseg.errors import InputError, PhotoDamagedError, PhotoFormatError
 from idseg.imaging.formats import budget
 from idseg.stages.decode import decode
 
@@ -172,10 +172,32 @@ def test_scans_times_pixels_are_bounded(side: int, most: int) -> None:
         budget.check_jpeg(with_scans(progressive, most + 1))
 
 
-def test_ordinary_scans_are_read_at_any_size() -> None:
+@pytest.mark.parametrize(("side", "most"), [(6000, 16), (6928, 14), (8000, 10)])
+def test_ordinary_scans_are_read_at_any_size(side: int, most: int) -> None:
     progressive = jpeg(4096, 50, progressive=True)
-    huge = progressive.replace(struct.pack(">HH", 50, 4096), struct.pack(">HH", 30_000, 30_000))
-    budget.check_jpeg(huge)
+    huge = progressive.replace(struct.pack(">HH", 50, 4096), struct.pack(">HH", side, side))
+    budget.check_jpeg(with_scans(huge, most))
+    with pytest.raises(PhotoFormatError, match=f"at most {most} "):
+        budget.check_jpeg(with_scans(huge, most + 1))
+
+
+def test_a_large_jpeg_without_its_end_is_not_decoded_twice() -> None:
+    progressive = jpeg(4096, 50, progressive=True)
+    huge = progressive.replace(struct.pack(">HH", 50, 4096), struct.pack(">HH", 6000, 6000))
+    with pytest.raises(PhotoDamagedError, match="end marker is missing"):
+        decode(huge[:-2])
+
+
+def test_few_bytes_of_many_samples_are_refused() -> None:
+    """64 million pixels of 16-bit RGBA in a file of a few bytes."""
+    header = struct.pack(">IIBBBBB", 8000, 8000, 16, 6, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    body = b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )
+    with pytest.raises(PhotoFormatError, match="bytes of pixels"):
+        decode(b"\x89PNG\r\n\x1a\n" + body)
 
 
 def test_thousands_of_segments_are_refused() -> None:
