@@ -15,21 +15,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from idseg.cli.main import main
-from idseg.segmenter import Options, Segmenter
 from idseg.types import Rgb
 
-
-@pytest.fixture(autouse=True)
-def one_set_of_models(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command's Segmenter has its own options and the session's models."""
-
-    def sharing(options: Options) -> Segmenter:
-        made = Segmenter(options)
-        with segmenter._person_models() as finding:
-            made._finding, made._matting_models = finding, segmenter._matting()
-        return made
-
-    monkeypatch.setattr("idseg.segmenter.Segmenter", sharing)
+pytestmark = pytest.mark.usefixtures("one_set_of_models")
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from idseg.cli.main import main
 from idseg.types import Rgb
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "kept by nobody"
+
+
+def run(*arguments: str | Path) -> Result:
+    """A command in this process: no interpreter starts, and with ``one_set_of_models`` no model loads."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def idseg(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -88,18 +95,20 @@ def test_sheets_have_the_papers_size(made: dict[str, Any]) -> None:
         assert sheet["photos"] >= 3
 
 
+@pytest.mark.usefixtures("one_set_of_models")
 def test_one_photo_of_one_size_goes_to_the_file_named(selfie: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "id.png"
-    done = idseg("photo", selfie, "-s", "cn-small-1inch", "-o", target, "--background", "transparent")
-    assert done.returncode == 0, done.stderr
+    done = run("photo", selfie, "-s", "cn-small-1inch", "-o", target, "--background", "transparent")
+    assert done.exit_code == 0, done.stderr
     with Image.open(target) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (260, 378))
     assert "22" not in done.stderr
 
 
+@pytest.mark.usefixtures("one_set_of_models")
 def test_check_tells_every_rule_as_json(selfie: Path) -> None:
-    done = idseg("check", selfie, "-s", "us-visa", "--json")
-    assert done.returncode in (0, 8)
+    done = run("check", selfie, "-s", "us-visa", "--json")
+    assert done.exit_code in (0, 8)
     assert done.stderr == ""
     report = json.loads(done.stdout)
     assert report["unretouched"] is True
@@ -108,25 +117,29 @@ def test_check_tells_every_rule_as_json(selfie: Path) -> None:
     assert found["head_uncovered"] == "check yourself"
     assert found["mouth_closed"] != "met"  # she smiles
     assert found["background_even"] == "not met"  # a flag and a shuttle
-    assert (done.returncode == 8) == ("not met" in found.values())
+    assert (done.exit_code == 8) == ("not met" in found.values())
 
 
+@pytest.mark.usefixtures("one_set_of_models")
 def test_check_of_nobody_fails_one_person(tmp_path: Path) -> None:
     grey = tmp_path / "grey.png"
     Image.fromarray(np.full((200, 200, 3), 128, np.uint8)).save(grey)
-    done = idseg("check", grey, "-s", "icao")
-    assert done.returncode == 8
+    done = run("check", grey, "-s", "icao")
+    assert done.exit_code == 8
     assert "not met        one_person" in done.stdout
 
 
 def test_sizes_lists_searches_and_gives_json() -> None:
-    done = idseg("sizes", "护照")
-    assert done.returncode == 0
+    done = run("sizes", "护照")
+    assert done.exit_code == 0
     assert "de-passport" in done.stdout
-    rows = json.loads(idseg("sizes", "cn-id-card", "--json").stdout)
+    rows = json.loads(run("sizes", "cn-id-card", "--json").stdout)
     assert rows[0]["px"] == [358, 441]
     assert rows[0]["source"].startswith("GA 461")
-    assert idseg("sizes", "atlantis").returncode == 1
+    card = run("sizes", "us", "visa").stdout
+    for told in ("head 25.4..35 mm from chin to the top of the hair", "crop only", "white", "https://"):
+        assert told in card
+    assert run("sizes", "atlantis").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,7 @@ def test_sizes_lists_searches_and_gives_json() -> None:
     ],
 )
 def test_a_wrong_option_is_told_before_any_model_loads(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    done = idseg("photo", tmp_path / "nowhere.jpg", "-o", tmp_path / "out", *arguments)
-    assert done.returncode == 2
+    done = run("photo", tmp_path / "nowhere.jpg", "-o", tmp_path / "out", *arguments)
+    assert done.exit_code == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
