@@ -38,9 +38,9 @@ _OFF_MIDDLE_COST = 0.05
 """Cost at the end of a range; it grows with the square of the distance from the middle."""
 _KEEP_INSIDE = 0.06
 """Share of half a range that is left unused at each end, so that a measurement of the finished photo is inside."""
-_GRID = 121
-"""Number of steps per number. There are three rounds, each around the best point of the previous one."""
-_ROUNDS = 3
+_GRID, _ROUNDS, _AROUND = 61, 5, 3
+"""Values per number in each round; rounds; steps on each side of a round's best point that the next round searches. In
+90 heads, photos and documents, a grid twice as fine took nearly three times as long and met no more rules."""
 SHIFT = 0.05
 """Maximum distance of the face's centre from the photo's centre, as a share of its width: ISO/IEC 19794-5:2005 8.3
 requires 45 % to 55 %."""
@@ -141,8 +141,8 @@ def place(head: Head, reach: Reach, size: PhotoSize, photo: Size | None = None, 
         best = np.unravel_index(int(np.argmin(cost)), cost.shape)
         mm_per_px, eyes_mm, shift_mm = (float(grid[best]) for grid in grids)
         step_scale, step_eyes = (scales[1] - scales[0]) / (_GRID - 1), (heights[1] - heights[0]) / (_GRID - 1)
-        scales = (max(mm_per_px - 2 * step_scale, mm_per_px / 2), mm_per_px + 2 * step_scale)
-        heights = (eyes_mm - 2 * step_eyes, eyes_mm + 2 * step_eyes)
+        scales = (max(mm_per_px - _AROUND * step_scale, mm_per_px / 2), mm_per_px + _AROUND * step_scale)
+        heights = (eyes_mm - _AROUND * step_eyes, eyes_mm + _AROUND * step_eyes)
         if may_shift:
             step = shifts[1] - shifts[0]
             shifts = np.clip(

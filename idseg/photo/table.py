@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -141,11 +140,11 @@ def _text(name: str) -> str:
 
 def _row(text: str, name: str) -> _Row | None:
     """One table of a file's text, from its heading to the next one; None if there is none."""
-    heading = re.search(rf"^\[{re.escape(name)}\]\n", text, re.MULTILINE)
-    if heading is None:
+    _, heading, rest = f"\n{text}".partition(f"\n[{name}]\n")
+    if not heading:
         return None
     try:
-        return tomllib.loads(text[heading.end() :].partition("\n[")[0])
+        return tomllib.loads(rest.partition("\n[")[0])
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"the table [{name}] is not TOML: {error}, counted from its heading") from None
 
