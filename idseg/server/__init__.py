@@ -1,6 +1,6 @@
-"""The drop-in server. Nothing outside this folder imports a web framework.
+"""The drop-in server. Only this folder imports a web framework.
 
-``app`` puts everything together and ``run`` starts it. ``settings``: what can be set. ``auth/``: who calls. ``http/``:
-what stands between the socket and the routes. ``routes/``: one file for each group of paths. ``page/``: the browser's
-files. ``logs``, ``metrics``, ``memory``: how the server is watched.
+``app`` combines all parts and ``run`` starts the server. ``settings``: all settings. ``auth/``: identifies the caller.
+``http/``: the layers between the socket and the routes. ``routes/``: one file per group of paths. ``page/``: the files
+of the web page. ``logs``, ``metrics``, ``memory``: monitoring.
 """

@@ -1,4 +1,4 @@
-"""The application: every route, what stands around them, and how it starts and stops."""
+"""The ASGI application: its routes and middleware, its start and its shutdown."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 _JSON: Final = "application/json"
 WORK: Final = (cloud.__name__, page.__name__, v1.__name__)
-"""What the workers do is there; none of these imports FastAPI."""
+"""Modules that the workers import for their work. None of them imports FastAPI."""
 _SHARE_OF_ONE: Final = 0.75
-"""Of the memory for bodies, for one caller; the rest is for others."""
+"""Share of the memory for bodies that one caller may use; the rest is for other callers."""
 SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
 
@@ -58,7 +58,7 @@ def create_app(
 
     Args:
         settings: all limits.
-        load: called in every worker process; what it returns answers photos.
+        load: called in every worker process; returns the function that answers photos.
         preload: modules that ``load`` needs; imported once, before the workers are forked.
     """
     keyring = Keyring(environment_keys(), settings.keys_path) if settings.auth else None
@@ -123,7 +123,7 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-bce-date"],
         )
-    app.add_middleware(Guard, root_path=settings.root_path)  # the last one added is the outermost
+    app.add_middleware(Guard, root_path=settings.root_path)  # the middleware added last is the outermost
     return app
 
 
@@ -144,7 +144,7 @@ def _add_api(app: FastAPI, gate: Gate) -> None:
         openapi_extra=_photo_openapi(),
         responses={200: {"description": "The result, or an error", "content": {_JSON: {"schema": _schema()}}}},
     )
-    for method in ("GET", "POST"):  # two routes: one of both methods would give one operation id twice
+    for method in ("GET", "POST"):  # two routes, because one route with both methods would use an operation id twice
         app.add_api_route(
             wire.TOKEN_PATH,
             token,
@@ -246,7 +246,7 @@ def _add_operations(app: FastAPI, gate: Gate) -> None:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """No such path, or not with this method: the API's code 3 under /rest/2.0/, plain HTTP elsewhere."""
+    """Answer an unknown path or method: the API's code 3 under /rest/2.0/, plain HTTP elsewhere."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     path: str = request.scope["path"]
     if path.startswith("/rest/2.0/"):

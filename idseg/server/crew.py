@@ -1,9 +1,9 @@
-"""The processes that work on photos. One that hangs is killed and replaced; the others go on.
+"""The worker processes. A worker that hangs is killed and replaced; the others continue.
 
-The server's own process takes requests and never touches a pixel: whatever a photo does to the libraries that decode
-it, it does to one worker. A worker answers one call at a time. When a call takes longer than its limit, the worker is
-killed, its caller gets :class:`~idseg.cloud.errors.UnavailableError`, and a new worker starts. When a worker dies
-(out of memory, a fault in native code, ``kill -9``), its call is given to another worker, once.
+The server's own process accepts requests and never decodes a picture, so a photo that harms a decoding library harms
+only one worker. A worker handles one call at a time. If a call exceeds its time limit, the worker is killed, the caller
+gets :class:`~idseg.cloud.errors.UnavailableError`, and a new worker starts. If a worker dies (out of memory, a fault in
+native code, ``kill -9``), its call is given to another worker, once.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from idseg.server.logs import FaultError, describe, log
 from idseg.server.memory import resident_bytes, trim
 
 Work: TypeAlias = Callable[[Any], Any]
-"""A function of a module with its arguments (``functools.partial``), called in the worker with what ``load`` gave."""
+"""A module-level function with arguments (``functools.partial``). The worker calls it with the return value of
+``load``."""
 
 LOADING_S: Final = 300.0
-"""How long a worker may load its models: some hundred times what a free core takes."""
+"""Maximum loading time of a worker; about a hundred times as long as on an idle core."""
 TRIES: Final = 2
-"""How many workers one photo may take with it."""
+"""Number of workers that one photo may kill."""
 _IDLE_S: Final = 1.0
-"""After so long without work a worker gives memory back that was freed."""
+"""Idle time after which a worker returns freed memory to the system."""
 _LOOK_EVERY_S: Final = 0.5
-"""How often idle workers are looked at."""
+"""Interval for checking idle workers."""
 _MOST_PAUSE_S: Final = 30.0
-"""Between two starts where one worker after the other dies while it loads; the first pauses are shorter."""
+"""Maximum pause between two starts if workers keep dying while loading; the first pauses are shorter."""
 _LEAVE_S: Final = 5.0
-"""How long a worker that was told to leave may take before it is killed."""
+"""Time for a worker to exit after it was asked to, before it is killed."""
 
 
 class WorkerDiedError(Exception):
@@ -48,22 +49,22 @@ class _Worker:
     process: Any
     pipe: Pipe
     near: Hashable = None
-    """What its last call was near to; see :meth:`Crew.do`."""
+    """The ``near`` of its last call; see :meth:`Crew.do`."""
     overdue: bool = False
-    """It was killed because its call took too long."""
+    """Whether it was killed because its call took too long."""
 
 
 class Crew:
-    """``size`` workers. Every method but :meth:`start_all` may be called from any thread."""
+    """``size`` workers. Every method except :meth:`start_all` may be called from any thread."""
 
     def __init__(self, load: Callable[[], Any], size: int, limit_s: float, preload: tuple[str, ...]) -> None:
         """
         Args:
-            load: called once in every worker; loads the models. It and what it raises must pickle.
-            size: workers.
-            limit_s: seconds that one call may take.
-            preload: modules that are imported once, by the process that workers are forked from: over half of a
-                worker's start.
+            load: called once in every worker; loads the models. It must be picklable, and so must its errors.
+            size: number of workers.
+            limit_s: maximum seconds per call.
+            preload: modules imported once, by the process from which workers are forked; their import is more than
+                half of a worker's start.
         """
         self.size: Final = size
         self._load = load
@@ -76,19 +77,19 @@ class Crew:
         self._deaths_in_a_row = 0
         self._trouble: BaseException | None = None
         self.replaced = 0
-        """Workers that died or were killed and were replaced."""
-        # One thread starts all of them and lives as long as they do: the kernel kills a worker with that thread.
+        """Number of workers that died or were killed, and were replaced."""
+        # One thread starts all workers and lives as long as they do: the kernel kills a worker with that thread.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="idseg-start")
 
     @property
     def ready(self) -> int:
-        """Workers that have loaded their models."""
+        """Number of workers that have loaded their models."""
         with self._changed:
             return len(self._all)
 
     @property
     def resident_bytes(self) -> dict[int, int]:
-        """Memory of each worker by its process id."""
+        """Resident memory of each worker, by process id."""
         with self._changed:
             pids = [worker.process.pid for worker in self._all]
         return {pid: resident_bytes(pid) for pid in pids}
@@ -97,8 +98,8 @@ class Crew:
         """Start the workers; returns when one is ready.
 
         Raises:
-            IdsegError, FaultError: what the first worker's ``load`` raised.
-            WorkerDiedError: it died while it loaded.
+            IdsegError, FaultError: an error that ``load`` raised in the first worker.
+            WorkerDiedError: the first worker died while loading.
         """
         threading.Thread(target=self._watch, name="idseg-watch", daemon=True).start()
         for _ in range(self.size):
@@ -111,17 +112,17 @@ class Crew:
                 raise self._trouble
 
     def do(self, work: Work, near: Hashable = None) -> Any:
-        """Give the work to a worker and wait for what it returns; waits while all are at work or loading.
+        """Let a worker do the work, and return its result. Waits while all workers are busy or loading.
 
         Args:
             work: see :data:`Work`.
-            near: a free worker whose last call had the same is preferred: it may remember something.
+            near: prefers a free worker whose last call had the same value, because it may have cached something.
 
         Raises:
-            UnavailableError: it took too long, or the crew is closed.
-            WorkerDiedError: it took ``TRIES`` workers with it.
-            FaultError: it raised something that is none of ours.
-            IdsegError: what it raised.
+            UnavailableError: the call took too long, or the crew is closed.
+            WorkerDiedError: the call killed ``TRIES`` workers.
+            FaultError: the call raised an error that is not idseg's.
+            IdsegError: an error that the call raised.
         """
         for attempt in range(1, TRIES + 1):
             worker = self._take(near)
@@ -135,7 +136,7 @@ class Crew:
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Let the workers go; kill those that are at work."""
+        """End the workers; kill those that are busy."""
         with self._changed:
             self._open = False
             workers, idle = list(self._all), list(self._idle)
@@ -164,7 +165,7 @@ class Crew:
             return worker
 
     def _call(self, worker: _Worker, work: Work) -> Any:
-        """Raises as :meth:`do` does. The timer kills the worker, whatever it does: then the pipe ends here."""
+        """Call the worker; raises the same errors as :meth:`do`. A timer kills the worker, which closes the pipe."""
 
         def kill() -> None:
             worker.overdue = True
@@ -209,11 +210,11 @@ class Crew:
             worker=worker.process.pid,
             why="too slow" if worker.overdue else ending(worker.process.exitcode),
         )
-        with suppress(RuntimeError):  # closed meanwhile
+        with suppress(RuntimeError):  # the crew was closed
             self._starter.submit(self._hire)
 
     def _watch(self) -> None:
-        """For ever: replace idle workers that died."""
+        """Replace idle workers that died, in an endless loop."""
         while True:
             with self._changed:
                 if self._changed.wait_for(lambda: not self._open, _LOOK_EVERY_S):
@@ -233,7 +234,7 @@ class Crew:
     # --- starting -----------------------------------------------------------------------------------------------------
 
     def _hire(self) -> None:
-        """In the starter's thread: start one; another thread waits for its models."""
+        """Start a worker, in the starter's thread. Another thread waits until its models are loaded."""
         with self._changed:
             pause_s = min(_MOST_PAUSE_S, 0.5 * 2 ** (self._deaths_in_a_row - 1)) if self._deaths_in_a_row else 0.0
             if self._changed.wait_for(lambda: not self._open, pause_s):
@@ -272,8 +273,8 @@ class Crew:
         self._kill(worker)
 
     def _failed(self, trouble: BaseException) -> None:
-        """A worker did not start: the first time that ends the server's start, later the next try comes after a
-        pause."""
+        """Handle a worker that did not start. During the server's start this ends the start; later, another try follows
+        after a pause."""
         log(logging.ERROR, "a worker does not start", exc_info=trouble)
         with self._changed:
             self._deaths_in_a_row += 1
@@ -281,7 +282,7 @@ class Crew:
             self._changed.notify_all()
             if not self._open:
                 return
-        with suppress(RuntimeError):  # closed meanwhile
+        with suppress(RuntimeError):  # the crew was closed
             self._starter.submit(self._hire)
 
 
@@ -289,7 +290,7 @@ class Crew:
 
 
 def _life(pipe: Pipe, load: Callable[[], Any]) -> None:
-    """Load the models, then one call after the other until the pipe ends."""
+    """Main function of a worker: load the models, then handle calls until the pipe closes."""
     try:
         loaded = load()
     except Exception as error:  # noqa: BLE001 - told to the parent
@@ -312,10 +313,11 @@ def _life(pipe: Pipe, load: Callable[[], Any]) -> None:
         except Exception as error:  # noqa: BLE001 - told to the parent
             answer = False, (_portable(error), describe(error))
         pipe.send(answer)
-        del work, answer  # nothing of a photo stays
+        del work, answer  # keeps nothing of a photo
         trimmed = False
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Ours travel as they are; of any other only its type and place, since its text may quote the photo."""
+    """Make an error picklable. idseg's errors stay; others become type and place, because their text may quote the
+    photo."""
     return error if isinstance(error, IdsegError) else FaultError(describe(error))

@@ -1,7 +1,7 @@
-"""Photos that are kept for later calls: in memory, for a short time, under a secret handle, never on a disk.
+"""Keeps photos in memory for later calls, for a short time and under a secret handle, never on disk.
 
-A page that changes the document, the background or the crop then sends a few words instead of megabytes. A photo is
-kept for its own caller only; another caller's handle is as unknown as one that never was.
+So a page that changes the document, the background or the crop sends only a short request. A photo is available only to
+the caller who sent it; for others its handle is unknown.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Final
 from idseg.errors import InputError
 
 LIFE_S: Final = 900.0
-"""Seconds after the last use until a photo is forgotten."""
+"""Seconds after its last use until a photo is dropped."""
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of all kept photos; the longest unused of the caller who holds the most go first."""
+"""Maximum bytes of all kept photos. The caller with the most bytes loses the least recently used photos first."""
 MOST_OF_CALLER: Final = 40
-"""Photos of one caller: a clerk's batch; the longest unused go first."""
+"""Maximum photos per caller, enough for an office's batch; the least recently used ones are dropped first."""
 _HANDLE_BYTES: Final = 24
-"""192 random bits: nobody guesses one."""
+"""Random bytes of a handle (192 bits), so that it cannot be guessed."""
 MOST_HANDLE: Final = 64
-"""Characters that are looked at; a handle has 32."""
+"""Maximum characters of a handle in a request; real ones have 32."""
 
 
 class UnknownHandleError(InputError):
-    """No photo is kept under this handle: it was forgotten, or never was."""
+    """There is no photo with this handle: it was dropped, or never existed."""
 
     reason = "unknown_handle"
 
@@ -41,7 +41,7 @@ class _Kept:
 
 
 class Handles:
-    """The kept photos of one process. Used from one event loop."""
+    """The kept photos of one process. Use it from one event loop."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Handles:
         return sum(len(kept.content) for kept in self._kept.values())
 
     def keep(self, caller: str, content: bytes) -> str:
-        """Keep a photo; its handle."""
+        """Keep a photo and return its handle."""
         self.sweep()
         handle = secrets.token_urlsafe(_HANDLE_BYTES)
         self._kept[handle] = _Kept(caller, content, self._clock())
@@ -79,18 +79,20 @@ class Handles:
         return handle
 
     def _to_go(self, new: str) -> str:
-        """The longest unused of the caller who holds the most; not the new one."""
+        """The least recently used photo of the caller with the most bytes, except the new one."""
         held: Counter[str] = Counter()
         for kept in self._kept.values():
             held[kept.caller] += len(kept.content)
         others = [name for name in self._kept if name != new]
-        return max(others, key=lambda name: held[self._kept[name].caller])  # of equals the first: the longest unused
+        return max(
+            others, key=lambda name: held[self._kept[name].caller]
+        )  # max() returns the first of equals, the least recently used
 
     def find(self, caller: str, handle: str) -> bytes:
-        """The photo; using it prolongs its life.
+        """The photo; this call extends its life.
 
         Raises:
-            UnknownHandleError: none is kept for this caller under this handle.
+            UnknownHandleError: this caller has no photo with this handle.
         """
         self.sweep()
         kept = self._kept.get(handle[:MOST_HANDLE])
@@ -101,7 +103,7 @@ class Handles:
         return kept.content
 
     def forget(self, caller: str, handle: str) -> bool:
-        """Whether there was one to forget."""
+        """Drop a photo; returns whether it existed."""
         kept = self._kept.get(handle[:MOST_HANDLE])
         if kept is None or kept.caller != caller:
             return False
@@ -109,7 +111,7 @@ class Handles:
         return True
 
     def sweep(self) -> None:
-        """Forget what has not been used for its life."""
+        """Drop all expired photos."""
         oldest = self._clock() - self.life_s
         for name in [name for name, kept in self._kept.items() if kept.used < oldest]:
             del self._kept[name]

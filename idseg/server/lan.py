@@ -1,4 +1,4 @@
-"""``idseg serve --lan`` on the terminal: the link as text and as a QR code, and what it risks."""
+"""The terminal output of ``idseg serve --lan``: the link as text and as a QR code, and its risks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from idseg.server.settings import Settings
 
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - the user asks for it with --lan
 _SOMEWHERE: Final = ("192.0.2.1", 9)
-"""An address that nobody has (RFC 5737); no packet is sent to find the way to it."""
+"""A reserved address (RFC 5737). No packet is sent; it only selects the network interface."""
 
 
 def own_address() -> str:
-    """This machine's address in the home network: that of the way to the outside.
+    """This machine's address in the home network: that of the interface with the default route.
 
     Raises:
-        OptionError: the machine is in no network.
+        OptionError: the machine is not in a network.
     """
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -40,14 +40,14 @@ def show(settings: Settings, secret: str) -> None:
 
 
 def link(settings: Settings, secret: str) -> str:
-    """The secret stands in the fragment: browsers send that to nobody, and no log holds it."""
+    """The link. The secret is in the fragment, which browsers send to no server and no log contains."""
     address = settings.lan_address
     host = f"[{address}]" if ":" in address else address
     return f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}/#link={secret}"
 
 
 def check_packages() -> None:
-    """Raises DependencyError where segno is not installed."""
+    """Raises DependencyError if segno is not installed."""
     if find_spec("segno") is None:
         raise DependencyError("--lan needs segno; install it with: pip install 'idseg[server]'")
 
@@ -64,7 +64,7 @@ _ENCRYPTED: Final = (
 
 
 def told(url: str, *, https: bool) -> str:
-    """A link as a QR code and as text, and what it risks."""
+    """The text for the terminal: a link as a QR code and as text, and its risks."""
     import segno
 
     code = io.StringIO()

@@ -1,5 +1,5 @@
-"""The person of a finished photo as two small pictures and their place, so that a page can lay the person on any
-background, move and turn it, without asking again."""
+"""The person of a finished photo as two small pictures with their place, so that a page can composite the person over
+any background, and move and rotate the person, without another request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idseg.photo.finish import Finished
 from idseg.result import Result
 
 _FINER: Final = 1.5
-"""Layer pixels to a finished pixel: a screen has more pixels than the print, and a person zooms in by hand."""
+"""Layer pixels per finished pixel, because a screen has more pixels than the print and the user may zoom in."""
 _QUALITY: Final = 90
 
 
@@ -22,14 +22,14 @@ def layers(result: Result, finished: Finished) -> dict[str, Any]:
     """The person under the window, ready for JSON.
 
     Args:
-        result: of the photo.
-        finished: as the rules placed the head.
+        result: result for the photo.
+        finished: the photo as placed by the rules.
 
     Returns:
-        ``colours`` (JPEG) and ``alpha`` (grey PNG) as base64, of one size; ``to_finished`` and ``from_photo``, each a
-        2 x 3 matrix [a, b, c, d, e, f]: x' = a x + b y + c, y' = d x + e y + f, from a layer's (a photo's) pixels to
-        the finished photo's, corners at whole numbers; ``eyes``, their middle in the finished photo, (x, y);
-        ``photo_px``, the photo's sides.
+        ``colours`` (JPEG) and ``alpha`` (grey PNG) as base64, of the same size; ``to_finished`` and ``from_photo``, 2 x
+        3 matrices [a, b, c, d, e, f] (x' = a x + b y + c, y' = d x + e y + f) from the layer's or the photo's pixels to
+        those of the finished photo, with pixel corners at whole numbers; ``eyes``, the midpoint of the eyes in the
+        finished photo, (x, y); ``photo_px``, the size of the photo.
     """
     placement = finished.placement
     scale = min(1.0, placement.scale * _FINER)

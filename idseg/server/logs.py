@@ -1,5 +1,5 @@
-"""Structured logs: one JSON object a line on stderr. Never a photo, a query string, a header, a key's secret or a
-token."""
+"""Structured logs: one JSON object per line on stderr. They never contain a photo, a query string, a header, a secret
+key or a token."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LOGGER: Final = logging.getLogger("idseg.server")
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message, and what was given as ``extra={"fields": {...}}``; of an exception what
-    :func:`describe` says."""
+    """Writes time, level, logger, message, and the values in ``extra={"fields": {...}}``; for an exception, the result
+    of :func:`describe`."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -35,8 +35,8 @@ class JsonFormatter(logging.Formatter):
 
 
 class FaultError(Exception):
-    """What :func:`describe` says of an exception in a worker process: in place of one that is none of ours, and as the
-    cause of one of ours."""
+    """Carries the result of :func:`describe` from a worker process: instead of an exception that is not idseg's, or as
+    the cause of one that is."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         super().__init__(described)
@@ -44,8 +44,8 @@ class FaultError(Exception):
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception's type and where it came from. Its text only where it is one of ours, which hold no photo: another
-    library's may quote what it was given."""
+    """An exception's type and origin. Its text is included only for idseg's errors, which contain no photo; the text of
+    others may quote their input."""
     if isinstance(error, FaultError):
         return dict(error.described)
     if isinstance(error.__cause__, FaultError):
@@ -58,13 +58,13 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def log(level: int, message: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
-    """One line with fields."""
+    """Log one line with fields."""
     LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
 class AtMost(logging.Filter):
-    """Lets through ``most`` lines of one kind (logger and unformatted message) in ``seconds``; the last of them says
-    that more will be dropped. A flood of the same trouble neither fills the disk nor takes the time of the server."""
+    """Passes at most ``most`` lines of one kind (logger and unformatted message) per ``seconds``; the last one says
+    that more are dropped. So a flood of equal errors fills neither the disk nor the server's time."""
 
     def __init__(self, most: int = 20, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -91,12 +91,12 @@ _MOST_KINDS: Final = 1000
 
 
 TERMINAL: Final = "idseg.terminal"
-"""The logger of what a person at the terminal has to see, as text on stdout; the log itself goes to stderr."""
+"""Logger for messages to the person at the terminal, as text on stdout. The log itself goes to stderr."""
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """For :func:`logging.config.dictConfig`: uvicorn's and asyncio's messages in the same form, a bounded
-    number of each kind, and no access log of uvicorn's, which would write the query string with its token."""
+    """The configuration for :func:`logging.config.dictConfig`: messages of uvicorn and asyncio in the same form,
+    limited per kind, without uvicorn's access log, which would contain the query string with the token."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,5 +1,5 @@
-"""Memory of processes: how much they hold, and giving it back. glibc keeps what was freed for the next time: after one
-photo of 16 million pixels a worker would look hundreds of megabytes large for the rest of its life."""
+"""Measures memory of processes and returns freed memory to the system. glibc keeps freed memory: after one photo of 16
+million pixels, a worker would keep hundreds of megabytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def trim() -> None:
-    """Hand freed pages back to the system; a few milliseconds. Does nothing where there is no glibc."""
+    """Return freed pages to the system; takes a few milliseconds. Does nothing without glibc."""
     if sys.platform != "linux":
         return
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -19,7 +19,7 @@ def trim() -> None:
 
 
 def resident_bytes(pid: int | None = None) -> int:
-    """Resident memory of a process, by default of this one; 0 where there is no /proc or no such process."""
+    """Resident memory of a process (default: this one), bytes; 0 if there is no /proc or no such process."""
     try:
         statm = Path(f"/proc/{'self' if pid is None else pid}/statm").read_text(encoding="ascii")
         return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, kept in the server's own process; memory carries a ``pid`` label for each process."""
+"""Metrics for Prometheus, kept in the server's own process. Memory has a ``pid`` label for each process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 
 
 
 class Metrics:
-    """The numbers of one app."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -26,31 +26,35 @@ class Metrics:
         )
         self.seconds = Histogram(
             "idseg_request_seconds",
-            "From the request's headers to its answer.",
+            "Time from a request's headers to its answer.",
             ("endpoint",),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.stages = Histogram(
             "idseg_stage_seconds",
-            "Time of one photo in each stage.",
+            "Time per stage of a photo.",
             ("stage",),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.received = Counter("idseg_received_bytes", "Bytes of request bodies.", registry=self.registry)
-        self.lost = Counter("idseg_clients_gone", "Clients that left before their answer.", registry=self.registry)
+        self.lost = Counter(
+            "idseg_clients_gone", "Clients that disconnected before their answer.", registry=self.registry
+        )
         self.accepted = Gauge(
             "idseg_photos_accepted",
-            "Photos worked on or waiting now.",
+            "Photos in work or waiting.",
             registry=self.registry,
         )
         self.capacity = Gauge(
             "idseg_photos_capacity",
-            "Photos that may be worked on or waiting.",
+            "Maximum photos in work or waiting.",
             registry=self.registry,
         )
-        self.workers = Gauge("idseg_workers_ready", "Worker processes that have their models.", registry=self.registry)
+        self.workers = Gauge(
+            "idseg_workers_ready", "Worker processes that have loaded their models.", registry=self.registry
+        )
         self.replaced = Gauge(
             "idseg_workers_replaced",
             "Worker processes that died, or hung and were killed, and were replaced.",
@@ -65,17 +69,17 @@ class Metrics:
         )
 
     def observe(self, endpoint: str, code: int, seconds: float, stages_ms: Mapping[str, float]) -> None:
-        """One request is done."""
+        """Record a finished request."""
         self.requests.labels(endpoint, str(code)).inc()
         self.seconds.labels(endpoint).observe(seconds)
         for stage, milliseconds in stages_ms.items():
             self.stages.labels(stage).observe(milliseconds / 1000)
 
     def text(self, workers: Mapping[int, int]) -> bytes:
-        """All numbers in Prometheus's text format.
+        """All metrics in Prometheus's text format.
 
         Args:
-            workers: process id of each worker → bytes of its memory.
+            workers: process id of each worker → resident bytes.
         """
         self.resident.clear()
         for pid, count in {os.getpid(): resident_bytes(), **workers}.items():

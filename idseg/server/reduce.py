@@ -1,5 +1,5 @@
-"""Photos of more pixels than the cloud API takes: reduced before the models see them, so that what a request costs has
-a bound. No finished photo has more than 4 million pixels."""
+"""Shrinks photos that exceed the cloud API's pixels before the models see them, to limit the cost of a request. No
+finished photo has more than 4 million pixels."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from idseg.stages.decode import DecodeLimits, decode
 from idseg.types import Rgb, Size
 
 MOST_PX: Final = 4096 * 4096
-"""Pixels of a photo that the models see: the cloud API's most."""
+"""Maximum pixels of a photo for the models: the cloud API's maximum."""
 REDUCED: Final = "reduced before everything else"
-"""Begins the note of a result whose photo was."""
+"""Start of the note in the result of a shrunk photo."""
 
 
 class _Models(Protocol):
-    """A Segmenter."""
+    """The interface of a Segmenter."""
 
     def __call__(
         self, photo: bytes | Rgb, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
@@ -33,13 +33,13 @@ class _Models(Protocol):
 
 
 class Reducing:
-    """Called as the Segmenter is. A photo with limits of its own (the cloud API's) is never reduced."""
+    """Has the interface of a Segmenter. A photo with explicit limits (the cloud API's) is never shrunk."""
 
     def __init__(self, segment: _Models, most_px: int = MOST_PX) -> None:
         """
         Args:
             segment: a Segmenter.
-            most_px: pixels of a photo that it is given.
+            most_px: maximum pixels of a photo for the Segmenter.
         """
         self._segment = segment
         self._most_px = most_px
@@ -47,7 +47,7 @@ class Reducing:
     def __call__(
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
     ) -> Result:
-        """The result; of a reduced photo its coordinates are in the reduced photo's pixels, and a note says so."""
+        """The result. For a shrunk photo, its coordinates are pixels of the shrunk photo, and a note says so."""
         if limits is not None:
             return self._segment(photo, crop=crop, limits=limits)
         started = time.perf_counter()
@@ -58,12 +58,12 @@ class Reducing:
         return replace(result, notes=notes, timings_ms=timings)
 
     def whole(self, photo: bytes | Rgb, /) -> Result:
-        """As the Segmenter's: a finished photo, looked at as it is."""
+        """Analyse a finished photo as it is, like :meth:`idseg.segmenter.Segmenter.whole`."""
         rgb, notes = self._decoded(photo)
         return replace(self._segment.whole(rgb), notes=notes)
 
     def _decoded(self, photo: bytes | Rgb) -> tuple[Rgb, tuple[str, ...]]:
-        """The photo's pixels, no more than the most, and what is to be told."""
+        """The photo's pixels, shrunk if necessary, and notes."""
         decoded = decode(photo)
         height, width = decoded.rgb.shape[:2]
         scale = math.sqrt(self._most_px / (width * height))

@@ -1,8 +1,8 @@
-"""What a worker looks at photos with: the models, and a memory of what they found in a kept photo, for the next
-question about it (another background, another crop).
+"""The models of a worker, with a cache of their results for kept photos, for further requests about the same photo
+(another background, another crop).
 
-Results are found by the photo's content, so one caller's photo never answers another's question. They are forgotten
-after a short time, and the longest unused go first when they take too much memory.
+Results are found by the photo's content, so one caller's photo never answers another caller's request. They are dropped
+after a short time; if they take too much memory, the least recently used ones are dropped first.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from idseg.stages.decode import DecodeLimits
 from idseg.types import Rgb
 
 LIFE_S: Final = 300.0
-"""Seconds a result is remembered after its last use."""
+"""Seconds after its last use until a result is dropped."""
 MOST_BYTES: Final = 96 * 1024 * 1024
-"""Bytes of the arrays of all results of one worker."""
+"""Maximum bytes of the arrays in all cached results of one worker."""
 
 _Key = tuple[bytes, CropOptions | None, DecodeLimits | None]
 
 
 class Looks(SegmentPhoto, SeesWhole, Protocol):
-    """What looks at photos, and at finished ones as they are; :class:`idseg.segmenter.Segmenter` is one."""
+    """The interface of :class:`idseg.segmenter.Segmenter` for photos and for finished photos."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class _Known:
 
 
 class Remembering:
-    """Called as the Segmenter is; :meth:`kept` remembers. Thread-safe."""
+    """Has the interface of a Segmenter; :meth:`kept` uses the cache. Thread-safe."""
 
     def __init__(
         self, segment: Looks, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = MOST_BYTES
@@ -56,22 +56,22 @@ class Remembering:
     def __call__(
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
     ) -> Result:
-        """The result, of which nothing is remembered."""
+        """The result, without caching."""
         return self._segment(photo, crop=crop, limits=limits)
 
     def whole(self, photo: bytes | Rgb, /) -> Result:
-        """As the Segmenter's: a finished photo, looked at as it is. Nothing is remembered."""
+        """Analyse a finished photo as it is, like the Segmenter, without caching."""
         return self._segment.whole(photo)
 
     @property
     def kept(self) -> Looks:
-        """The same for photos whose senders asked to keep them: with the memory."""
+        """The same interface with the cache, for photos whose senders asked to keep them."""
         return _Kept(self)
 
     def remembered(
         self, photo: bytes, /, *, crop: CropOptions | None = None, limits: DecodeLimits | None = None
     ) -> Result:
-        """The result of a kept photo: remembered, or found again."""
+        """The result of a kept photo, from the cache if possible."""
         key = (hashlib.sha256(photo).digest(), crop, limits)
         with self._lock:
             self._sweep()
@@ -90,7 +90,7 @@ class Remembering:
         return result
 
     def forget_old(self) -> None:
-        """To be called now and then where no question comes."""
+        """Drop expired results. Call this from time to time while no request arrives."""
         with self._lock:
             self._sweep()
 
@@ -106,7 +106,7 @@ class Remembering:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A :class:`Remembering` for kept photos."""
+    """The interface of :class:`Remembering` for kept photos."""
 
     owner: Remembering
 
@@ -120,7 +120,7 @@ class _Kept:
 
 
 def load_segmenter() -> Looks:
-    """In a worker: the models, warm. One photo at a time on one core: the workers share the cores."""
+    """Load and warm the models in a worker. Each worker uses one core, because the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
 
     segmenter = Segmenter(Options(threads=1))

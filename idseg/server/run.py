@@ -1,4 +1,4 @@
-"""Running the application under uvicorn."""
+"""Runs the application with uvicorn."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from idseg.server.logs import logging_config
 from idseg.server.settings import SETTINGS_VARIABLE, Settings
 
 KEEP_ALIVE_S: Final = 75
-"""An idle connection is kept this long, as nginx does: the shorter, the more often a client's next request meets a
-connection that is just being closed."""
+"""Seconds to keep an idle connection, as in nginx. With a shorter time, a client's next request more often meets a
+connection that is being closed."""
 BACKLOG: Final = 256
-"""Connections that the system holds for us, and that are taken in one go."""
+"""Number of connections that the system queues for the server."""
 _MOST_FILES: Final = 65_536
 _FILES_A_WORKER: Final = 8
 _OTHER_FILES: Final = 64
 
 
 def serve(settings: Settings, log_level: str = "info", starting: Callable[[], None] = lambda: None) -> None:
-    """Serve until a signal comes, then finish what was accepted. The port opens when the models are warm.
+    """Serve until a signal arrives, then finish the accepted requests. The port opens when a worker has its models.
 
     Args:
-        settings: all of them.
-        log_level: of the JSON lines on stderr.
-        starting: called when nothing is wrong with the settings.
+        settings: all settings.
+        log_level: level of the JSON lines on stderr.
+        starting: called after the settings were checked.
 
     Raises:
-        OptionError: authorization is on and there is no key; the TLS files do not fit.
+        OptionError: authorization is on but there is no key, or the TLS files do not match.
     """
     if settings.auth and not len(Keyring(environment_keys(), settings.keys_path)):
         raise OptionError(
@@ -47,20 +47,20 @@ def serve(settings: Settings, log_level: str = "info", starting: Callable[[], No
     config = uvicorn_config(settings, settings.app, factory=True, log_config=logging_config(log_level))
     config.load()
     starting()
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
         uvicorn.Server(config).run()
 
 
 def uvicorn_config(settings: Settings, app: Any, **more: Any) -> uvicorn.Config:
-    """How uvicorn runs the application: over our connections, and silent.
+    """The configuration of uvicorn: our connections, no output of its own.
 
     Args:
-        settings: all of them.
+        settings: all settings.
         app: the ASGI application, or the import path of its factory.
-        more: of ``uvicorn.Config``.
+        more: other options of ``uvicorn.Config``.
 
     Raises:
-        OptionError: the TLS files do not fit.
+        OptionError: the TLS files do not match.
     """
     most = min(settings.connections, room_for_connections(settings.worker_count))
     return uvicorn.Config(
@@ -80,7 +80,7 @@ def uvicorn_config(settings: Settings, app: Any, **more: Any) -> uvicorn.Config:
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """None where there are no TLS files."""
+    """The TLS context; None if there are no TLS files."""
     if not settings.tls_cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -92,7 +92,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def room_for_connections(workers: int) -> int:
-    """Raise the limit of open files as far as the system lets us; how many connections that leaves room for."""
+    """Raise the limit of open files as far as allowed; returns the number of connections that fit."""
     if sys.platform == "win32":
         return _MOST_FILES
     import resource

@@ -1,5 +1,4 @@
-"""What can be set on a server; one frozen value that travels to every worker process as JSON in an environment
-variable."""
+"""The settings of a server, a frozen value. Worker processes get it as JSON in an environment variable."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def default_state_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """``$IDSEG_STATE``, else ``$XDG_STATE_HOME/idseg``, else ``~/.local/state/idseg``."""
+    """``$IDSEG_STATE``, or else ``$XDG_STATE_HOME/idseg``, or else ``~/.local/state/idseg``."""
     if explicit := environment.get("IDSEG_STATE"):
         return Path(explicit)
     base = environment.get("XDG_STATE_HOME")
@@ -29,44 +28,45 @@ def default_state_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All limits are of the whole server: one process takes the requests, ``workers`` processes work on photos."""
+    """The limits apply to the whole server: one process accepts requests, and ``workers`` processes handle photos."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 0
-    """Processes that work on photos, one at a time each, with models of their own; 0: one for each core."""
+    """Processes that handle photos, one photo at a time, each with its own models; 0: one per core."""
     queue: int = 16
-    """Photos accepted and waiting, beyond those worked on; the next is refused with code 4."""
+    """Number of accepted photos that may wait, besides those in work; the next one is refused with code 4."""
     rate_per_s: float = 0.0
-    """Requests a second for one key (a bucket of one second's worth); 0 is no limit; beyond: code 18."""
+    """Requests per second per key (a bucket of one second); 0: no limit. More are refused with code 18."""
     daily_quota: int = 0
-    """Requests a day (local time) for one key; 0 is no limit; beyond: code 17."""
+    """Requests per day (local time) per key; 0: no limit. More are refused with code 17."""
     auth: bool = True
     lan_address: str = ""
-    """Without keys: this machine's address in the home network; devices come in by one-time links to it."""
+    """On a server without keys: this machine's address in the home network, for one-time links to it."""
     state_folder: str = ""
-    """Where the token secret and the keys lie; empty is :func:`default_state_folder`."""
+    """Folder of the token secret and the keys; empty: :func:`default_state_folder`."""
     keys_file: str = ""
-    """JSON file of keys; empty is ``keys.json`` in the state folder."""
+    """JSON file of keys; empty: ``keys.json`` in the state folder."""
     token_seconds: int = 2592000
-    """Life of an access token: 30 days, as the cloud's."""
+    """Life of an access token, seconds; 30 days as in the cloud."""
     body_timeout_s: float = 30.0
-    """A body must be here this long after its headers."""
+    """Maximum seconds for a body after its headers."""
     answer_timeout_s: float = 60.0
-    """A photo that was accepted is answered this soon, or with code 2; a worker that is on it for longer is killed and
-    replaced."""
+    """Maximum seconds for the answer to an accepted photo, which otherwise gets code 2; a worker that takes longer is
+    killed and replaced."""
     header_timeout_s: float = 10.0
-    """The headers of a request must be here this long after the connection, or after the request before."""
+    """Maximum seconds for the headers of a request after the connection, or after the previous request."""
     body_memory_mb: int = 128
-    """Bodies that are being received hold at most this much; the next is refused with code 4."""
+    """Maximum megabytes of bodies that are being received; the next one is refused with code 4."""
     connections: int = 4096
-    """Open connections; beyond it, the one that has been idle longest is closed. Fewer where the system's limit of open
-    files (``ulimit -n``) is lower."""
+    """Maximum number of open connections; at the limit, the one that was idle longest is closed. It is lower if the
+    system's limit of open files (``ulimit -n``) is."""
     grace_s: int = 60
-    """How long a shutdown waits for accepted requests."""
+    """Maximum seconds that a shutdown waits for accepted requests."""
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""
-    """The path under which a proxy shows the server, as ``/idseg``; requests are answered with it and without it."""
+    """The path under which a proxy shows the server, such as ``/idseg``; requests are answered with it and without
+    it."""
     tls_cert: str = ""
     tls_key: str = ""
     app: str = "idseg.server.app:create_worker_app"
@@ -85,7 +85,7 @@ class Settings:
             raise OptionError("TLS needs both files: a certificate and its key")
         if not _ROOT_PATH.fullmatch(self.root_path):
             raise OptionError(
-                f"the root path {self.root_path!r} is none: write /idseg, without a slash at the end",
+                f"the root path {self.root_path!r} is invalid: write /idseg, without a slash at the end",
                 root_path=self.root_path,
             )
         for path in filter(None, (self.tls_cert, self.tls_key)):
@@ -123,7 +123,7 @@ class Settings:
 
     @property
     def worker_count(self) -> int:
-        """Photos worked on at once."""
+        """Number of photos processed at the same time."""
         return self.workers or usable_cores()
 
     def to_json(self) -> str:

@@ -1,1 +1,1 @@
-"""Who may call: keys, tokens, signatures, and which web sites."""
+"""Identifies callers: keys, tokens, signatures, and allowed web sites."""

@@ -1,4 +1,4 @@
-"""Who is calling: from a request's query, headers or form to one caller, or a refusal."""
+"""Identifies the caller of a request from its query, headers or form, or refuses the request."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from idseg.server.auth.keys import Keyring
 from idseg.server.auth.links import Links
 
 ANYBODY: Final = "anybody"
-"""The caller of a server without keys."""
+"""The caller's name on a server without keys."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a server needs to tell who calls."""
+    """The settings for identifying callers."""
 
     keyring: Keyring | None
-    """None: no authorization; everybody is :data:`ANYBODY`."""
+    """None: no authorization; every caller is :data:`ANYBODY`."""
     secret: tokens.SecretFile
     token_seconds: int
     clock: Callable[[], float] = time.time
     root_path: str = ""
-    """The path under which a proxy shows the server: clients sign it too."""
+    """The path under which a proxy shows the server; clients include it in signatures."""
     links: Links | None = None
-    """Without keys: sessions by one-time links; None: everybody of this machine may call."""
+    """On a server without keys: sessions opened by one-time links; None: everybody on this machine may call."""
 
     @property
     def is_open(self) -> bool:
-        """Whether whoever reaches the server may call."""
+        """Whether everybody who can reach the server may call."""
         return self.keyring is None and self.links is None
 
     def caller(self, request: Request) -> str | None:
-        """The caller's API key by query or headers; None where neither says anything (the token may be in the form).
+        """The caller's API key from query or headers; None if they have no credential (the form may have a token).
 
         Raises:
             UnknownTokenError, ExpiredTokenError, SignatureError
@@ -55,7 +55,7 @@ class Access:
         return None
 
     def by_token(self, token: str) -> str:
-        """The API key that a token was issued for, or the device that opened a link."""
+        """The API key for which a token was issued, or the device that opened a link."""
         if self.links is not None:
             return self.links.caller(token)
         if self.keyring is None:
@@ -67,7 +67,7 @@ class Access:
         return key.api_key
 
     def by_bearer(self, request: Request) -> str:
-        """For the web page: ``Authorization: Bearer <token>``, which no other site can make a browser send."""
+        """Authorize the web page by ``Authorization: Bearer <token>``, which other sites cannot make a browser send."""
         if self.is_open:
             return ANYBODY
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -93,20 +93,20 @@ class Access:
 
 
 def query_string(request: Request) -> str:
-    """The raw query; not by ``request.url``, which trusts the Host header to be well formed."""
+    """The raw query. Not from ``request.url``, which requires a well-formed Host header."""
     raw: bytes = request.scope["query_string"]
     return raw.decode("latin-1")
 
 
 def query_token(query: str) -> str | None:
-    """``access_token`` of a query string. The Node SDK sends ``…?aipSdk=node&access_token=TOK?aipSdk=node``: cut at
-    ``?``."""
+    """``access_token`` from a query string. The Node SDK sends ``…?aipSdk=node&access_token=TOK?aipSdk=node``, so the
+    value is cut at ``?``."""
     token = query_value(query, "access_token")
     return None if token is None else token.partition("?")[0]
 
 
 def query_value(query: str, wanted: str) -> str | None:
-    """The first value of that name in a query string; None where there is none, or only empty ones."""
+    """The first non-empty value of that name in a query string; None if there is none."""
     for pair in query.split("&"):
         name, equals, value = pair.partition("=")
         if equals and unquote_plus(name) == wanted and value:

@@ -1,8 +1,8 @@
-"""The signed header ``authorization: bce-auth-v1/{ak}/{utc}/{seconds}/{signed headers}/{hmac}``, verified.
+"""Verifies the header ``authorization: bce-auth-v1/{ak}/{utc}/{seconds}/{signed headers}/{hmac}``.
 
-Written after the signing code of baidu-aip (``aip/base.py``) and baidu-aip-sdk (``auth/bceAuth/auth.js``), which
-differ in the query: Python percent-encodes with ``quote_plus`` and encodes names, Node with ``encodeURIComponent``
-and leaves names. Either is accepted.
+It follows the signing code of baidu-aip (``aip/base.py``) and baidu-aip-sdk (``auth/bceAuth/auth.js``). They differ for
+the query: Python percent-encodes with ``quote_plus`` and encodes names too; Node uses ``encodeURIComponent`` and does
+not encode names. Both forms are accepted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from urllib.parse import parse_qsl, quote, quote_plus
 from idseg.cloud.errors import SignatureError
 
 CLOCK_SKEW_S: Final = 900
-"""A client's clock may be this far ahead."""
+"""Seconds by which a client's clock may be ahead."""
 MAX_LIFE_S: Final = 1800
-"""The SDKs ask for this; a longer life is cut down to it."""
+"""Maximum validity in seconds, as used by the SDKs; a longer one is shortened to this."""
 _DEFAULT_HEADERS: Final = ("host", "content-md5", "content-length", "content-type")
 
 
 class Credential(NamedTuple):
-    """The header's parts."""
+    """The parts of the header."""
 
     api_key: str
     timestamp: str
@@ -36,24 +36,24 @@ class Credential(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """What the signing key is derived from."""
+        """The text from which the signing key is derived."""
         return f"bce-auth-v1/{self.api_key}/{self.timestamp}/{self.seconds}"
 
 
 class RequestLine(NamedTuple):
-    """What a signature covers besides headers."""
+    """The parts of a request, besides headers, that a signature covers."""
 
     method: str
     path: str
-    """Decoded."""
+    """The decoded path."""
     query: str
-    """As it was sent, without the ``?``."""
+    """The query as sent, without the ``?``."""
     root_path: str = ""
-    """What a proxy may have taken off the path."""
+    """The path prefix that a proxy may have removed."""
 
 
 def read_credential(header: str) -> Credential:
-    """Raises SignatureError where the header has another shape."""
+    """Parse the header; raises SignatureError if it has another form."""
     parts = header.strip().split("/")
     if len(parts) != 6 or parts[0] != "bce-auth-v1":
         raise SignatureError("the authorization header is not bce-auth-v1/ak/time/seconds/headers/signature")
@@ -63,10 +63,10 @@ def read_credential(header: str) -> Credential:
 def verify(
     credential: Credential, secret_key: str, line: RequestLine, headers: Iterable[tuple[str, str]], now: float
 ) -> None:
-    """Raises SignatureError where the signature is not the key's, does not cover the host, or is out of its time.
+    """Raises SignatureError if the signature is wrong, does not cover the host, or is outside its period of validity.
 
-    The body is not part of a signature, and there is no nonce: who sees a request can send it again, with another body,
-    until its time is over. Use TLS.
+    A signature does not cover the body, and has no nonce. So whoever sees a request can send it again with another body
+    until it expires. Use TLS.
     """
     if credential.headers and "host" not in credential.headers:
         raise SignatureError("the signature must cover the header host")
@@ -86,7 +86,7 @@ def _check_time(credential: Credential, now: float) -> None:
     try:
         signed_at = timegm(strptime(credential.timestamp, "%Y-%m-%dT%H:%M:%SZ"))
         if not (credential.seconds.isascii() and credential.seconds.isdigit() and len(credential.seconds) < 10):
-            raise ValueError("no number of seconds")
+            raise ValueError("not a number of seconds")
         life = min(int(credential.seconds), MAX_LIFE_S)
     except (ValueError, OverflowError):
         raise SignatureError("the authorization header has no time") from None

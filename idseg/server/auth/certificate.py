@@ -1,4 +1,4 @@
-"""A self-signed certificate for a home network, so that a phone's browser gives the page its camera."""
+"""Makes a self-signed certificate for a home network, because phone browsers allow the camera only with HTTPS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAST_LEFT: Final = timedelta(days=1)
 
 
 def self_signed(folder: Path, address: str) -> tuple[Path, Path, str]:
-    """A certificate for ``address`` and localhost, kept in ``folder`` so that a phone has to trust it only once.
+    """Make a certificate for ``address`` and localhost, kept in ``folder`` so that a phone has to trust it only once.
 
     Returns:
         the files of the certificate and of its key (mode 0600), and the SHA-256 fingerprint.

@@ -1,4 +1,4 @@
-"""Small private files: written whole, locked while they are changed, read again when they were."""
+"""Small private files: written atomically, locked while they change, and read again after a change."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from idseg.errors import OptionError
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600 and move it to its place, so that no reader ever sees half of it.
+    """Write a file with mode 0600 atomically.
 
     Raises:
-        OptionError: the disk is full, or the folder cannot be written; nothing is left behind.
+        OptionError: the disk is full or the folder is not writable. No partial file remains.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -26,10 +26,10 @@ def write_private(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Nobody else who asks for this lock has it meanwhile: an empty file ``.NAME.lock`` beside it, which stays.
+    """Hold an exclusive lock: an empty file ``.NAME.lock`` beside the file, which is not deleted.
 
     Raises:
-        OptionError: the folder cannot be written.
+        OptionError: the folder is not writable.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,7 +37,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OptionError(f"{path.parent} cannot be written: {error.strerror}", path=str(path)) from None
     try:
-        _lock(handle)  # ends with the handle
+        _lock(handle)  # released when the handle is closed
         yield
     finally:
         os.close(handle)
@@ -55,7 +55,7 @@ def _lock(handle: int) -> None:
 
 
 def stamp_of(path: Path) -> tuple[int, ...]:
-    """Differs when the file was changed, replaced or removed."""
+    """A value that changes when the file is changed, replaced or removed."""
     try:
         status = path.stat()
     except OSError:

@@ -1,9 +1,9 @@
-"""Who may call: pairs of an API key and a secret key, in a file that its owner alone can read.
+"""Pairs of an API key and a secret key, in a file that only its owner can read.
 
-A bce-auth signature is an HMAC under the secret key, so whoever verifies one has to hold the secret: the file keeps it
-as it is, with mode 0600, as the cloud's own clients do. ``--token-only`` keeps a hash of it instead: such a key gets
-tokens and cannot sign. Secrets that we make have 186 random bits, so that a plain salted hash is enough; a person's own
-choice comes only from the environment, and never to a disk.
+A bce-auth signature is an HMAC with the secret key, so the verifier needs the secret itself. The file therefore stores
+it in plain text with mode 0600, as the cloud's clients do. With ``--token-only`` it stores a hash instead; such a key
+can get tokens but cannot sign. Generated secrets have 186 random bits, so a simple salted hash is sufficient. A secret
+chosen by a person comes only from the environment, and is never written to disk.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _ALPHABET: Final = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _API_KEY: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _SALT_BYTES: Final = 16
 _MOST_SECRET: Final = 1024
-"""Characters of a secret that are compared; ours have 32."""
+"""Maximum characters of a secret that are compared; generated ones have 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One caller."""
+    """One pair of keys."""
 
     api_key: str
     app_id: int
-    """The number at the end of its tokens: 24.<mac>.<ttl>.<exp>.<uid>-<app>."""
+    """The number at the end of the key's tokens: 24.<mac>.<ttl>.<exp>.<uid>-<app>."""
     secret: str
-    """The secret key, or of a key that may not sign ``sha256:SALT:HMAC`` in hexadecimal digits."""
+    """The secret key; for a key that may not sign, ``sha256:SALT:HMAC`` in hexadecimal digits."""
     may_sign: bool = True
     note: str = ""
 
@@ -49,10 +49,10 @@ class Key:
     def of(
         cls, api_key: str, secret_key: str, *, app_id: int | None = None, may_sign: bool = True, note: str = ""
     ) -> Key:
-        """A key with this secret.
+        """Create a key with this secret.
 
         Raises:
-            OptionError: too short, too long, or odd characters.
+            OptionError: a key is too short or too long, or has invalid characters.
         """
         if not _API_KEY.fullmatch(api_key):
             raise OptionError("an API key is 4 to 64 letters, digits, _ or -", api_key_chars=len(api_key))
@@ -63,15 +63,15 @@ class Key:
         return cls(api_key, number, kept, may_sign, note)
 
     def has_secret(self, secret_key: str) -> bool:
-        """Whether this is the secret key; constant-time, some microseconds."""
+        """Whether this is the secret key. Takes constant time, some microseconds."""
         given = secret_key[:_MOST_SECRET]
         if not self.may_sign:
             given = _hashed(given, bytes.fromhex(self.secret.split(":")[1]))
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.secret.encode("utf-8", "replace"))
 
     def token_secret(self, server_secret: bytes) -> bytes:
-        """What this key's tokens are signed with: another secret key, other tokens, so a changed secret ends the old
-        ones. The same after a restart."""
+        """The secret for signing this key's tokens. It is the same after a restart, and depends on the secret key, so a
+        changed secret key invalidates old tokens."""
         return hmac.digest(server_secret, self.secret.encode(), "sha256")
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Key:
         if not may_sign:
             kind, salt, digest = secret.split(":")
             if kind != "sha256" or not bytes.fromhex(salt) or len(bytes.fromhex(digest)) != 32:
-                raise ValueError("no hash of ours")
+                raise ValueError("not a hash made by idseg")
         return cls(str(entry["api_key"]), int(entry["app_id"]), secret, may_sign, str(entry.get("note", "")))
 
 
@@ -95,13 +95,13 @@ def _hashed(secret_key: str, salt: bytes) -> str:
 
 
 def new_pair() -> tuple[str, str]:
-    """A fresh (API key, secret key): 24 and 32 characters, 139 and 186 random bits."""
+    """Generate (API key, secret key): 24 and 32 characters, 139 and 186 random bits."""
     api_key, secret_key = ("".join(secrets.choice(_ALPHABET) for _ in range(chars)) for chars in (24, 32))
     return api_key, secret_key
 
 
 def environment_keys(environment: Mapping[str, str] = os.environ) -> tuple[Key, ...]:
-    """The pair in ``IDSEG_API_KEY`` and ``IDSEG_SECRET_KEY``; empty where neither is set."""
+    """The pair in ``IDSEG_API_KEY`` and ``IDSEG_SECRET_KEY``; empty if neither is set."""
     api_key, secret_key = environment.get("IDSEG_API_KEY", ""), environment.get("IDSEG_SECRET_KEY", "")
     if bool(api_key) != bool(secret_key):
         raise OptionError("set both IDSEG_API_KEY and IDSEG_SECRET_KEY, or neither")
@@ -109,10 +109,10 @@ def environment_keys(environment: Mapping[str, str] = os.environ) -> tuple[Key, 
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys of a file; none where there is no file.
+    """The keys of a file; empty if the file does not exist.
 
     Raises:
-        OptionError: the file is not one of ours, or others can write it.
+        OptionError: the file is not a file of keys, or others can write it.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -136,19 +136,19 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 def write_keys(path: Path, keys: Iterable[Key]) -> None:
-    """Replace a file of keys in one step; readable by its owner only.
+    """Replace a file of keys atomically; only its owner can read it.
 
     Raises:
-        OptionError: it cannot be written.
+        OptionError: the file cannot be written.
     """
     write_private(path, json.dumps({"keys": [key.to_dict() for key in keys]}, indent=1).encode() + b"\n")
 
 
 def add_key(path: Path, *, may_sign: bool = True, note: str = "") -> tuple[Key, str]:
-    """Make a pair and add it to the file; any number of processes may do so at once.
+    """Generate a pair of keys and add it to the file. Several processes may do so at the same time.
 
     Returns:
-        the key, and its secret.
+        the key and its secret.
     """
     with locked(path):
         known = read_keys(path)
@@ -162,7 +162,7 @@ def add_key(path: Path, *, may_sign: bool = True, note: str = "") -> tuple[Key, 
 
 
 def remove_key(path: Path, api_key: str) -> None:
-    """Raises OptionError where the file has no such key."""
+    """Remove a key; raises OptionError if the file does not have it."""
     with locked(path):
         known = read_keys(path)
         left = [key for key in known if key.api_key != api_key]
@@ -172,7 +172,7 @@ def remove_key(path: Path, api_key: str) -> None:
 
 
 class Keyring:
-    """The keys in force: fixed ones and those of a file, which is read again when it changes."""
+    """The valid keys: fixed ones, and those of a file, which is read again when it changes."""
 
     def __init__(self, fixed: Iterable[Key] = (), path: Path | None = None) -> None:
         self._fixed = tuple(fixed)
@@ -195,8 +195,8 @@ class Keyring:
         return next((key for key in self._keys.values() if key.app_id == app_id), None)
 
     def _refresh(self) -> None:
-        """Read the file again if its inode, mode, time or size changed. A file that went bad keeps the keys that were
-        in force, and says so in the log."""
+        """Read the file again if its inode, mode, time or size changed. If the new file is damaged, the old keys stay
+        valid, and the log reports it."""
         if self._path is None:
             return
         stamp = stamp_of(self._path)

@@ -1,7 +1,7 @@
-"""One-time links: how a phone at home gets into a server that has no keys.
+"""One-time links, which let a phone at home use a server without keys.
 
-A link holds a secret of 128 bits that works once and for ten minutes. Whoever opens it gets a session, whose token the
-page keeps for its tab and sends as a bearer token. All of it lies in memory and ends with the server.
+A link contains a secret of 128 bits, which works once, for ten minutes. Whoever opens it gets a session. The page keeps
+the session's token in its tab and sends it as a bearer token. Everything is in memory and ends with the server.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from idseg.cloud.errors import ExpiredTokenError, UnknownTokenError
 
 LINK_S: Final = 600
 SESSION_S: Final = 12 * 3600
-"""A session ends this long after its last call."""
+"""Seconds after its last call until a session ends."""
 MOST_SESSIONS: Final = 32
-"""Devices at once; beyond it the one that has been idle longest is signed out."""
+"""Maximum number of devices; at the limit, the one that was idle longest is signed out."""
 _MOST_LINKS: Final = 8
 _BYTES: Final = 16
 
 
 class Links:
-    """The links that wait to be opened, and the sessions of those that were. For one event loop: not thread-safe."""
+    """The unused links, and the sessions of used ones. Use it from one event loop; it is not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Links:
         self._number = 0
 
     def new(self) -> str:
-        """The secret of a new link."""
+        """Make a new link and return its secret."""
         secret = secrets.token_urlsafe(_BYTES)
         self._links[secret] = self._clock() + LINK_S
         while len(self._links) > _MOST_LINKS:
@@ -41,11 +41,11 @@ class Links:
         return secret
 
     def join(self, secret: str) -> str:
-        """The token of a new session; the link is used up.
+        """Use up a link and return the token of a new session.
 
         Raises:
-            UnknownTokenError: no such link, or it was used.
-            ExpiredTokenError: it is older than :data:`LINK_S`.
+            UnknownTokenError: there is no such link, or it was used.
+            ExpiredTokenError: the link is older than :data:`LINK_S`.
         """
         ends = self._links.pop(secret, None)
         if ends is None:
@@ -60,7 +60,7 @@ class Links:
         return token
 
     def caller(self, token: str) -> str:
-        """Whose session a token is of.
+        """The device to which a session token belongs.
 
         Raises:
             UnknownTokenError, ExpiredTokenError

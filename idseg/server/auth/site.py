@@ -1,4 +1,4 @@
-"""Whether a browser's call may come from another web site. Programs that are no browsers send none of these headers."""
+"""Refuses browser calls from other web sites. Programs other than browsers do not send the headers checked here."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from idseg.server.settings import LOOPBACK
 def refuse_foreign_site(
     headers: Mapping[str, str], *, needs_loopback: bool, origins: Collection[str] = frozenset()
 ) -> None:
-    """Let through what this server's own page, or no page at all, has sent.
+    """Allow calls from this server's own page and from programs that are not browsers.
 
     Args:
-        headers: of the request, names in lower case.
-        needs_loopback: the server has no keys: it answers only under this machine's own names, which ends DNS
+        headers: headers of the request, names in lower case.
+        needs_loopback: the server has no keys, so it answers only under this machine's own names, which prevents DNS
             rebinding.
-        origins: other sites that may call.
+        origins: other web sites that may call.
 
     Raises:
-        ForeignSiteError: another site made the call.
+        ForeignSiteError: another web site made the call.
     """
     host = headers.get("host", "")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -1,8 +1,8 @@
-"""Access tokens in the cloud's shape, signed instead of stored: ``24.<32 hex>.<ttl>.<exp>.<uid>-<app>``.
+"""Access tokens in the cloud's format, signed instead of stored: ``24.<32 hex>.<ttl>.<exp>.<uid>-<app>``.
 
-The 32 hex digits are an HMAC-SHA-256 (first 128 bits) of the rest under a secret that is derived from the server's
-(in the state folder, mode 0600) and the key's. So a token survives a restart, every worker can check it, and a key that
-is removed, or gets another secret, ends all its tokens.
+The 32 hex digits are the first 128 bits of an HMAC-SHA-256 of the rest. Its secret is derived from the server's secret
+(in the state folder, mode 0600) and the key's. So a token survives a restart, every process can verify it, and removing
+a key, or changing its secret, invalidates its tokens.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ REFRESH: Final = 25
 REFRESH_SECONDS: Final = 315360000
 _SECRET_BYTES: Final = 32
 USER_ID: Final = 282335
-"""The API's tokens name a user before the app; ours has one."""
+"""User number in the tokens. The API's tokens contain a user before the app; this server has only one."""
 SCOPE: Final = "public brain_all_scope brain_body_seg_photo wise_adapt"
-"""The SDKs throw a token away whose scope lacks the word brain_all_scope."""
+"""Scope of the tokens. The SDKs reject a token without the word brain_all_scope."""
 
 _TOKEN: Final = re.compile(r"24\.([0-9a-f]{32})\.(\d{1,12})\.(\d{1,12})\.(\d{1,12})-(\d{1,12})", re.ASCII)
 
 
 class SecretFile:
-    """The 32 bytes that tokens are signed with, in a file of mode 0600; made where there is none. Read again when it
-    changes: who deletes it ends every token."""
+    """The 32 bytes for signing tokens, in a file of mode 0600, which is created if missing. It is read again when it
+    changes; deleting it invalidates every token."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class SecretFile:
         self.read()
 
     def read(self) -> bytes:
-        """Raises OptionError where the file is damaged or cannot be made."""
+        """Return the secret; raises OptionError if the file is damaged or cannot be created."""
         if not self._secret or stamp_of(self._path) != self._stamp:
             self._secret = load_secret(self._path)
             self._stamp = stamp_of(self._path)
@@ -49,7 +49,7 @@ class SecretFile:
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret of a file; servers that start together agree on one."""
+    """The secret of a file. Servers that start at the same time use the same one."""
     try:
         secret = _read(path)
         if secret is None:
@@ -95,10 +95,10 @@ def issue(secret: bytes, app_id: int, now: int, seconds: int) -> dict[str, Any]:
 
 
 def app_of(token: str) -> int:
-    """The app id that a token claims to be for.
+    """The app id in a token, which is not verified yet.
 
     Raises:
-        UnknownTokenError: it has another shape (110).
+        UnknownTokenError: the token has another format (110).
     """
     match = _TOKEN.fullmatch(token)
     if match is None:
@@ -110,8 +110,8 @@ def verify(secret: bytes, token: str, now: int) -> None:
     """Check an access token.
 
     Raises:
-        UnknownTokenError: not one of ours (110).
-        ExpiredTokenError: ours, but its time is over (111).
+        UnknownTokenError: this server did not issue the token (110).
+        ExpiredTokenError: the token has expired (111).
     """
     match = _TOKEN.fullmatch(token)
     if match is None:

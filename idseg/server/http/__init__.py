@@ -1,1 +1,1 @@
-"""What stands between the socket and the routes: the protocol, bodies, and how much of everything."""
+"""The layers between the socket and the routes: the protocol, request bodies, and limits."""

@@ -1,5 +1,4 @@
-"""Reading a request body: bounded in bytes and in time. What is not read need not be: see
-:mod:`idseg.server.http.connection`."""
+"""Reads a request body with limits on size and time. :mod:`idseg.server.http.connection` handles unread bodies."""
 
 from __future__ import annotations
 
@@ -14,17 +13,17 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class Disconnected(Exception):
-    """The client went away; there is nobody to answer."""
+    """The client disconnected, so there is nobody to answer."""
 
 
 class Body:
-    """The body of one request, to be read once."""
+    """The body of one request."""
 
     def __init__(self, receive: Receive, timeout_s: float) -> None:
         """
         Args:
             receive: the ASGI channel.
-            timeout_s: for the whole body.
+            timeout_s: seconds for the whole body.
         """
         self._receive = receive
         self._timeout_s = timeout_s
@@ -32,21 +31,21 @@ class Body:
         self._size = 0
         self._deadline: float | None = None
         self.ended = False
-        """All of it has been read."""
+        """Whether the whole body was read."""
 
     async def read(self, limit: int, take: Callable[[int], None], *, enough: int | None = None) -> bytes:
-        """The body, or its beginning; what was read before counts and comes with it.
+        """Read the body or its beginning; includes the parts read by earlier calls.
 
         Args:
-            limit: bytes.
-            take: called with the size of every piece before it is kept; may raise to refuse.
-            enough: return as soon as so many bytes are here; None: only at the body's end.
+            limit: maximum bytes.
+            take: called with the size of every piece before it is stored; may raise an error to refuse it.
+            enough: return as soon as this many bytes were read; None: read to the end.
 
         Raises:
-            PhotoSizeError: more than ``limit`` bytes.
-            BodyTimeoutError: not complete in time.
-            BodyChunksError: in chunks of a few bytes.
-            Disconnected: the client went away.
+            PhotoSizeError: the body has more than ``limit`` bytes.
+            BodyTimeoutError: the body did not arrive in time.
+            BodyChunksError: the body has chunks of only a few bytes.
+            Disconnected: the client disconnected.
         """
         loop = asyncio.get_running_loop()
         if self._deadline is None:
@@ -73,6 +72,6 @@ class Body:
             self._chunks.append(chunk)
 
     async def left(self) -> None:
-        """Return when the client goes away. Only after the body was read."""
+        """Return when the client disconnects. Call this only after the body was read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -1,16 +1,17 @@
-"""One connection: what stands between the socket and uvicorn, by the public interface of ``asyncio.Protocol``.
+"""One connection: the layer between the socket and uvicorn, built on the public interface of ``asyncio.Protocol``.
 
-uvicorn's own protocol is inside, unchanged; it is handed a request's head, and the body only when the application asks
-for it. So whoever has no credential costs a head and an answer, whatever comes after the head. Besides:
+It wraps uvicorn's own protocol, unchanged. It passes the head of a request on, and the body only when the application
+asks for it. So a request without credentials costs only a head and an answer, however long its body is. Also:
 
-* Heads are bounded in bytes and in time, and the number of connections has a bound: beyond it the one that has been
-  idle longest gives way, so that idle connections keep nobody out.
-* Chunks of a body are bounded by what they add to it: 64 bytes a byte for one-byte chunks would keep the event loop
-  busy for minutes.
-* What uvicorn answers by itself (bytes that are no HTTP) goes out as JSON.
-* A client that has closed its own half still gets its answer, and one that has gone is noticed (:meth:`eof_received`).
-* An answer that is sent before the body came does not end in a reset: what still comes is read and thrown away for a
-  while (RFC 9112, section 9.6).
+* Heads are limited in size and time, and the number of connections is limited. At the limit, the connection that was
+  idle longest is closed, so that idle connections keep nobody out.
+* The overhead of chunks in a body is limited, because one-byte chunks (64 bytes of work per byte) would keep the event
+  loop busy for minutes.
+* Errors that uvicorn answers itself (bytes that are not HTTP) are sent as JSON.
+* A client that closed its sending half still gets its answer, and a client that is gone is noticed
+  (:meth:`eof_received`).
+* An answer sent before the body has arrived does not end in a connection reset: the rest of the body is read and
+  discarded for a while (RFC 9112, section 9.6).
 """
 
 from __future__ import annotations
@@ -31,41 +32,41 @@ from idseg.cloud.wire import dumps, new_log_id
 from idseg.server.http.tls import TlsDoor
 
 STATE_KEY: Final = "idseg_connection"
-"""Where a request's ``scope["state"]`` holds its :class:`Connection`."""
+"""Key in a request's ``scope["state"]`` for its :class:`Connection`."""
 
 MOST_HEAD_BYTES: Final = 64 * 1024
 HOLD_BYTES: Final = 64 * 1024
-"""Of a body that nobody has asked for yet; the socket is not read beyond it."""
+"""Bytes of a body to buffer before the application asks for it; then reading from the socket pauses."""
 SLICE_BYTES: Final = 64 * 1024
 CHUNKED_SLICE_BYTES: Final = 8 * 1024
-"""Of a body that uvicorn gets at once: it joins what it got until the application takes it, byte by byte where the
-chunks are bytes."""
+"""Bytes of a chunked body passed to uvicorn at once. uvicorn concatenates pieces until the application takes them,
+which is slow for one-byte chunks."""
 CHUNK_OVERHEAD_BYTES: Final = 8 * 1024
 CHUNK_OVERHEAD_SHARE: Final = 1 / 64
-"""A body in chunks may be that much longer on the wire than in itself. Each chunk adds 5 bytes or more, so chunks of
-512 bytes, smaller than any client's, pass at any length, and a short body in any chunks."""
+"""Maximum overhead of a chunked body on the wire, as a share of its size. Each chunk adds at least 5 bytes, so chunks
+of 512 bytes, smaller than those of real clients, always pass, and so does a short body with any chunks."""
 WRITE_TIMEOUT_S: Final = 60.0
-"""A client that does not read its answer keeps it in memory no longer than this."""
+"""Seconds after which a client that does not read its answer is disconnected, to free the memory."""
 MOST_UNREAD_BYTES: Final = 192 * 1024 * 1024
-"""Of answers that were sent and not read, of all connections; beyond it the connection with the most is closed."""
+"""Maximum bytes of unread answers on all connections; beyond it, the connection with the most is closed."""
 _LARGE_ANSWER_BYTES: Final = 64 * 1024
 LINGER_BYTES: Final = 64 * 1024 * 1024
 LINGER_S: Final = 10.0
-"""Of a body that was refused, so much is still read and thrown away, for so long: most clients read an answer only
-after they have sent everything."""
+"""Seconds, and bytes, for discarding the rest of a refused body: most clients read an answer only after sending
+everything."""
 PROBE_S: Final = 0.2
-"""When to look whether a client that closed its half has gone altogether; a reset comes back within a round trip."""
+"""Delay before checking whether a client that closed its sending half is gone; a reset arrives within a round trip."""
 
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _LENGTH: Final = re.compile(rb"^content-length:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
 _CHUNKED: Final = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 _MOST_DIGITS: Final = 18
-"""Of a Content-Length; longer ones are more than anybody sends."""
+"""Maximum digits of a Content-Length; longer numbers are unrealistic."""
 
 
 @dataclass
 class Connections:
-    """All connections of a server, and how many there may be."""
+    """All connections of a server, and their maximum number."""
 
     most: int
     head_timeout_s: float
@@ -74,7 +75,7 @@ class Connections:
     dropped: int = 0
 
     def admit(self, connection: Connection | TlsDoor) -> bool:
-        """Whether there is room; makes room where a connection is idle."""
+        """Whether there is room for the connection; closes an idle connection if necessary."""
         if len(self.open) >= self.most:
             idle = min((one for one in self.open if one.rank is not None), key=lambda one: one.rank or (), default=None)
             if idle is None:
@@ -86,11 +87,11 @@ class Connections:
         return True
 
     def forget(self, connection: Connection | TlsDoor) -> None:
-        """It is closed, or has become another one."""
+        """Called when a connection is closed or replaced by another one."""
         self.open.pop(connection, None)
 
     def make_room_for(self, answer: int, own: Connection) -> None:
-        """Bound the bytes of answers that nobody reads: the connection with the most of them is closed."""
+        """Limit the bytes of unread answers: closes the connection with the most of them."""
         while (unread := sum(one.unread for one in self.open)) and unread + answer > MOST_UNREAD_BYTES:
             most = max(self.open, key=lambda one: one.unread)
             if most is own:
@@ -100,7 +101,7 @@ class Connections:
             most.drop()
 
     def protocol(self) -> Any:
-        """For ``uvicorn.Config(http=...)``: makes a connection as uvicorn makes its own protocols."""
+        """The factory for ``uvicorn.Config(http=...)``, with the signature of uvicorn's own protocols."""
 
         def make(**uvicorns: Any) -> Connection | TlsDoor:
             connection = Connection(self, **uvicorns)
@@ -110,7 +111,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """See the module."""
+    """One connection; see the module docstring."""
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class Connection(asyncio.Protocol):
         self._admitted = False
         self._since = time.monotonic()
         self._waiting = b""
-        """Bytes that uvicorn has not seen: of a head that is not complete, or behind a head."""
+        """Bytes not passed to uvicorn yet: an incomplete head, or the bytes after a head."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._paused_by: set[str] = set()
         self._in_request = False
@@ -139,12 +140,12 @@ class Connection(asyncio.Protocol):
         self._lingered = 0
         self._body = _BodyOnWire()
         self.anonymous = False
-        """The body that is being read is nobody's yet: the connection may be dropped for another one."""
+        """The sender of the body is still unknown, so this connection may be closed in favour of another one."""
 
     @property
     def rank(self) -> tuple[int, float] | None:
-        """Which connections give way first: idle ones, then those without a credential, then those whose body is not
-        here yet, each the oldest first; None: not this one, its photo is worked on."""
+        """Order for closing connections: first idle ones, then those without credentials, then those whose body is
+        incomplete, each group oldest first. None: do not close, its photo is being processed."""
         if not self._in_request:
             return 0, self._since
         if self.anonymous:
@@ -153,12 +154,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def number_open(self) -> int:
-        """Of all connections."""
+        """Number of open connections."""
         return len(self._connections.open)
 
     @property
     def unread(self) -> int:
-        """Bytes that the client has not read."""
+        """Number of bytes that the client has not read."""
         return self._transport.get_write_buffer_size()
 
     def drop(self) -> None:
@@ -206,8 +207,8 @@ class Connection(asyncio.Protocol):
             self._pass_head_on()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still read, or it may be gone: an interim answer (RFC 9110, section 15.2:
-        any client of HTTP/1.1 must expect one) tells the two apart, for it comes back as a reset from who is gone."""
+        """The client has closed its sending half. To find out whether it can still read, send an interim response (RFC
+        9110, section 15.2: every HTTP/1.1 client must accept one); a client that is gone replies with a reset."""
         whole = self._in_request and self._body.sent_whole(self._waiting)
         plain = self._transport.get_extra_info("ssl_object") is None  # TLS has no half-closed connections
         if self._lingering or not whole or not plain or not self._body.may_interim:
@@ -243,7 +244,7 @@ class Connection(asyncio.Protocol):
         self._give(head)
 
     def _pass_body_on(self) -> None:
-        """A slice of the body while the application asks for it; what comes behind the body waits."""
+        """Pass a slice of the body on if the application asks for it. Bytes after the body wait."""
         if not self._body.wanted or self._responding or self._lingering:
             self._hold()
             return
@@ -252,17 +253,17 @@ class Connection(asyncio.Protocol):
         self._hold()
         if part:
             self._give(part)
-            if self._waiting:  # a slice that completes no chunk gives the application nothing
+            if self._waiting:  # a slice without a complete chunk gives the application no data
                 self._loop.call_soon(self._pass_body_on)
 
     def _give(self, part: bytes) -> None:
         try:
             self._inner.data_received(part)
-        except h11.LocalProtocolError:  # uvicorn wants to refuse what follows an answer that has begun
+        except h11.LocalProtocolError:  # uvicorn tries to refuse data after an answer that has begun
             self._transport.close()
 
     def _hold(self) -> None:
-        """Read no more from the socket while enough is waiting."""
+        """Pause reading from the socket while enough bytes are buffered."""
         self.pause_reading("held") if len(self._waiting) > HOLD_BYTES else self.resume_reading("held")
 
     def pause_reading(self, why: str) -> None:
@@ -277,16 +278,16 @@ class Connection(asyncio.Protocol):
     # --- from the application (see http/guard.py) ---------------------------------------------------------------------
 
     def begin(self) -> None:
-        """The application has the request."""
+        """Called when the application gets the request."""
         self._cancel("head")
 
     def want_body(self) -> None:
-        """The application asks for the next part of the body."""
+        """Called when the application asks for the next part of the body."""
         self._body.wanted = True
         self._pass_body_on()
 
     def count_body(self, count: int, more: bool) -> None:
-        """The application got so much of the body.
+        """Called when the application got ``count`` bytes of the body.
 
         Raises:
             BodyChunksError: the chunks are too small.
@@ -300,13 +301,13 @@ class Connection(asyncio.Protocol):
                 raise BodyChunksError("the body comes in chunks that are too small; send larger ones")
 
     def respond(self) -> bool:
-        """The answer begins; whether the connection has to close behind it."""
+        """Called when the answer begins; returns whether the connection must close after it."""
         self._responding = True
         self._later("unread", WRITE_TIMEOUT_S, self._transport.abort)
         return not self._body.complete or self._body.chunked or self._half_closed
 
     def end(self) -> None:
-        """The application is done with the request."""
+        """Called when the application has finished the request."""
         self._in_request = self._responding = self.anonymous = False
         self._since = time.monotonic()
         if not self._transport.get_write_buffer_size():
@@ -321,13 +322,13 @@ class Connection(asyncio.Protocol):
 
     def _head_too_slow(self) -> None:
         self._cancel("head")
-        if self._in_request:  # uvicorn made no request of it
+        if self._in_request:  # uvicorn could not parse the request
             self._transport.abort()
         else:
             self._refuse("The headers of a request did not arrive in time.")
 
     def _refuse(self, message: str) -> None:
-        """HTTP 400 with JSON, and the end of the connection."""
+        """Send HTTP 400 with JSON and close the connection."""
         detail = {"reason": "http", "message": message}
         body = dumps({**render_error(NoCredentialError(message), new_log_id()), "error_detail": detail})
         head = (
@@ -338,7 +339,7 @@ class Connection(asyncio.Protocol):
         self.linger()
 
     def write(self, content: bytes) -> None:
-        """What uvicorn writes: the application's answer, an interim one, or an error of its own."""
+        """Called when uvicorn writes: the application's answer, an interim response, or uvicorn's own error."""
         if self._lingering:
             return
         if self._responding or content.startswith(b"HTTP/1.1 100 "):
@@ -349,10 +350,10 @@ class Connection(asyncio.Protocol):
             self._swallowed_error = True
 
     def close(self) -> None:
-        """uvicorn is done with the connection."""
+        """Called when uvicorn closes the connection."""
         if self._swallowed_error and not self._lingering:
-            self._refuse("These bytes are no HTTP request.")
-            self._inner_lost(None)  # ends what the application still does with them
+            self._refuse("These bytes are not an HTTP request.")
+            self._inner_lost(None)  # stops the application's work on them
         elif self._in_request and not self._body.complete:
             self.linger()
         elif not self._lingering:
@@ -363,7 +364,7 @@ class Connection(asyncio.Protocol):
         return self._lingering or self._transport.is_closing()
 
     def linger(self) -> None:
-        """Close once the client has read the answer, or has had the time to."""
+        """Close after the client has read the answer, or after a timeout."""
         if self._lingering or self._transport.is_closing():
             return
         self._lingering, self._waiting = True, b""
@@ -385,18 +386,18 @@ class Connection(asyncio.Protocol):
 
 @dataclass
 class _BodyOnWire:
-    """How a request's body comes."""
+    """How the body of a request is sent."""
 
     announced: int = 0
-    """Content-Length; where it cannot be read, uvicorn refuses the request."""
+    """Content-Length; uvicorn refuses a request whose value is invalid."""
     chunked: bool = False
     may_interim: bool = True
-    """The client speaks HTTP/1.1."""
+    """Whether the client uses HTTP/1.1."""
     wanted: bool = False
     on_wire: int = 0
-    """Bytes that uvicorn was given."""
+    """Bytes passed to uvicorn."""
     received: int = 0
-    """Bytes that the application was given."""
+    """Bytes passed to the application."""
     complete: bool = True
 
     @classmethod
@@ -408,21 +409,21 @@ class _BodyOnWire:
         return cls(announced, chunked, not old, complete=not announced and not chunked)
 
     def take(self, waiting: bytes) -> bytes:
-        """What of these bytes is of the body and may go on to uvicorn."""
+        """The part of these bytes that belongs to the body and may be passed to uvicorn."""
         most = CHUNKED_SLICE_BYTES if self.chunked else min(SLICE_BYTES, self.announced - self.on_wire)
         part = waiting[:most]
         self.on_wire += len(part)
         return part
 
     def sent_whole(self, waiting: bytes) -> bool:
-        """Whether the client has sent all of it."""
+        """Whether the client has sent the whole body."""
         if self.chunked:
             return self.complete or waiting.endswith(b"0\r\n\r\n")
         return self.on_wire + len(waiting) >= self.announced
 
 
 class _InnerTransport(asyncio.Transport):
-    """What uvicorn takes for the socket."""
+    """The transport that uvicorn sees."""
 
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
         super().__init__()

@@ -1,5 +1,4 @@
-"""What a request passes on its way to a photo, and how it is answered whatever happens: who, how much, how fast, and
-the workers."""
+"""The steps between a request and its photo: credentials, limits, workers, and an answer in every case."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ JSON: Final = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Bytes, JSON unless the headers say otherwise, and what the log and the metrics want to know of them."""
+    """Bytes (JSON unless the headers differ), and values for the log and the metrics."""
 
     body: bytes
     code: int = 0
@@ -39,57 +38,57 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     keep: Any = None
-    """For the route, not for the client."""
+    """A value for the route that is not sent to the client."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One for the whole server."""
+    """The gate; one object per server."""
 
     access: Access
     crew: Crew
     pool: PhotoThreads
-    """Threads that wait for the workers, and the queue before them."""
+    """Threads that wait for the workers, with their queue."""
     budget: Budget
     anonymous: Budget
-    """Of that, for bodies whose sender is not known before they are read."""
+    """Part of the memory for bodies whose sender is unknown until they are read."""
     rate: RateLimit
     quota: DailyQuota
     metrics: Metrics
     body_timeout_s: float
     answer_timeout_s: float
     origins: Collection[str] = frozenset()
-    """Web sites besides our own page that may call a server without keys."""
+    """Other web sites that may call a server without keys."""
 
     def admit(self, caller: str, request: Request) -> None:
-        """The request is this caller's. Raises RateError or DailyQuotaError."""
+        """Count the request for this caller. Raises RateError or DailyQuotaError."""
         if self.access.keyring is not None:
             request.state.account.belongs_to(caller)
         self.rate.spend(caller)
         self.quota.check(caller)
 
     def refuse_foreign_site(self, headers: Mapping[str, str]) -> None:
-        """A server without keys answers this machine's programs, its own page and named sites only.
+        """On a server without keys, allow only local programs, the server's own page and the configured sites.
 
         Raises:
-            ForeignSiteError: a browser made the call for another site, or under another name than this machine's.
+            ForeignSiteError: the call came from another site, or used another host name than this machine's.
         """
         if self.access.is_open:
             refuse_foreign_site(headers, needs_loopback=True, origins=self.origins)
 
     async def work(self, caller: str, body: Body, work: Work, near: Hashable = None) -> Answer:
-        """Run in a worker process, or stop caring when the client goes away or has waited long enough.
+        """Run the work in a worker process; stop waiting if the client disconnects or the time is over.
 
         Args:
-            caller: for the quota.
-            body: the request's, read to its end.
-            work: a module's function with its arguments; called in the worker with what the worker has loaded.
+            caller: the caller, for the quota.
+            body: the body of the request, read to its end.
+            work: a module-level function with arguments, called in the worker.
             near: see :meth:`idseg.server.crew.Crew.do`.
 
         Raises:
-            BusyError, DailyQuotaError, UnavailableError, Disconnected, and what ``work`` raises.
+            BusyError, DailyQuotaError, UnavailableError, Disconnected, and the errors of ``work``.
         """
-        self.quota.check(caller)  # others of this key may have come while the body did
+        self.quota.check(caller)  # other requests with this key may have arrived meanwhile
         working = self.pool.submit(partial(self.crew.do, work, near), caller)
         self.quota.count(caller)
         leaving = asyncio.ensure_future(body.left())
@@ -101,7 +100,7 @@ class Gate:
             if not working.done():
                 raise UnavailableError(f"no answer within {self.answer_timeout_s:g} s")
             return cast(Answer, working.result())
-        except BusyError:  # the place went to another caller
+        except BusyError:  # another caller got the place
             self.quota.count(caller, -1)
             raise
         finally:
@@ -116,13 +115,13 @@ Answering: TypeAlias = Callable[[int, Body, Callable[[int], None]], Awaitable[An
 def refuse(
     error: BaseException, log_id: int, render_error: Callable[[BaseException, int], Reply] = render_error
 ) -> Answer:
-    """The API's answer to an error: HTTP 200."""
+    """The API's answer to an error (HTTP 200)."""
     reply = render_error(error, log_id)
     return Answer(wire.dumps(reply), reply["error_code"], reason_of(error))
 
 
 def reason_of(error: BaseException) -> str:
-    """For the log."""
+    """The reason of an error for the log."""
     return error.reason if isinstance(error, IdsegError) else type(error).__name__
 
 
@@ -133,11 +132,11 @@ async def respond(
     answer: Answering,
     refuse: Refuse = refuse,
 ) -> Response:
-    """Run one endpoint: whatever happens there, the client gets JSON, and the log and the metrics one entry.
+    """Run one endpoint. In every case, the client gets JSON, and the log and the metrics get one entry.
 
     Args:
-        answer: coroutine function of (log_id, body, take): take is an :class:`~idseg.server.http.limits.Account`.
-        refuse: error and log_id → answer.
+        answer: coroutine function of (log_id, body, take); take is an :class:`~idseg.server.http.limits.Account`.
+        refuse: converts an error and a log_id to an answer.
     """
     log_id, started = wire.new_log_id(), time.perf_counter()
     caught: BaseException | None = None
@@ -148,7 +147,7 @@ async def respond(
     except Disconnected:
         gate.metrics.lost.inc()
         log(logging.INFO, "client gone", endpoint=endpoint, log_id=log_id, ms=_ms_since(started))
-        return Response(status_code=400)  # nobody reads it
+        return Response(status_code=400)  # the client is gone
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours must still be the API's JSON
         caught = error
         done = refuse(error, log_id)
@@ -175,10 +174,10 @@ def _ms_since(started: float) -> float:
 
 
 def check_announced(request: Request, limit: int) -> None:
-    """Refuse by Content-Length before anything is read (curl waits for that with Expect: 100-continue).
+    """Refuse a body by its Content-Length before reading it (curl waits for this with Expect: 100-continue).
 
     Raises:
-        PhotoSizeError: more than ``limit`` bytes are announced.
+        PhotoSizeError: the announced size exceeds ``limit`` bytes.
     """
     announced = request.headers.get("content-length", "").lstrip("0")
     if announced.isascii() and announced.isdigit() and (len(announced) > 18 or int(announced) > limit):

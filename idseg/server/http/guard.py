@@ -1,8 +1,7 @@
-"""Around the whole application: what every request passes, whatever path it asks for.
+"""The outermost layer of the application, for requests to any path.
 
-Requests that are no path of ours, the path under which a proxy shows the server, headers that keep browsers careful,
-JSON for what no handler caught, and the link between a request and its
-:class:`~idseg.server.http.connection.Connection`.
+It handles targets that are not paths, the path under which a proxy shows the server, security headers for browsers,
+JSON for unhandled errors, and the link between a request and its :class:`~idseg.server.http.connection.Connection`.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ _PATH_LOGGED: Final = 100
 
 
 def connection_of(scope: Scope) -> Connection | None:
-    """The connection a request came over; None where another server than ours runs the application."""
+    """The connection of a request; None if another ASGI server runs the application."""
     found: Connection | None = scope.get("state", {}).get(STATE_KEY)
     return found
 
 
 class Guard:
-    """ASGI middleware; the outermost."""
+    """The outermost ASGI middleware."""
 
     def __init__(self, app: App, root_path: str = "") -> None:
         self._app = app
@@ -79,7 +78,7 @@ class Guard:
 
 
 def _asking(connection: Connection, receive: Receive) -> Receive:
-    """The ASGI channel of a body: the first call makes the connection read it, each is counted."""
+    """Wrap the ASGI channel of a body: the first call makes the connection read the body, and every part is counted."""
 
     async def ask() -> Scope:
         connection.want_body()
@@ -92,7 +91,7 @@ def _asking(connection: Connection, receive: Receive) -> Receive:
 
 
 def _odd_target(scope: Scope) -> JSONResponse | None:
-    """Bring ``GET http://host/path`` to the form ``GET /path``; refuse what is no path."""
+    """Convert ``GET http://host/path`` to ``GET /path``; refuse targets that are not paths."""
     path: str = scope["path"]
     if scope["method"] == "CONNECT":
         return JSONResponse({"error": "method_not_allowed"}, 405)
@@ -105,8 +104,8 @@ def _odd_target(scope: Scope) -> JSONResponse | None:
 
 
 def _below_root(scope: Scope, root_path: str) -> Response | None:
-    """Take the proxy's path off the request's; the root path alone is redirected to the page, whose addresses are
-    relative to it."""
+    """Remove the proxy's path from the request's path. The root path alone is redirected to the page, whose links are
+    relative."""
     path: str = scope["path"]
     if root_path and path == root_path:
         return RedirectResponse(root_path + "/", 308)

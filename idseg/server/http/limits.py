@@ -1,7 +1,6 @@
-"""How much of everything: a bounded queue before a pool of threads, memory for bodies, requests a second, requests a
-day.
+"""Limits: a bounded queue before a pool of threads, memory for bodies, requests per second and per day.
 
-Nothing here waits without a bound: what does not fit is refused at once, and the client is told so.
+A request that exceeds a limit is refused at once with an error; no wait is unlimited.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from idseg.cloud.errors import BusyError, DailyQuotaError, RateError, Unavailabl
 _T = TypeVar("_T")
 
 SENDING_S: Final = 10.0
-"""A caller who sent something in so many seconds counts as one that sends."""
+"""A caller that sent a request within this many seconds counts as active."""
 
 
 @dataclass(eq=False, frozen=True)
@@ -35,9 +34,9 @@ class _Waiting:
 class PhotoThreads:
     """Threads, and the queue before them, shared fairly among callers. Used from one event loop.
 
-    A free thread takes the next photo of the caller with the fewest at work, in turn. While several callers send, none
-    gets the last free thread besides others of its own: it waits for another caller's photo. Where the queue is full, a
-    caller gets a place from the one that waits for the most, which loses its newest: no caller keeps another one out.
+    A free thread takes the next photo of the caller with the fewest photos in work. While several callers are active,
+    a caller with photos in work does not get the last free thread, which is reserved for the others. If the queue is
+    full, a caller with fewer waiting photos displaces the newest photo of the caller with the most.
     """
 
     def __init__(
@@ -49,16 +48,16 @@ class PhotoThreads:
     ) -> None:
         """
         Args:
-            threads: calls at once; each of a photo waits for a worker process.
-            queue: calls waiting beyond those.
-            watch: is told how many are accepted whenever that changes.
-            clock: seconds.
+            threads: number of simultaneous calls; each waits for a worker process.
+            queue: number of waiting calls in addition.
+            watch: called with the number of accepted calls whenever it changes.
+            clock: returns the time in seconds.
         """
         self.threads: Final = threads
         self.queue: Final = queue
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="idseg-photo")
         self._waiting: dict[str, deque[_Waiting]] = {}
-        """By caller; the first is the next in turn."""
+        """Waiting photos by caller; the first caller is next."""
         self._working: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -70,17 +69,17 @@ class PhotoThreads:
 
     @property
     def accepted(self) -> int:
-        """Photos worked on or waiting."""
+        """Number of photos in work or waiting."""
         return sum(self._working.values()) + sum(map(len, self._waiting.values()))
 
     def submit(self, work: Callable[[], _T], caller: str = "") -> asyncio.Future[_T]:
-        """Work in a thread, or refuse at once.
+        """Run the work in a thread, or refuse it at once.
 
-        Cancelling the future takes work that has not begun out of the queue; work that has begun runs to its end and
-        keeps its place until then. The future raises BusyError where another caller gets the place.
+        Cancelling the future removes waiting work from the queue; work in progress runs to its end and keeps its place.
+        The future raises BusyError if another caller gets the place.
 
         Raises:
-            BusyError: as many are accepted as fit.
+            BusyError: the maximum number of calls is accepted already.
             UnavailableError: the queue is closed.
         """
         if not self._open:
@@ -103,7 +102,7 @@ class PhotoThreads:
         self._waiting[most].pop().outcome.set_exception(error)
 
     def _left(self, caller: str, waiting: _Waiting) -> None:
-        """Whoever waited for it does no more: because it is done, or by leaving."""
+        """Called when nobody waits for the work any more: it is done, or the caller left."""
         if waiting in (mine := self._waiting.get(caller, deque())):
             mine.remove(waiting)
             if not mine:
@@ -111,13 +110,13 @@ class PhotoThreads:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Begin what may begin."""
+        """Start waiting work on free threads."""
         while sum(self._working.values()) < self.threads and (able := [*filter(self._may_begin, self._waiting)]):
-            caller = min(able, key=lambda name: self._working[name])  # of equals the first in turn
+            caller = min(able, key=lambda name: self._working[name])  # min() returns the first of equals
             mine = self._waiting.pop(caller)
             waiting = mine.popleft()
             if mine:
-                self._waiting[caller] = mine  # behind the others
+                self._waiting[caller] = mine  # moves the caller to the end
             if not waiting.outcome.done():
                 self._begin(caller, waiting)
         accepted = self.accepted
@@ -147,20 +146,20 @@ class PhotoThreads:
         self._go_on()
 
     async def close(self) -> None:
-        """Finish what is accepted, take nothing new."""
+        """Finish the accepted work and accept no more."""
         self._open = False
         await self._empty.wait()
         await asyncio.to_thread(self._executor.shutdown)
 
 
 class Budget:
-    """Bytes that bodies may hold while they arrive: all together, and those of one caller."""
+    """Limits the bytes of bodies that are being received, in total and per caller."""
 
     def __init__(self, limit: int, share: float = 1.0) -> None:
         """
         Args:
-            limit: bytes.
-            share: of the limit that one caller may hold; the rest is for others.
+            limit: maximum bytes.
+            share: maximum share of the limit for one caller; the rest is for others.
         """
         self.limit: Final = limit
         self.used = 0
@@ -169,7 +168,7 @@ class Budget:
 
     @contextmanager
     def account(self) -> Iterator[Account]:
-        """Takes bytes from the budget; all of them go back at the end of the block."""
+        """Take bytes from the budget; all are returned at the end of the block."""
         mine = Account(self)
         try:
             yield mine
@@ -183,7 +182,7 @@ class Budget:
             del self._of[caller]
 
     def check(self, caller: str, count: int) -> None:
-        """Raises BusyError where so many more bytes of this caller do not fit."""
+        """Raises BusyError if ``count`` more bytes of this caller do not fit."""
         if self.used + count > self.limit or (caller and self._of[caller] + count > self._most):
             raise BusyError("too many bodies are being received", bytes=self.used)
 
@@ -199,26 +198,26 @@ class Budget:
 
 
 class Account:
-    """What one body holds of a :class:`Budget`; called with the bytes to take."""
+    """The bytes that one body takes from a :class:`Budget`; call it with the number of bytes to take."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.caller = ""
-        """Empty while nobody knows whose body it is."""
+        """Empty while the caller is unknown."""
         self.held = 0
 
     def __call__(self, count: int) -> None:
-        """Raises BusyError where they do not fit."""
+        """Take bytes; raises BusyError if they do not fit."""
         self._budget.take(self, count)
 
     def belongs_to(self, caller: str) -> None:
-        """From now on it counts for this caller."""
+        """Count the bytes for this caller from now on."""
         self._budget.move(self, caller)
         self.caller = caller
 
 
 class RateLimit:
-    """A bucket of tokens for each key: ``rate_per_s`` flow in, one second's worth (at least one) fits."""
+    """A token bucket per key: refilled with ``rate_per_s``, capacity of one second (at least one token)."""
 
     def __init__(self, rate_per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate_per_s
@@ -227,7 +226,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def spend(self, key: str) -> None:
-        """Raises RateError where the key's bucket is empty."""
+        """Take a token; raises RateError if the key's bucket is empty."""
         if not self._rate:
             return
         now = self._clock()
@@ -240,7 +239,7 @@ class RateLimit:
 
 
 class DailyQuota:
-    """Requests of a key since midnight, local time; counted by this process since it started."""
+    """Requests of a key since midnight (local time), counted since this process started."""
 
     def __init__(self, quota: int, today: Callable[[], str] = lambda: time.strftime("%Y-%m-%d")) -> None:
         self._quota = quota
@@ -249,7 +248,7 @@ class DailyQuota:
         self._spent: dict[str, int] = {}
 
     def check(self, key: str) -> None:
-        """Raises DailyQuotaError where the key has used up its day."""
+        """Raises DailyQuotaError if the key has used its requests of the day."""
         if not self._quota:
             return
         if (day := self._today()) != self._day:
@@ -259,6 +258,6 @@ class DailyQuota:
             raise DailyQuotaError("the key has used up its requests of the day", quota=self._quota)
 
     def count(self, key: str, photos: int = 1) -> None:
-        """So many photos of the key were accepted; -1: one was refused after all."""
+        """Count ``photos`` accepted photos of the key; -1 if one was refused later."""
         if self._quota:
             self._spent[key] = self._spent.get(key, 0) + photos

@@ -1,7 +1,7 @@
-"""TLS in front of a connection, so that whoever opens a socket and says nothing counts as a connection from the start.
+"""TLS before a connection, so that a client that opens a socket and sends nothing counts as a connection at once.
 
-A server that asyncio gives a TLS context tells a protocol of a connection after the handshake only: until then a
-thousand silent sockets would hold the files of the process for a minute, unseen by any bound of ours.
+With asyncio's own TLS, a protocol learns of a connection only after the handshake. Until then, a thousand silent
+sockets could use up the process's file handles for a minute, without any limit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Room(Protocol):
-    """What :class:`idseg.server.http.connection.Connections` is to a door."""
+    """The interface of :class:`idseg.server.http.connection.Connections` that this module needs."""
 
     head_timeout_s: float
 
@@ -22,7 +22,7 @@ class Room(Protocol):
 
 
 class TlsDoor(asyncio.Protocol):
-    """Shakes hands, then hands the secure transport to the connection behind it."""
+    """Does the handshake, then hands the secure transport to the connection."""
 
     def __init__(self, room: Room, context: ssl.SSLContext, behind: asyncio.Protocol) -> None:
         self._room = room
@@ -31,18 +31,18 @@ class TlsDoor(asyncio.Protocol):
         self._since = time.monotonic()
         self._transport: asyncio.Transport
         self._early = b""
-        """What came with the end of the handshake."""
+        """Bytes that arrived with the end of the handshake."""
         self._lost = False
         self._shaking: asyncio.Task[None] | None = None
 
     @property
     def rank(self) -> tuple[int, float]:
-        """It gives way as an idle connection does."""
+        """May be closed in favour of another connection, like an idle one."""
         return 0, self._since
 
     @property
     def unread(self) -> int:
-        """Bytes that the client has not read."""
+        """Number of bytes that the client has not read."""
         return 0
 
     def drop(self) -> None:
@@ -65,7 +65,7 @@ class TlsDoor(asyncio.Protocol):
                 server_side=True,
                 ssl_handshake_timeout=self._room.head_timeout_s,
             )
-        except OSError:  # no TLS, too slow, gone
+        except OSError:  # not TLS, too slow, or disconnected
             self._transport.abort()
             return
         finally:

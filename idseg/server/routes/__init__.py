@@ -1,1 +1,1 @@
-"""One file for each group of paths: the cloud API, ``/v1``, the page, operations."""
+"""One file per group of paths: the cloud API, ``/v1``, and the page."""

@@ -1,4 +1,4 @@
-"""The API over HTTP: the ``body_seg_photo`` call and the token endpoint."""
+"""The cloud API over HTTP: the ``body_seg_photo`` call and the token endpoint."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from idseg.server.logs import log
 from idseg.stages.decode import API_LIMITS
 
 TOKEN_BODY: Final = 64 * 1024
-"""Bytes of a token request's form."""
+"""Maximum bytes of a token request's form."""
 TOKEN_WITHIN: Final = 64 * 1024
-"""An ``access_token`` that is a field of the form comes within so many bytes: no more is read of anybody's."""
+"""An ``access_token`` in the form must be within this many bytes; without one, no more of the body is read."""
 GUESS_S: Final = 0.5
-"""A wrong secret is answered this late; the right one at once."""
+"""Delay of the answer to a wrong secret, seconds. The right one is answered at once."""
 
 
 async def body_seg_photo(gate: Gate, request: Request) -> Response:
@@ -54,8 +54,8 @@ async def body_seg_photo(gate: Gate, request: Request) -> Response:
 
 
 async def _caller_in_form(gate: Gate, request: Request, body: Body, take: Callable[[int], None]) -> str:
-    """The caller by the ``access_token`` at the beginning of the form. Such bodies share a quarter of the memory, and
-    their connections give way to others, so that callers who are nobody cannot keep anybody out."""
+    """Identify the caller by the ``access_token`` at the beginning of the form. Such bodies share a quarter of the
+    memory, and their connections are closed first, so that callers without credentials keep nobody out."""
     connection = connection_of(request.scope)
     if connection is not None:
         connection.anonymous = True
@@ -77,7 +77,7 @@ async def _caller_in_form(gate: Gate, request: Request, body: Body, take: Callab
 
 
 def answer_photo(segment: SegmentPhoto, *, content: bytes, content_type: str, log_id: int) -> Answer:
-    """In a worker: from the body to the JSON."""
+    """Answer the request in a worker: from the body to the JSON."""
     started = time.perf_counter()
     photo = wire.parse(content, content_type).image
     parsed = time.perf_counter()
@@ -90,7 +90,7 @@ def answer_photo(segment: SegmentPhoto, *, content: bytes, content_type: str, lo
 
 
 async def token(gate: Gate, request: Request) -> Response:
-    """The token endpoint. GET with a query, POST with a query, POST with a form: 200 with tokens, else 400 or 401."""
+    """The token endpoint: GET or POST with a query, or POST with a form. 200 with tokens, else 400 or 401."""
     body = Body(request.receive, gate.body_timeout_s)
     try:
         gate.refuse_foreign_site(request.headers)
@@ -106,7 +106,7 @@ async def token(gate: Gate, request: Request) -> Response:
 
 
 async def _token(gate: Gate, request: Request, body: Body) -> tuple[int, Reply]:
-    """Costs no more than a few hashes, right or wrong, so that who guesses secrets keeps nobody from logging in."""
+    """Costs only a few hashes, so that guessing secrets does not keep others from logging in."""
     check_announced(request, TOKEN_BODY)
     form = await body.read(TOKEN_BODY, lambda _: None) if request.method == "POST" else b""
     fields = {**_fields(form.decode("latin-1")), **_fields(query_string(request))}
@@ -128,7 +128,7 @@ async def _token(gate: Gate, request: Request, body: Body) -> tuple[int, Reply]:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Fields of a query or a form; the first of each name wins, and more than a hundred are nobody's login."""
+    """Fields of a query or a form. The first field of each name counts; more than a hundred fields are ignored."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="replace")
     except ValueError:

@@ -1,9 +1,9 @@
-"""The web page, and the one call it makes.
+"""The web page, and its call.
 
-``POST /page/photo`` takes the picture's file as it is (no form, no base64) and gives the API's reply with a little
-more. Nothing a foreign web site makes a browser send gets through: the call needs a header of its own, which
-browsers send across sites only after asking (CORS), and we say no; with keys it needs a bearer token, which the page
-keeps in memory and never in a cookie or storage; without keys the Host must be this machine, which ends DNS
+``POST /page/photo`` takes the bytes of the image file as the body (no form, no base64), and returns the API's reply
+with a few additions. Other web sites cannot make a browser send this call: it needs a custom header, which browsers
+send across sites only after asking (CORS), and the server refuses. With keys, it also needs a bearer token, which the
+page keeps in memory, not in a cookie or storage. Without keys, the Host must be this machine, which prevents DNS
 rebinding.
 """
 
@@ -31,7 +31,7 @@ from idseg.server.http.gate import Answer, Gate, refuse, respond
 
 STATIC: Final = Path(__file__).parent.parent / "page"
 MAX_FILE: Final = wire.MAX_BASE64 // 4 * 3
-"""The largest file whose base64 the API takes."""
+"""Maximum size of a file, so that its base64 fits the API's limit."""
 _LONGEST_NAME: Final = 64
 PAGE_HEADER: Final = "x-idseg-page"
 
@@ -48,7 +48,7 @@ _TYPES: Final = {
 
 
 def static_file(name: str) -> Response | None:
-    """A file of the page; None where there is none of that name."""
+    """A file of the page; None if there is no such file."""
     path = STATIC / name
     if len(name) > _LONGEST_NAME or Path(name).name != name or path.suffix not in _TYPES or not path.is_file():
         return None
@@ -62,12 +62,12 @@ def static_file(name: str) -> Response | None:
 
 
 async def photo(gate: Gate, request: Request, kept: Callable[[str, str], tuple[str, bytes] | None]) -> Response:
-    """``POST /page/photo``: of the body, or of the kept photo whose handle the query names.
+    """``POST /page/photo``, for the body or for a kept photo whose handle is in the query.
 
     Args:
-        gate: what every photo passes.
+        gate: the gate that every photo passes.
         request: the call.
-        kept: caller and query → a handle and its photo, None where the query names none.
+        kept: returns the handle and its photo for a caller and a query; None if the query names no handle.
     """
 
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
@@ -85,7 +85,7 @@ async def photo(gate: Gate, request: Request, kept: Callable[[str, str], tuple[s
 
 
 def render_error(error: BaseException, log_id: int) -> Reply:
-    """As the API's, but always with an id and a reason: a person reads it."""
+    """The API's error reply, always with an id and a reason, because a person reads it."""
     reply = render_api_error(error, log_id)
     if "error_detail" not in reply:
         detail = error.to_dict() if isinstance(error, RequestError) else {"reason": "unavailable"}
@@ -94,8 +94,8 @@ def render_error(error: BaseException, log_id: int) -> Reply:
 
 
 def answer_photo(segment: SegmentPhoto, *, file: bytes, log_id: int) -> Answer:
-    """In a worker: the API's reply, and the photo's size, the angles and times. ``log_id`` is text:
-    JavaScript's numbers end at 2^53."""
+    """Answer in a worker: the API's reply plus the photo's size, the angles and times. ``log_id`` is text, because
+    JavaScript's exact integers end at 2^53."""
     result = segment(file)
     started = time.perf_counter()
     reply: dict[str, Any] = wire.render(result, log_id)
@@ -115,26 +115,26 @@ def answer_photo(segment: SegmentPhoto, *, file: bytes, log_id: int) -> Answer:
 
 
 def _check_site(request: Request, *, needs_loopback: bool) -> None:
-    """Raises ForeignSiteError where another site could be behind the call."""
+    """Raises ForeignSiteError if another site could have made the call."""
     if request.headers.get(PAGE_HEADER) != __version__:
         raise ForeignSiteError("the page is of another version; reload it", needs="reload")
     refuse_foreign_site(request.headers, needs_loopback=needs_loopback)
 
 
 def settings_for_page(gate: Gate) -> Reply:
-    """What the page has to know before it can start."""
+    """The settings that the page needs to start."""
     access = gate.access
     keys, link = access.keyring is not None, access.links is not None
     return {"version": __version__, "auth": keys, "link": link, "max_file_bytes": MAX_FILE}
 
 
 async def join(gate: Gate, request: Request, used: Callable[[], None]) -> Response:
-    """``POST /page/join``: the secret of a one-time link is the body; answers with a session's token.
+    """``POST /page/join``: the body is the secret of a one-time link; the answer has a session's token.
 
     Args:
-        gate: what every call passes.
+        gate: the gate that every call passes.
         request: the call.
-        used: called when the link is used up or too old: the next device needs another.
+        used: called when the link is used up or too old, because the next device needs another one.
     """
 
     async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:

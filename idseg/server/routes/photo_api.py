@@ -1,8 +1,8 @@
-"""Finished ID photos and checks on the wire: photo and query → answer, error → status. Pure: no
-socket, no framework, no clock.
+"""Finished ID photos and checks: photo and query → answer, error → status. Pure functions without sockets, web
+framework or clock.
 
-These calls are ours; the cloud has none like them. A photo is the body of its request as it is, everything else is the
-query, and an error is a proper HTTP status with ``{"error": {"reason", "message", facts…}, "log_id"}``.
+These calls are idseg's own; the cloud has none like them. The body of a request is the photo's file, the query has all
+other values, and an error has an HTTP status and the body ``{"error": {"reason", "message", facts…}, "log_id"}``.
 """
 
 from __future__ import annotations
@@ -99,18 +99,18 @@ STATUS: Final[Mapping[type[IdsegError], int]] = {
     ForeignSiteError: 403,
     UnknownHandleError: 410,
 }
-"""HTTP status of an error: the row of its class, else of the nearest class above it."""
+"""Error class → HTTP status. A class without a row has the status of its nearest base class."""
 
 
 _MOST_MADE_BYTES: Final = 40_000_000
-"""Of a file that is made: an A4 sheet at 600 dpi as a PNG of portraits; noise would have 105 MB."""
+"""Maximum bytes of an output file: an A4 sheet of portraits at 600 dpi as a PNG; noise would have 105 MB."""
 _PREVIEW_PX: Final = 2560
 _PREVIEW_QUALITY: Final = 92
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was made, and what is to be told of it."""
+    """An output file and facts about it."""
 
     name: str
     media_type: str
@@ -122,7 +122,7 @@ class File:
 
 
 def photo(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
-    """All of it in one answer: the finished photo's file, its sheet where one was asked for, and the report.
+    """The finished photo's file, its sheet if requested, and the report in one answer.
 
     Returns:
         the JSON, and the milliseconds of each stage.
@@ -139,7 +139,7 @@ def photo(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[st
     report = _report_of(segment, made, finished) if with_check else None
     timings = {**result.timings_ms, "check": (time.perf_counter() - begun) * 1000}
     reply = {
-        "photo": {"file": _in_json(made), **finished.to_dict(), **_told(result)},
+        "photo": {"file": _in_json(made), **finished.to_dict(), **_photo_facts(result)},
         "sheet": None if wanted.sheet is None else _sheet_in_json(finished, wanted.sheet),
         "check": None if report is None else report.to_dict(),
     }
@@ -150,7 +150,7 @@ def photo(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[st
 
 
 def _report_of(segment: Looks, made: File, finished: Finished) -> Report:
-    """The report of what was made, looked at again from its own pixels; whether it was enlarged these do not tell."""
+    """The report of a finished photo, analysed again from its own pixels. Enlargement is not visible in them."""
     report = delivered(segment, made.content, finished.size, finished)
     return replace(report, rules=(*report.rules, judged("enough_pixels", finished.placement.scale)))
 
@@ -160,11 +160,11 @@ def only_photo(segment: Looks, content: bytes, query: str) -> tuple[File, Mappin
     wanted = read_wanted(read_query(query, PHOTO_FIELDS))
     result = segment(_usable(content), crop=crop_options(wanted.size))
     made = photo_file(wanted.finish(result), wanted)
-    return replace(made, facts={**made.facts, **_told(result)}), result.timings_ms
+    return replace(made, facts={**made.facts, **_photo_facts(result)}), result.timings_ms
 
 
 def only_sheet(segment: Looks, content: bytes, query: str) -> tuple[File, Mapping[str, float]]:
-    """The print sheet's file, by default for 6 inch paper as a PDF."""
+    """The print sheet's file, by default a PDF for 6 inch paper."""
     fields = ("size", "background", "px", "dpi", *MOVE_FIELDS, *SHEET_FIELDS)
     wanted = read_wanted(read_query(query, fields), default_paper="6inch")
     assert wanted.sheet is not None  # noqa: S101 - it has a default
@@ -174,7 +174,7 @@ def only_sheet(segment: Looks, content: bytes, query: str) -> tuple[File, Mappin
 
 
 def checked(segment: Looks, content: bytes, query: str) -> tuple[Reply, Mapping[str, float]]:
-    """The report of a photo; a photo that does not show exactly one upright person has a report too."""
+    """The report of a photo, also if it does not show exactly one upright person."""
     values = read_query(query, CHECK_FIELDS)
     size, as_it_is = read_size(values), read_flag("finished", values.get("finished", ""))
     photo_bytes = _usable(content)
@@ -196,14 +196,14 @@ def _usable(content: bytes) -> bytes:
     return content
 
 
-def _told(result: Result) -> Mapping[str, Any]:
-    """What is to be told of the photo that was sent."""
+def _photo_facts(result: Result) -> Mapping[str, Any]:
+    """Facts about the received photo."""
     reduced = any(note.startswith(REDUCED) for note in result.notes)
     return {"notes": list(result.notes), **({"resamplings": 2} if reduced else {})}
 
 
 def photo_file(finished: Finished, wanted: Wanted) -> File:
-    """The finished photo as the file that was asked for."""
+    """The finished photo in the requested format."""
     encoded = finished.encode(wanted.format, wanted.kb)
     return _file(finished.size.name, encoded, finished.to_dict())
 
@@ -242,7 +242,7 @@ def _in_json(file: File) -> Reply:
 
 
 def _sheet_in_json(finished: Finished, wanted: WantedSheet) -> Reply:
-    """The sheet's file, and where each photo lies, for a preview: left, top, width, height in mm, turned 0 or 1."""
+    """The sheet's file and, for a preview, the place of each photo: left, top, width, height in mm, rotated 0 or 1."""
     file = sheet_file(finished, wanted)
     spots = [
         [*(round(side, 2) for side in (spot.left, spot.top, spot.width, spot.height)), int(spot.turned)]
@@ -253,8 +253,8 @@ def _sheet_in_json(finished: Finished, wanted: WantedSheet) -> Reply:
 
 
 def preview(content: bytes) -> File:
-    """A kept photo upright, as a JPEG of at most 2560 px: for a browser that cannot show its format, and for a page
-    that was loaded anew."""
+    """A kept photo upright, as a JPEG of at most 2560 px: for browsers that cannot show its format, and for a page
+    after a reload."""
     rgb = decode(content).rgb
     height, width = rgb.shape[:2]
     facts = {"width": width, "height": height}
@@ -267,8 +267,8 @@ def preview(content: bytes) -> File:
 
 
 def sizes(query: str) -> Reply:
-    """The sizes that ``q`` asks for, best first, all without one; how ``q`` was read; the papers. A page needs no other
-    knowledge."""
+    """The sizes that match ``q``, best first, or all sizes without it; how ``q`` was interpreted; and the papers. A
+    page needs no other data."""
     found = search_sizes(read_query(query, ("q",)).get("q", ""))
     return {
         "sizes": [_size(size) for size in found.rows],
@@ -280,7 +280,7 @@ def sizes(query: str) -> Reply:
 
 
 def _number(number: Number) -> Reply:
-    """How a size by number was read, for other languages than English."""
+    """How a size given as numbers was interpreted, as values, for languages other than English."""
     width, height = number.written
     return {"width": width, "height": height, "unit": number.written_unit, "guessed": number.guessed}
 
@@ -291,14 +291,14 @@ def _size(size: PhotoSize) -> Reply:
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status of an error; 500 for what is not ours."""
+    """The HTTP status of an error; 500 for errors that are not idseg's."""
     if isinstance(error, PhotoSizeError) and "max_body_bytes" in error.facts:
         return 413
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def error_reply(error: BaseException, log_id: int) -> Reply:
-    """The JSON of an error. Of a fault of ours it says no more than that it is one."""
+    """The JSON of an error. For an internal error it gives no details."""
     status = status_of(error)
     if isinstance(error, IdsegError) and (status < 500 or isinstance(error, RequestError)):
         told: Mapping[str, Any] = error.to_dict()
@@ -310,7 +310,7 @@ def error_reply(error: BaseException, log_id: int) -> Reply:
 
 
 def refuse_form(content_type: str) -> None:
-    """Raises PhotoFormatError for a form: the photo's file is the body itself here."""
+    """Raises PhotoFormatError for a form, because these calls take the photo's file as the body."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith("multipart/") or kind == "application/json":
         raise PhotoFormatError(
@@ -319,7 +319,7 @@ def refuse_form(content_type: str) -> None:
 
 
 def dumps(reply: Any, *, ascii_only: bool = False) -> bytes:
-    """JSON without spaces; what is no number becomes null."""
+    """JSON without spaces; numbers that JSON lacks (NaN, infinity) become null."""
     return json.dumps(_finite(reply), ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False).encode(
         errors="replace"
     )

@@ -1,4 +1,4 @@
-"""``/v1/…`` over HTTP: finished ID photos, print sheets, checks, sizes. The photo is the body, the rest the query."""
+"""``/v1/…`` over HTTP: finished ID photos, print sheets, checks, sizes. The body is the photo, the query the rest."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/v1/"
 MOST_PHOTO: Final = 24 * 2**20
-"""Bytes of a photo: a phone's 48 MP as HEIC or JPEG. The cloud's own limit holds for the API only."""
+"""Maximum bytes of a photo, enough for a phone's 48 MP as HEIC or JPEG. The cloud's limit applies only to its API."""
 
 _Json: TypeAlias = Callable[[Looks, bytes, str], tuple[Reply, Mapping[str, float]]]
 _Making: TypeAlias = Callable[[Looks, bytes, str], tuple[File, Mapping[str, float]]]
 _Work: TypeAlias = Callable[..., Answer]
-"""Called in a worker with its segmenter, and ``content``, ``query``, ``log_id``."""
+"""Called in a worker with its segmenter and ``content``, ``query``, ``log_id``."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The photos that are kept for later calls."""
+    """Access to the photos that are kept for later calls."""
 
     handles: Handles
 
     def photo(self, caller: str, query: str) -> tuple[str, bytes] | None:
-        """The handle that the query names, and its photo; None where it names none.
+        """The handle in the query, and its photo; None if the query has no handle.
 
         Raises:
-            UnknownHandleError: it is not kept, or another caller's.
+            UnknownHandleError: there is no such photo, or it belongs to another caller.
         """
         handle = query_value(query, "handle")
         return None if handle is None else (handle, self.handles.find(caller, handle))
 
 
 def add(app: FastAPI, gate: Gate) -> Kept:
-    """All routes; what they keep.
+    """Add all routes; returns the store of kept photos.
 
     Args:
-        app: to add them to.
-        gate: what every photo passes.
+        app: the application.
+        gate: the gate that every photo passes.
     """
     kept = Kept(Handles())
     works: tuple[tuple[str, _Work], ...] = (
@@ -84,10 +84,10 @@ def add(app: FastAPI, gate: Gate) -> Kept:
 
 
 def _caller(gate: Gate, request: Request) -> str:
-    """Who calls.
+    """Identify the caller.
 
     Raises:
-        ForeignSiteError, or what a wrong or missing credential raises.
+        ForeignSiteError, or the error for a wrong or missing credential.
     """
     gate.refuse_foreign_site(request.headers)
     caller = gate.access.caller(request) or gate.access.by_bearer(request)
@@ -96,7 +96,7 @@ def _caller(gate: Gate, request: Request) -> str:
 
 
 async def _photo_of(gate: Gate, request: Request, body: Body, take: Callable[[int], None]) -> bytes:
-    """The body, which is the photo's file."""
+    """Read the body, which is the photo's file."""
     check_announced(request, MOST_PHOTO)
     photo_api.refuse_form(request.headers.get("content-type", ""))
     content = await body.read(MOST_PHOTO, take)
@@ -120,7 +120,7 @@ def _handler(gate: Gate, kept: Kept, endpoint: str, work: _Work) -> Callable[...
 
 
 def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
-    """``POST /v1/photos`` keeps a photo, ``GET /v1/photos/HANDLE`` shows it, ``DELETE`` forgets it."""
+    """``POST /v1/photos`` keeps a photo, ``GET /v1/photos/HANDLE`` shows it, ``DELETE`` drops it."""
 
     async def keep(request: Request) -> Response:
         async def answer(log_id: int, body: Body, take: Callable[[int], None]) -> Answer:
@@ -167,14 +167,14 @@ def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
 
 
 def _answer_preview(segment: Looks, *, content: bytes) -> Answer:
-    """In a worker."""
+    """Answer in a worker."""
     file = photo_api.preview(content)
     facts = photo_api.dumps(file.facts, ascii_only=True).decode("ascii")
     return Answer(file.content, headers={"content-type": file.media_type, "x-idseg-facts": facts})
 
 
 def _answer_json(make: _Json, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
-    """In a worker."""
+    """Answer in a worker."""
     started = time.perf_counter()
     reply, timings_ms = make(_looking(segment, query), content, query)
     made = Answer(photo_api.dumps({"log_id": str(log_id), **reply}))
@@ -182,7 +182,7 @@ def _answer_json(make: _Json, segment: Looks, *, content: bytes, query: str, log
 
 
 def _answer_file(make: _Making, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
-    """In a worker. The facts travel in a header, as ASCII."""
+    """Answer in a worker. The facts are sent in a header, as ASCII."""
     started = time.perf_counter()
     file, timings_ms = make(_looking(segment, query), content, query)
     headers = {
@@ -194,7 +194,7 @@ def _answer_file(make: _Making, segment: Looks, *, content: bytes, query: str, l
 
 
 def _looking(segment: Looks, query: str) -> Looks:
-    """What looks at the photo: with a memory only where its sender has asked to keep it."""
+    """The segmenter, with its cache only if the sender asked to keep the photo."""
     return segment.kept if isinstance(segment, Remembering) and query_value(query, "handle") else segment
 
 
@@ -203,7 +203,7 @@ def _rest_ms(started: float, timings_ms: Mapping[str, float]) -> float:
 
 
 def refuse(error: BaseException, log_id: int) -> Answer:
-    """Our own calls' answer to an error: a proper status."""
+    """The answer to an error in idseg's own calls: an HTTP status and JSON."""
     status = photo_api.status_of(error)
     headers = {}
     if status in (429, 503):
@@ -216,7 +216,7 @@ def refuse(error: BaseException, log_id: int) -> Answer:
 
 
 async def _sizes(request: Request) -> Response:
-    """Needs no key: nothing but public rules."""
+    """Needs no key, because it returns only public rules."""
     try:
         reply = await asyncio.to_thread(photo_api.sizes, query_string(request))
         status, body = 200, photo_api.dumps(reply)
@@ -261,7 +261,7 @@ _REFUSALS: Final[Mapping[int | str, dict[str, Any]]] = {
     403: {"description": "Another web site made the call"},
     408: {"description": "The body did not arrive in time"},
     413: {"description": "The body is too large"},
-    415: {"description": "No picture that is read here, or a form around it"},
+    415: {"description": "Not a supported picture, or a form around it"},
     410: {"description": "No photo is kept under this handle; send it again"},
     422: {"description": "A damaged photo, one of the wrong size, or not exactly one upright person"},
     429: {"description": "Too fast, or the day's requests are used up"},

@@ -1,4 +1,4 @@
-"""From a query to what is wanted of a photo, bounded by what one request may cost. Pure."""
+"""Parses a query into the requested output, with limits on the cost of a request. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ from idseg.result import Result
 from idseg.types import Size
 
 MOVE_FIELDS: Final = ("right", "down", "zoom", "turn", "flip", "light")
-"""What is changed by hand."""
+"""Parameters for manual changes."""
 PHOTO_FIELDS: Final = ("size", "background", "format", "kb", "px", "dpi", *MOVE_FIELDS)
 SHEET_FIELDS: Final = ("paper", "copies", "sheet_format", "margin", "gap", "marks")
 CHECK_FIELDS: Final = ("size", "finished")
 _ELSEWHERE: Final = frozenset({"access_token", "aipSdk", "handle"})
-"""Read by :mod:`idseg.server.auth.access` and :mod:`idseg.server.routes.v1`, not here."""
+"""Parameters for :mod:`idseg.server.auth.access` and :mod:`idseg.server.routes.v1`, which are ignored here."""
 
 _LONGEST_VALUE: Final = 100
-"""Characters of one value of the query."""
+"""Maximum characters of a value in the query."""
 _MOST_FINISHED_PX: Final = 4_000_000
-"""Pixels of a finished photo: twice the largest document's (1300 x 1600)."""
+"""Maximum pixels of a finished photo: twice those of the largest document (1300 x 1600)."""
 _SHAPES: Final = Band(0.4, 2.5)
-"""Width / height of a finished photo; the flattest document's is 1. Flatter ones would cut huge windows out."""
+"""Width / height of a finished photo; the widest document has 1. Wider ones would cut huge windows out of the photo."""
 _SAME_SHAPE: Final = 0.02
-"""How far the shape of other pixels may be off the document's, as a share: rounding to whole pixels."""
+"""Maximum difference between the shapes of ``px`` and the document, as a share, because pixels are whole numbers."""
 _LONGEST_PAPER_MM: Final = 420.0
 """Long side of A3."""
 _MOST_SHEET_PX: Final = 36_000_000
-"""Pixels of a sheet as a picture: A4 at 600 dpi has 34.8 million. A PDF holds each photo once, in its own pixels."""
+"""Maximum pixels of a sheet as a picture: A4 at 600 dpi has 34.8 million. A PDF stores each photo once, in its own
+pixels."""
 _MOST_ON_PAPER: Final = 200
-"""Photos on one sheet; an A4 holds 63 of the smallest document's."""
+"""Maximum photos on one sheet; an A4 has room for 63 of the smallest document's."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedSheet:
-    """A print sheet that was asked for."""
+    """A requested print sheet."""
 
     name: str
     paper_mm: tuple[float, float]
@@ -57,11 +58,11 @@ class WantedSheet:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A finished photo that was asked for, with or without a sheet."""
+    """A requested finished photo, with or without a sheet."""
 
     size: PhotoSize
     background: Background | None
-    """None: the document's."""
+    """None: the document's default."""
     format: Format | None
     kb: Band | None
     sheet: WantedSheet | None
@@ -69,15 +70,15 @@ class Wanted:
     light_stops: float
 
     def finish(self, result: Result) -> Finished:
-        """The finished photo of a result that was cut with the size's :func:`idseg.photo.finish.crop_options`."""
+        """Make the finished photo from a result cut with the size's :func:`idseg.photo.finish.crop_options`."""
         return finish(result, self.size, self.background, self.by_hand, self.light_stops)
 
 
 def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
-    """The query's values by name.
+    """The values of the query by name.
 
     Raises:
-        OptionError: a name that is not allowed or comes twice, a value that is too long.
+        OptionError: a name is unknown or occurs twice, or a value is too long.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=30, errors="replace")
@@ -99,19 +100,19 @@ def read_query(query: str, allowed: Collection[str]) -> Mapping[str, str]:
 
 
 def read_wanted(values: Mapping[str, str], *, default_paper: str = "") -> Wanted:
-    """What a query asks for.
+    """Parse the requested output from the values of a query.
 
     Args:
-        values: of :func:`read_query`.
-        default_paper: of the sheet where the query names none; empty: no sheet then.
+        values: result of :func:`read_query`.
+        default_paper: paper of the sheet if the query names none; empty: then no sheet.
 
     Raises:
-        OptionError: a value that cannot be made; the message says which.
+        OptionError: a value is not supported; the message names it.
     """
     size = read_size(values)
     background = None
     if (text := values.get("background", "")).strip():
-        if text.strip().startswith("@"):  # a file of the server's own disk
+        if text.strip().startswith("@"):  # would read a file of the server
             raise OptionError("a background is a colour or a gradient here, no file", background=text)
         background = parse_background(text)
     named_paper = values.get("paper", "") or default_paper
@@ -129,7 +130,7 @@ def read_wanted(values: Mapping[str, str], *, default_paper: str = "") -> Wanted
 
 
 def read_size(values: Mapping[str, str]) -> PhotoSize:
-    """The size of a query, bounded by what one request may cost."""
+    """The size in a query, limited by the cost of a request."""
     if not values.get("size", "").strip():
         raise OptionError("the query needs a size: size=cn-1inch, size=us-visa, size=35x45mm", parameter="size")
     size = _printed(find_size(values["size"]), values)
@@ -148,10 +149,10 @@ def read_size(values: Mapping[str, str]) -> PhotoSize:
 
 
 def _printed(size: PhotoSize, values: Mapping[str, str]) -> PhotoSize:
-    """The size with other pixels and another resolution, where the query names them; its millimetres and rules stay.
+    """The size with other pixels and another resolution, if the query has them; millimetres and rules do not change.
 
     Raises:
-        OptionError: pixels of another shape than the document's.
+        OptionError: the pixels have another shape than the document.
     """
     if values.get("px"):
         width, _, height = values["px"].lower().replace("×", "x").partition("x")
@@ -208,7 +209,7 @@ def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> Wanted
 
 
 def _whole(name: str, text: str) -> int:
-    """A count from 1."""
+    """Parse a whole number of at least 1."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
         raise OptionError(f"{name} {text!r} is no whole number from 1", parameter=name)
     return int(text)
