@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from idseg.segmenter import Segmenter
 
 EXIT_NOT_MET = 8
-"""The photo was looked at and a rule is not met."""
+"""At least one rule is not met."""
 EXIT_CHECK_YOURSELF = 9
-"""With ``--strict``: no rule is broken, but something is left to the person."""
+"""With ``--strict``: no rule is broken, but the person must check at least one."""
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
-@click.option("-s", "--size", "size_name", required=True, metavar="SIZE", help="A name of `idseg sizes`, or 35x45mm.")
-@click.option("--finished", is_flag=True, help="The photo is finished: judge it as it is, its file too.")
-@click.option("--strict", is_flag=True, help="Exit with 9 where nothing is broken but something is left to check.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON, a line a photo.")
+@click.option("-s", "--size", "size_name", required=True, metavar="SIZE", help="A name from `idseg sizes`, or 35x45mm.")
+@click.option("--finished", is_flag=True, help="Judge a finished photo as it is, including its file.")
+@click.option("--strict", is_flag=True, help="Exit with 9 if no rule is broken but you must check one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, one line per photo.")
 @model_options
 def check(photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool, as_json: bool, **chosen: Any) -> None:
-    """Say rule by rule whether PHOTO can be used for a document, and what to do. Changes nothing.
+    """Check for each rule of a document whether PHOTO meets it, and give advice. Does not change the photo.
 
     \b
-    met · not met · check yourself: we cannot tell, or it is too close · not applicable: the document has no such rule.
-    Exit code 0: no rule is broken · 8: at least one is not met · 9 with --strict: something is left to check.
+    met · not met · check yourself: idseg cannot tell, or it is too close · not applicable: not a rule of the document
+    Exit code 0: no rule is broken · 8: at least one is not met · 9 with --strict: you must check at least one.
     """
     from idseg.check.report import summary
     from idseg.photo.sizes import find_size

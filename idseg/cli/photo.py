@@ -28,54 +28,59 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="SIZE",
-    help="A name of `idseg sizes`, 35x45mm, 413x531px, 2x2in, 35x45mm@600; may be given several times.",
+    help="A name from `idseg sizes`, 35x45mm, 413x531px, 2x2in, 35x45mm@600; repeatable.",
 )
 @click.option(
     "-o",
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="A file for one photo and size; else a folder.",
+    help="Output file (for one photo and one size) or folder.",
 )
 @click.option(
     "--background",
     metavar="BACK",
-    help="keep (the photo's own wall), white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, transparent "
-    "(default: the document's; keep where it allows no more than a crop).",
+    help="Background: keep (the photo's own wall), white, #438edb, vertical:blue,white, radial:white,blue, @wall.jpg, "
+    "transparent (default: the document's; keep if it allows only cropping).",
 )
 @click.option(
-    "--format", "format_name", metavar="jpeg|png|webp|tiff|pdf", help="Of the file (default: by its name, or JPEG)."
+    "--format",
+    "format_name",
+    metavar="jpeg|png|webp|tiff|pdf",
+    help="Format of the file (default: from its name, or JPEG).",
 )
-@click.option("--kb", metavar="MOST|LEAST-MOST", help="Kilobytes of the file (default: the document's).")
+@click.option("--kb", metavar="MOST|LEAST-MOST", help="Range of kilobytes of the file (default: the document's).")
 @click.option(
     "--sheet",
     "papers",
     multiple=True,
     metavar="PAPER",
-    help="Also a print sheet: 5inch, 6inch, 7inch, 4x6, A4, A5, Letter, 100x148mm.",
+    help="Also make a print sheet: 5inch, 6inch, 7inch, 4x6, A4, A5, Letter, 100x148mm.",
 )
 @click.option(
     "--copies",
     multiple=True,
     metavar="N|SIZE=N",
-    help="Photos of each size, or of one, on a sheet; may be given several times (default: as many as fit).",
+    help="Photos on a sheet, of each size or of one; repeatable (default: as many as fit).",
 )
-@click.option("--sheet-format", default="pdf", show_default=True, metavar="pdf|jpeg|png", help="Of the sheet.")
+@click.option("--sheet-format", default="pdf", show_default=True, metavar="pdf|jpeg|png", help="Format of the sheet.")
 @click.option(
-    "--sheet-dpi", type=float, metavar="DPI", help="Of a sheet as a picture (default: that of its finest photo)."
+    "--sheet-dpi",
+    type=float,
+    metavar="DPI",
+    help="Resolution of a sheet as a picture (default: that of its finest photo).",
 )
-@click.option("--margin", type=float, metavar="MM", help="Free at the paper's edge (default 4).")
-@click.option("--gap", type=float, metavar="MM", help="Between photos (default 2).")
+@click.option("--margin", type=float, metavar="MM", help="Free margin at the paper's edge (default 4).")
+@click.option("--gap", type=float, metavar="MM", help="Distance between photos (default 2).")
 @click.option(
     "--marks", type=click.Choice(["corners", "lines", "none"]), default="corners", show_default=True, help="Cut marks."
 )
-@click.option(
-    "--check/--no-check", "look_again", default=True, show_default=True, help="Check what was made, from its file."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print what was made, a line a photo.")
+@click.option("--check/--no-check", "look_again", default=True, show_default=True, help="Check the finished file.")
+@click.option("--json", "as_json", is_flag=True, help="Print a record of the output as JSON, one line per photo.")
 @model_options
 def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **chosen: Any) -> None:
-    """Make finished ID photos: head placed by the document's rules, background, file size, print sheet.
+    """Make finished ID photos: place the head by the document's rules, set background and file size, lay out a print
+    sheet.
 
     \b
     Examples:
@@ -97,7 +102,7 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
 
 
 class _Job:
-    """What the command line asks for, read before the first photo: a wrong option is told at once."""
+    """The command line's options, parsed before the first photo, so that a wrong option is reported at once."""
 
     def __init__(self, size_names: Sequence[str], out: Path, chosen: dict[str, Any], *, many: bool) -> None:
         from idseg.photo.background import parse_background
@@ -125,8 +130,8 @@ class _Job:
         )
 
     def file_names(self, photos: Sequence[Path]) -> list[list[str]]:
-        """For each photo the names of its files without their suffixes, those of the sizes before those of the sheets;
-        no two are equal."""
+        """Names of the output files of each photo, without suffixes: first those of the sizes, then those of the
+        sheets. All names are unique."""
         sizes = unique([_file_name(size.name) for size in self.sizes])
         ends = [*sizes, *(f"sheet-{_file_name(name)}" for name in self.papers)]
         stems = unique([path.stem for path in photos])
@@ -134,7 +139,7 @@ class _Job:
         return [names[first : first + len(ends)] for first in range(0, len(names), len(ends))]
 
     def make(self, segmenter: Segmenter, path: Path, names: Sequence[str]) -> dict[str, Any]:
-        """All files of one photo, of :meth:`file_names`; what was made."""
+        """Write all files of one photo, with the names of :meth:`file_names`; returns a record of the output."""
         from idseg.check import delivered
         from idseg.photo.finish import crop_options, finish
         from idseg.system import write
@@ -177,10 +182,10 @@ class _Job:
 
 
 def _copies(texts: Sequence[str], sizes: Sequence[PhotoSize]) -> tuple[int | None, ...]:
-    """How many photos of each size go on a sheet; None: as many as fit.
+    """Number of photos of each size on a sheet; None: as many as fit.
 
     Raises:
-        OptionError: no whole number from 1, or no size of this run.
+        OptionError: a text is not a whole number of at least 1, or names a size that is not used.
     """
     from idseg.photo.sizes import find_size
 
@@ -194,14 +199,14 @@ def _copies(texts: Sequence[str], sizes: Sequence[PhotoSize]) -> tuple[int | Non
         wanted = find_size(name).name if equals else None
         found = [index for index, size in enumerate(sizes) if wanted in (None, size.name)]
         if not found:
-            raise OptionError(f"--copies {text!r}: {name} is no size of this run", copies=text)
+            raise OptionError(f"--copies {text!r}: {name} is not a size of this run", copies=text)
         for index in found:
             copies[index] = int(number)
     return tuple(copies)
 
 
 def _keep(photo: Path, target: Path) -> None:
-    """Raises OptionError where the finished photo would take the place of the photo that it is made from."""
+    """Raises OptionError if the finished photo would overwrite the photo that it is made from."""
     if target.exists() and target.samefile(photo):
         raise OptionError(f"{target} is the photo itself; name another file with -o", path=str(target))
 
@@ -230,7 +235,7 @@ def _report_text(made: dict[str, Any]) -> str:
         lines.append(f"{file['file']}: {file['size']}, {width} x {height} px, {file['dpi']:g} dpi, {file['kb']} KB")
         lines.append(f"  unretouched; {', '.join(file['done'])}")
         if file["padding"]:
-            lines.append(f"  padded with {file['padding']} bytes that show nothing: the document asks for more KB")
+            lines.append(f"  padded with {file['padding']} invisible bytes, because the document requires more KB")
         lines += [f"  warning: {warning}" for warning in file["warnings"]]
         if "check" in file:
             lines += [f"  {line}" for line in _checked(file["check"])]
@@ -242,7 +247,7 @@ def _report_text(made: dict[str, Any]) -> str:
 
 
 def _checked(report: dict[str, Any]) -> list[str]:
-    """The verdict on a finished file, and the rules that are not met or left to the person."""
+    """The verdict on a finished file, and the rules that are not met or must be checked by the person."""
     counts = report["counts"]
     told = ", ".join(f"{counts[status]} {status}" for status in counts if counts[status])
     lines = [f"checked: {report['verdict']} ({told})"]

@@ -16,26 +16,28 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all addresses.")
 @click.option("--port", default=8080, show_default=True, help="Port.")
 @click.option(
     "--workers",
     default=0,
     metavar="N",
-    help="Processes that work on photos, one photo each (default: one for each core). 0.4 to 0.7 GB of memory each.",
+    help="Worker processes, one photo at a time each (default: one per core). Each needs 0.4 to 0.7 GB.",
 )
-@click.option("--queue", default=16, show_default=True, metavar="N", help="Photos waiting; the next gets code 4.")
+@click.option(
+    "--queue", default=16, show_default=True, metavar="N", help="Maximum waiting photos; the next one gets code 4."
+)
 @click.option(
     "--rate",
     "rate_per_s",
     default=0.0,
     metavar="N",
-    help="Requests a second for one key; beyond: code 18 (default: no limit).",
+    help="Requests per second per key; more get code 18 (default: no limit).",
 )
 @click.option(
-    "--daily-quota", default=0, metavar="N", help="Requests a day for one key; beyond: code 17 (default: no limit)."
+    "--daily-quota", default=0, metavar="N", help="Requests per day per key; more get code 17 (default: no limit)."
 )
-@click.option("--no-auth", is_flag=True, help="No keys; only for a server that this machine alone can reach.")
+@click.option("--no-auth", is_flag=True, help="Run without keys; only for a server that listens on this machine alone.")
 @click.option(
     "--lan",
     "in_lan",
@@ -54,7 +56,7 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="For a whole request body.",
+    help="Maximum time for a request body.",
 )
 @click.option(
     "--answer-timeout",
@@ -62,14 +64,14 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="An accepted photo is answered this soon, or with code 2; a worker that is on it longer is replaced.",
+    help="Maximum time for an accepted photo; then it gets code 2 and its worker is replaced.",
 )
 @click.option(
     "--connections",
     default=4096,
     show_default=True,
     metavar="N",
-    help="Open connections; beyond, the longest idle one is closed.",
+    help="Maximum open connections; at the limit, the longest idle one is closed.",
 )
 @click.option(
     "--grace",
@@ -77,7 +79,7 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="How long a stop waits for accepted photos.",
+    help="Maximum time that a shutdown waits for accepted photos.",
 )
 @click.option(
     "--cors",
@@ -90,10 +92,10 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     "--root-path",
     default="",
     metavar="/PATH",
-    help="Where a proxy shows this server below its own root; https://example.com/idseg/: /idseg.",
+    help="Path under which a proxy shows this server; /idseg for https://example.com/idseg/.",
 )
 @click.option("--tls-cert", default="", metavar="FILE", help="Certificate chain, PEM.")
-@click.option("--tls-key", default="", metavar="FILE", help="Its private key, PEM.")
+@click.option("--tls-key", default="", metavar="FILE", help="Private key of the certificate, PEM.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -136,7 +138,7 @@ def serve(no_auth: bool, in_lan: bool, https: bool, log_level: str, **chosen: An
 
 
 def _for_lan(chosen: dict[str, Any], *, https: bool) -> dict[str, Any]:
-    """The options of a server for devices at home."""
+    """The options of a server for devices in the home network."""
     from idseg.server import lan
     from idseg.server.auth.certificate import self_signed
     from idseg.server.settings import LOOPBACK, default_state_folder

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from idseg.photo.size import Band, PhotoSize
 
 _CARDS = 4
-"""Up to so many documents are shown with all there is to know."""
+"""Maximum number of documents that are shown with all details."""
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("words", nargs=-1)
-@click.option("--long", "-l", "long", is_flag=True, help="All there is to know of each, as for up to four documents.")
-@click.option("--json", "as_json", is_flag=True, help="All there is to know, as JSON.")
+@click.option("--long", "-l", "long", is_flag=True, help="Show all details, as for up to four documents.")
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
 def sizes(words: tuple[str, ...], long: bool, as_json: bool) -> None:
-    """List documents whose ID photo idseg knows: size, head, background, what may be edited, link.
+    """List the documents that idseg knows: size, head, background, editing rules, link.
 
     \b
-    WORDS in any order, English or Chinese; a size counts too:
+    WORDS can be in any order, English or Chinese, and can contain a size:
       idseg sizes UK passport        idseg sizes 美签            idseg sizes green card
       idseg sizes 2x2                idseg sizes 3.5x4.5 cm      idseg sizes 295x413
-    A size without a unit: up to 2.5 inches, up to 12 centimetres, up to 150 millimetres, else pixels.
-    A "?" marks what could not be confirmed on a page of the authority. Rules change: follow the link.
+    A size without a unit: up to 2.5 is inches, up to 12 centimetres, up to 150 millimetres, otherwise pixels.
+    A "?" marks data that could not be confirmed on a page of the authority. Rules change, so follow the link.
     """
     from idseg.photo.search import search_sizes
 
@@ -46,14 +46,14 @@ def sizes(words: tuple[str, ...], long: bool, as_json: bool) -> None:
 
 
 def _row(size: PhotoSize) -> Iterator[str]:
-    """Two lines."""
+    """Two lines of text."""
     told = [_measures(size), _head(size), _background(size), f"edits: {size.edits}", size.guide]
     yield f"{size.name:<26} {size.en}  {size.zh}{'  ?' if size.unsure else ''}"
     yield f"    {'; '.join(text for text in told if text)}"
 
 
 def _card(size: PhotoSize) -> Iterator[str]:
-    """All there is to know."""
+    """All details of a document."""
     yield f"{size.name}: {size.en}  {size.zh}"
     yield _line("photo", _measures(size))
     yield _line("file", _file(size))
@@ -73,7 +73,7 @@ def _line(name: str, text: str) -> str:
 
 
 def _range(band: Band, unit: str = "mm", most: float = float("inf")) -> str:
-    """``32..36 mm``, ``at least 7 mm``, ``at most 240 KB``; ``most``: an end from which there is none."""
+    """``32..36 mm``, ``at least 7 mm``, ``at most 240 KB``; ``most``: an upper end from which there is no limit."""
     if band.high >= most:
         return f"at least {band.low:.4g} {unit}"
     return f"at most {band.high:.5g} {unit}" if band.low == 0 else f"{band.low:.4g}..{band.high:.5g} {unit}"
