@@ -80,7 +80,7 @@ def file_faults(size: PhotoSize) -> Iterator[str]:
         ("zh = 'x'", "missing keys ['document']"),
         ("heads = [30, 36]", "'heads' (meant: head?)"),
         ("document = 'id'\nhead = 33\nunit = 'mm'\ntop = 'hair'", "head = 33 is not a list"),
-        ("document = 'id'\nhead = [36, 30]\nunit = 'mm'\ntop = 'hair'", "head = [36, 30] is no range"),
+        ("document = 'id'\nhead = [36, 30]\nunit = 'mm'\ntop = 'hair'", "head = [36, 30] is not a range"),
         ("document = 'id'\nhead = [30, 36]\ntop = 'hair'", "missing keys ['unit']"),
         ("document = 'id'\nkb = [0, 100", "is not TOML: "),
     ],
