@@ -59,11 +59,11 @@ def ray_engine(options: LocalOptions, address: str | None = None) -> Engine:
 
 def _do(ray: Any, items: list[Item], work: Work, options: LocalOptions, stop: Callable[[], bool]) -> Iterator[Outcome]:
     """Yield the outcomes of some photos as they arrive."""
-    told = [
+    records = [
         json.dumps([item.key, item.source, item.version]) for item in items
     ]  # ASCII, because Arrow requires UTF-8 and names may not be UTF-8
     blocks = max(min(options.workers, len(items)), -(-len(items) // _IN_A_BLOCK))
-    dataset = ray.data.from_items(told, override_num_blocks=blocks).map_batches(
+    dataset = ray.data.from_items(records, override_num_blocks=blocks).map_batches(
         _Segmenting,
         fn_constructor_args=(work, options),
         batch_size=None,
@@ -100,8 +100,8 @@ class _Segmenting:
                 outcomes = parquet.write_shard(outcomes, self._here, self._shards_to)
         except IdsegError as error:  # affects all photos, so Ray must not retry it
             return {"outcome": np.array([""], object), "error": np.array([pickle.dumps(error)], object)}
-        told = [outcome.to_json() for outcome in outcomes]
-        return {"outcome": np.array(told, object), "error": np.array([b""] * len(told), object)}
+        records = [outcome.to_json() for outcome in outcomes]
+        return {"outcome": np.array(records, object), "error": np.array([b""] * len(records), object)}
 
 
 def _started(options: LocalOptions, address: str | None) -> Any:

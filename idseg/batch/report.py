@@ -29,7 +29,7 @@ def write_csv(path: Path, outcomes: Iterable[Outcome]) -> int:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for outcome in outcomes:
-            told = [
+            values = [
                 _plain(outcome.key),
                 outcome.status,
                 outcome.reason,
@@ -37,7 +37,9 @@ def write_csv(path: Path, outcomes: Iterable[Outcome]) -> int:
                 outcome.seconds,
                 outcome.tries,
             ]
-            table.writerow([*told, *(outcome.facts.get(name, "") for name in _FACTS), _plain(" ".join(outcome.files))])
+            table.writerow(
+                [*values, *(outcome.facts.get(name, "") for name in _FACTS), _plain(" ".join(outcome.files))]
+            )
             rows += 1
     return rows
 

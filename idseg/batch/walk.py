@@ -132,8 +132,8 @@ def _look(entry: os.DirEntry[str], folder_key: str, excluded: Callable[[str], bo
             return Skip.OTHER  # a socket, a pipe, a device
         return item(entry.path, key) if is_photo(entry.path) else Skip.OTHER
     except OSError as error:  # for example, a link to itself
-        told = Trouble(key, "photo_read", f"Cannot look at it: {error.strerror}.")
-        return told if is_photo_name(entry.name) else Skip.OTHER
+        trouble = Trouble(key, "photo_read", f"Cannot look at it: {error.strerror}.")
+        return trouble if is_photo_name(entry.name) else Skip.OTHER
 
 
 def is_photo_name(name: str) -> bool:

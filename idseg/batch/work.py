@@ -75,8 +75,8 @@ class Work:
         folder = self.options.models or models_folder()
         loader = f"{self.loader.__module__}:{self.loader.__qualname__}"
         weights = [_sha256(folder / MANIFEST), _sha256(Path(self.options.matting_model))]
-        told = [__version__, chosen, list(self.products), self.background, loader, weights, self.shards]
-        text = json.dumps(told, sort_keys=True, default=str)
+        parts = [__version__, chosen, list(self.products), self.background, loader, weights, self.shards]
+        text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -105,9 +105,9 @@ def do(
     except (InputError, PersonError, OptionError) as error:  # an option that fits no photo was refused before
         _write_thumbnail(content, item, work, error)
         facts = error.to_dict()
-        told = {name: value for name, value in facts.items() if name not in ("reason", "message", "path")}
+        kept_facts = {name: value for name, value in facts.items() if name not in ("reason", "message", "path")}
         return Outcome(
-            item.key, item.version, "refused", error.reason, error.message, facts=told, seconds=_since(start)
+            item.key, item.version, "refused", error.reason, error.message, facts=kept_facts, seconds=_since(start)
         )
     except IdsegError:
         raise

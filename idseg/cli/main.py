@@ -12,14 +12,14 @@ from idseg.cli.many import survive_any_terminal
 from idseg.cli.runner import EXITS
 
 _COMMANDS: dict[str, str] = {
-    "batch": "Cut out many photos: folders, globs, manifests; resumable, or on Ray.",
-    "check": "Say rule by rule whether a photo can be used for a document.",
-    "compare": "Compare saved replies of the API with our answers; one HTML report.",
-    "doctor": "Say what is missing on this machine, and what mends it.",
-    "keys": "Make and list API keys of the server.",
-    "models": "List the models that ship and check their files.",
+    "batch": "Process many photos: folders, globs, manifests; resumable, also on Ray.",
+    "check": "Check for each rule of a document whether a photo meets it.",
+    "compare": "Compare saved replies of the API with idseg's answers; one HTML report.",
+    "doctor": "Check this machine and say how to fix what is missing.",
+    "keys": "Create, list and remove API keys of the server.",
+    "models": "List idseg's models and check their files.",
     "photo": "Make finished ID photos: placed by a document's rules, and print sheets.",
-    "record": "Ask a service of the API about photos and save its replies.",
+    "record": "Send photos to a service of the API and save its replies.",
     "segment": "Cut one person out of each PHOTO.",
     "serve": "Answer the cloud API's requests over HTTP, with a web page.",
     "sizes": "List the sizes of ID photos.",

@@ -137,8 +137,8 @@ def _summary(total: int, failures: Sequence[IdsegError], done: str) -> str:
     if not failures:
         return f"{total} of {total} photos {done}"
     reasons = Counter(failure.reason.replace("_", " ") for failure in failures).most_common()
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons)
-    return f"{total - len(failures)} of {total} photos {done}; {len(failures)} failed: {told}"
+    reasons_text = ", ".join(f"{count} {reason}" for reason, count in reasons)
+    return f"{total - len(failures)} of {total} photos {done}; {len(failures)} failed: {reasons_text}"
 
 
 def finish(failures: Sequence[IdsegError], *codes: int) -> NoReturn:

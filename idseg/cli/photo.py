@@ -154,10 +154,10 @@ class _Job:
             _keep(path, target)
             write(target, encoded.content)
             finished.append(done)
-            told = {"file": str(target), **_about(encoded), **done.to_dict()}
+            entry = {"file": str(target), **_about(encoded), **done.to_dict()}
             if self.look_again:
-                told["check"] = delivered(segmenter, encoded.content, size, done).to_dict()
-            files.append(told)
+                entry["check"] = delivered(segmenter, encoded.content, size, done).to_dict()
+            files.append(entry)
         sheets = [
             self._sheet(paper, finished, self.folder / name)
             for paper, name in zip(self.papers, names[len(self.sizes) :], strict=True)
@@ -249,8 +249,8 @@ def _report_text(made: dict[str, Any]) -> str:
 def _checked(report: dict[str, Any]) -> list[str]:
     """The verdict on a finished file, and the rules that are not met or must be checked by the person."""
     counts = report["counts"]
-    told = ", ".join(f"{counts[status]} {status}" for status in counts if counts[status])
-    lines = [f"checked: {report['verdict']} ({told})"]
+    counted = ", ".join(f"{counts[status]} {status}" for status in counts if counts[status])
+    lines = [f"checked: {report['verdict']} ({counted})"]
     for status in ("not met", "check yourself"):
         lines += [f"{status}: {rule['rule']}. {rule['advice']}" for rule in report["rules"] if rule["status"] == status]
     return lines

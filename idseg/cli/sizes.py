@@ -47,9 +47,9 @@ def sizes(words: tuple[str, ...], long: bool, as_json: bool) -> None:
 
 def _row(size: PhotoSize) -> Iterator[str]:
     """Two lines of text."""
-    told = [_measures(size), _head(size), _background(size), f"edits: {size.edits}", size.guide]
+    parts = [_measures(size), _head(size), _background(size), f"edits: {size.edits}", size.guide]
     yield f"{size.name:<26} {size.en}  {size.zh}{'  ?' if size.unsure else ''}"
-    yield f"    {'; '.join(text for text in told if text)}"
+    yield f"    {'; '.join(text for text in parts if text)}"
 
 
 def _card(size: PhotoSize) -> Iterator[str]:
@@ -80,25 +80,25 @@ def _range(band: Band, unit: str = "mm", most: float = float("inf")) -> str:
 
 
 def _measures(size: PhotoSize) -> str:
-    told = [f"{size.width_mm:.4g} x {size.height_mm:.4g} mm", f"{size.px.width} x {size.px.height} px"]
+    parts = [f"{size.width_mm:.4g} x {size.height_mm:.4g} mm", f"{size.px.width} x {size.px.height} px"]
     if size.file_kb is not None:
-        told.append(_range(size.file_kb, "KB"))
-    return ", ".join(told)
+        parts.append(_range(size.file_kb, "KB"))
+    return ", ".join(parts)
 
 
 def _file(size: PhotoSize) -> str:
-    told = []
+    parts = []
     if size.px_min is not None:
-        told.append(f"at least {size.px_min.width} x {size.px_min.height} px")
+        parts.append(f"at least {size.px_min.width} x {size.px_min.height} px")
     if size.px_max is not None:
-        told.append(f"at most {size.px_max.width} x {size.px_max.height} px")
+        parts.append(f"at most {size.px_max.width} x {size.px_max.height} px")
     if size.compression is not None:
-        told.append(f"compressed at most {size.compression:g}:1")
-    told += [" or ".join(size.formats)] if size.formats else []
-    told += [f"handed in: {', '.join(size.channels)}"] if size.channels else []
-    told += [f"{size.prints} print{'s' if size.prints > 1 else ''}"] if size.prints else []
-    told += ["the site crops: head to mid-torso, with room around"] if size.site_crops else []
-    return "; ".join(told)
+        parts.append(f"compressed at most {size.compression:g}:1")
+    parts += [" or ".join(size.formats)] if size.formats else []
+    parts += [f"handed in: {', '.join(size.channels)}"] if size.channels else []
+    parts += [f"{size.prints} print{'s' if size.prints > 1 else ''}"] if size.prints else []
+    parts += ["the site crops: head to mid-torso, with room around"] if size.site_crops else []
+    return "; ".join(parts)
 
 
 _TOPS = {"crown": "the crown (hair not counted)", "hair": "the top of the hair", "forehead": "the hairline"}
@@ -131,10 +131,10 @@ def _background(size: PhotoSize) -> str:
     from idseg.photo.size import COLOR_NAMES
 
     names = {color: name for name, color in COLOR_NAMES.items()}
-    told = [names.get(color, color) for color in size.backgrounds] + (
+    parts = [names.get(color, color) for color in size.backgrounds] + (
         ["any plain light colour"] if size.any_light else []
     )
-    return ", ".join(told) or "no colour named"
+    return ", ".join(parts) or "no colour named"
 
 
 def _person(size: PhotoSize) -> Iterator[str]:

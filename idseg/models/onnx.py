@@ -105,8 +105,8 @@ class OnnxNet:
 
 
 def _fewer_cores() -> int:
-    """How many cores an affinity or a container's quota leaves, of which ONNX Runtime knows nothing; 0 where they leave
-    all: it then takes one thread for each core that is no hyper-thread."""
+    """Number of usable cores if an affinity or a container's quota limits them, because ONNX Runtime ignores these
+    limits; else 0, with which it uses one thread per physical core."""
     cores = usable_cores()
     return cores if cores < (os.cpu_count() or 1) else 0
 

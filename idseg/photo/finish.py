@@ -292,12 +292,12 @@ def _warnings(finished: Finished) -> Iterator[str]:
     size, placement = finished.size, finished.placement
     for rule in placement.rules:
         low, high = rule.allowed_mm
-        told = f"{term_of(rule.rule, size)} {rule.value_mm:.1f} mm"
+        shown = f"{term_of(rule.rule, size)} {rule.value_mm:.1f} mm"
         if rule.off > 0:
-            yield f"{told} is outside {low:.1f} .. {high:.1f} mm: the photo gives no better"
+            yield f"{shown} is outside {low:.1f} .. {high:.1f} mm: the photo allows no better placement"
         elif rule.status == CHECK_YOURSELF:
             yield (
-                f"{told} lies inside {low:.1f} .. {high:.1f} mm, but the crown under the hair is an estimate, good to "
+                f"{shown} lies inside {low:.1f} .. {high:.1f} mm, but the crown under the hair is an estimate, good to "
                 f"{rule.doubt_mm:.1f} mm: check it yourself"
             )
     if finished.conflicts:
@@ -311,9 +311,7 @@ def _warnings(finished: Finished) -> Iterator[str]:
     if gap > _HAIR_CUT_MM:
         yield f"the upper edge cuts {gap:.1f} mm of hair off"
     for side, value in placement.lacks_mm.items():
-        yield (
-            f"the photo ends {value:.1f} mm before the {_SIDES[side]}: the person is cut off, only the backdrop goes on"
-        )
+        yield (f"the photo ends {value:.1f} mm before the {_SIDES[side]}: the person is cut off there")
     if finished.background.kind != "keep" and size.edits == "crop only":
         yield (
             f"{size.name} allows no change but cropping ({size.edits_source or 'see its guide'}); the background was "

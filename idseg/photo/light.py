@@ -1,9 +1,8 @@
-"""Brighter or darker by hand: one tone curve for all pixels of a photo, and nothing else.
+"""Manual change of brightness: one tone curve for all pixels of a photo.
 
-The curve works on linear light, as an exposure does, but bends so that black stays black and white stays white:
-y = g x / (1 + (g - 1) x), g = 2 ** stops. Nothing clips, no part of the picture is treated unlike another, and a page
-can draw the same with a table of 256 values. How bright a skin should be is nobody's business but the person's: there
-is no automatic value.
+The curve acts on linear light, as an exposure does, but keeps black and white: y = g x / (1 + (g - 1) x), g = 2 **
+stops. No value is clipped, all parts of the picture are treated alike, and a page can apply the same curve with a table
+of 256 values. There is no automatic value, because the person decides how bright the skin should be.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from idseg.errors import OptionError
 from idseg.types import Rgb
 
 MOST_STOPS = 1.0
-"""More is no correction of the light."""
+"""Maximum change in stops; a larger one would not be a correction of the light."""
 
 
 def check_stops(stops: float) -> float:
-    """``stops``; raises OptionError beyond ± :data:`MOST_STOPS`."""
+    """Return ``stops``; raises OptionError beyond ± :data:`MOST_STOPS`."""
     if not abs(stops) <= MOST_STOPS:
         raise OptionError(f"light {stops:g} is outside ±{MOST_STOPS:g} stops", light=stops)
     return stops
 
 
 def lit(rgb: Rgb, stops: float) -> Rgb:
-    """The picture brighter by ``stops`` (below 0: darker); the same array where they are 0."""
+    """The picture (H, W, 3), brighter by ``stops`` (negative: darker); the same array if they are 0."""
     return rgb if stops == 0 else np.asarray(cv2.LUT(rgb, _curve(stops)), dtype=np.uint8)
 
 
 def _curve(stops: float) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """sRGB level → sRGB level (256,); the transfer function is IEC 61966-2-1's."""
+    """Table (256,) from sRGB level to sRGB level, with the transfer function of IEC 61966-2-1."""
     level = np.arange(256) / 255
     linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
     gain = 2.0**stops

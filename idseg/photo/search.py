@@ -80,10 +80,10 @@ def search_sizes(query: str = "") -> Found:
     hard = frozenset(term.name for term in terms if term.kind == "hard")
     soft = frozenset(term.name for term in terms if term.kind == "soft")
     rows = list(_index())
-    told = []
+    notes = []
     if number is not None:
         rows = sorted((row for row in rows if _is_size(row.size, number)), key=_usual_first)
-        told.append(number.told)
+        notes.append(number.told)
     compact = _plain(query).replace(" ", "")
     named = [row for row in rows if compact in row.compact]
     if named:
@@ -94,11 +94,11 @@ def search_sizes(query: str = "") -> Found:
         found = sorted(rows, key=lambda row: -len(soft & row.soft)) if number or not query.strip() or terms else []
     left_out = () if named else tuple(dict.fromkeys(term.text for term in terms if term.kind == "stop"))
     if left_out:
-        told.append(f"left out: {', '.join(left_out)}")
+        notes.append(f"left out: {', '.join(left_out)}")
     sizes = tuple(row.size for row in found)
     if number is not None and not hard:
         sizes += (size_by_number(number.width, number.height, number.unit, number.dpi),)
-    return Found(sizes, "; ".join(told), number, left_out)
+    return Found(sizes, "; ".join(notes), number, left_out)
 
 
 def _ranked(rows: list[_Row], hard: frozenset[str], soft: frozenset[str]) -> list[_Row]:

@@ -226,8 +226,8 @@ def _made(name: str, row: _Row) -> PhotoSize:
 def _check_keys(name: str, row: _Row) -> None:
     if unknown := row.keys() - _TYPES.keys():
         near = {key: difflib.get_close_matches(key, _TYPES, 1) for key in sorted(unknown)}
-        told = ", ".join(f"{key!r}{f' (meant: {match[0]}?)' if match else ''}" for key, match in near.items())
-        raise ValueError(f"{name}: unknown keys {told}; idseg/photo/documents/README.md lists all")
+        suggestions = ", ".join(f"{key!r}{f' (meant: {match[0]}?)' if match else ''}" for key, match in near.items())
+        raise ValueError(f"{name}: unknown keys {suggestions}; idseg/photo/documents/README.md lists all")
     needed = (*_REQUIRED, "unit") if any(rule in row for rule in _RULES) else _REQUIRED
     if missing := [key for key in needed if key not in row]:
         raise ValueError(f"{name}: missing keys {missing}; idseg/photo/documents/README.md says what each means")

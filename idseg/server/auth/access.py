@@ -62,7 +62,7 @@ class Access:
             return ANYBODY
         key = self.keyring.by_app_id(tokens.app_of(token))
         if key is None:
-            raise UnknownTokenError("there is no key that this access token could be for")
+            raise UnknownTokenError("no key belongs to this access token")
         tokens.verify(key.token_secret(self.secret.read()), token, int(self.clock()))
         return key.api_key
 

@@ -118,7 +118,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise OptionError(f"others can write {path}, and so make keys; mend it with: chmod 600 {path}")
+                raise OptionError(f"others can write {path}, and so add keys; fix it with: chmod 600 {path}")
             entries = json.load(file)["keys"]
         return tuple(Key.from_dict(entry) for entry in entries)
     except FileNotFoundError:

@@ -102,7 +102,7 @@ def app_of(token: str) -> int:
     """
     match = _TOKEN.fullmatch(token)
     if match is None:
-        raise UnknownTokenError("this is no access token of this server")
+        raise UnknownTokenError("this is not an access token of this server")
     return int(match.group(5))
 
 
@@ -115,7 +115,7 @@ def verify(secret: bytes, token: str, now: int) -> None:
     """
     match = _TOKEN.fullmatch(token)
     if match is None:
-        raise UnknownTokenError("this is no access token of this server")
+        raise UnknownTokenError("this is not an access token of this server")
     mac, life, expires, user, app = match.groups()
     if not hmac.compare_digest(mac, _mac(secret, ACCESS, f"{life}.{expires}.{user}-{app}")):
         raise UnknownTokenError("this server did not sign the access token")

@@ -301,12 +301,12 @@ def error_reply(error: BaseException, log_id: int) -> Reply:
     """The JSON of an error. For an internal error it gives no details."""
     status = status_of(error)
     if isinstance(error, IdsegError) and (status < 500 or isinstance(error, RequestError)):
-        told: Mapping[str, Any] = error.to_dict()
+        fields: Mapping[str, Any] = error.to_dict()
     elif status == 503:
-        told = {"reason": "unavailable", "message": "the models are not ready; see the server's log"}
+        fields = {"reason": "unavailable", "message": "the models are not ready; see the server's log"}
     else:
-        told = {"reason": "internal", "message": "a fault of the server; see its log"}
-    return {"error": dict(told), "log_id": str(log_id)}
+        fields = {"reason": "internal", "message": "an error in the server; see its log"}
+    return {"error": dict(fields), "log_id": str(log_id)}
 
 
 def refuse_form(content_type: str) -> None:

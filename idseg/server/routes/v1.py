@@ -129,8 +129,8 @@ def _add_kept(app: FastAPI, gate: Gate, kept: Kept) -> None:
             if not content:
                 raise EmptyPhotoError("the body is empty; send the picture's file as it is")
             handle = kept.handles.keep(caller, content)
-            told = {"log_id": str(log_id), "handle": handle, "life_s": kept.handles.life_s, "bytes": len(content)}
-            return Answer(photo_api.dumps(told), status=201)
+            kept_photo = {"log_id": str(log_id), "handle": handle, "life_s": kept.handles.life_s, "bytes": len(content)}
+            return Answer(photo_api.dumps(kept_photo), status=201)
 
         return await respond(gate, request, "v1/photos", answer, refuse)
 

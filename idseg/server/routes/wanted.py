@@ -211,7 +211,7 @@ def _read_sheet(name: str, values: Mapping[str, str], size: PhotoSize) -> Wanted
 def _whole(name: str, text: str) -> int:
     """Parse a whole number of at least 1."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
-        raise OptionError(f"{name} {text!r} is no whole number from 1", parameter=name)
+        raise OptionError(f"{name} {text!r} is not a whole number from 1", parameter=name)
     return int(text)
 
 
@@ -223,7 +223,7 @@ def _number(name: str, text: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise OptionError(f"{name} {text!r} is no number", parameter=name)
+        raise OptionError(f"{name} {text!r} is not a number", parameter=name)
     return value
 
 

@@ -120,7 +120,7 @@ def test_moved_pixels_are_where_they_should_be(client: httpx.Client) -> None:
         ("right=500", "outside the photo"),
         ("flip=2", "1 or 0"),
         ("px=600x700", "another shape"),
-        ("px=0x0", "no whole number"),
+        ("px=0x0", "not a whole number"),
         ("px=9000x9000", "at most"),
         ("dpi=5", "30 to 2400"),
     ],

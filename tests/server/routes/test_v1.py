@@ -75,7 +75,7 @@ def opened(content: bytes) -> Image.Image:
         ("size=cn-1inch&paper=6inch&copies=0", "whole number"),
         ("size=cn-1inch&paper=6inch&copies=1e2", "whole number"),
         ("size=cn-1inch&paper=6inch&copies=201", "more than 200"),
-        ("size=cn-1inch&paper=6inch&margin=nan", "is no number"),
+        ("size=cn-1inch&paper=6inch&margin=nan", "is not a number"),
         ("size=cn-1inch&paper=6inch&gap=-1", "outside 0 .. 50"),
         ("size=cn-1inch&paper=6inch&marks=stars", "corners, lines or none"),
         ("size=cn-1inch&paper=6inch&sheet_format=doc", "not a supported output format"),
