@@ -10,6 +10,8 @@ MediaPipe 1.2 has these properties, which this file handles:
 * ``import mediapipe`` loads matplotlib, OpenCV and sounddevice for drawing and microphones, which takes a second. This
   file imports only the three task modules, which is ten times faster.
 * A graph that failed can hang when it is closed, so it is not closed.
+* A task object that the garbage collector finds in a cycle hangs in its ``__del__``: it waits for a thread that was
+  collected with it. So dropped task objects are kept, and a thread of this file closes them.
 * MediaPipe's left and right are the person's. This file returns faces with the picture's left and right; meshes and
   poses keep MediaPipe's numbering.
 """
@@ -19,9 +21,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import queue
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -46,6 +50,26 @@ _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right
 """idseg's names (the picture's left and right) in BlazeFace's order (the person's): right eye, left eye, nose tip, …"""
 
 
+_dropped: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+"""Task objects of pools that nobody closed. A SimpleQueue may be filled from within the garbage collector."""
+_reaper: threading.Thread | None = None
+
+
+def _start_reaper() -> None:
+    """Start the thread that closes dropped task objects, unless it runs (after a fork it does not)."""
+    global _reaper
+    if _reaper is None or not _reaper.is_alive():
+        _reaper = threading.Thread(target=_close_dropped, name="idseg-reaper", daemon=True)
+        _reaper.start()
+
+
+def _close_dropped() -> None:
+    while True:
+        for task in _dropped.get():
+            with suppress(Exception):  # nobody waits for the outcome
+                task.close()
+
+
 class TaskPool:
     """Task objects of one kind; thread-safe. They are made when first needed and closed at the end of ``with``."""
 
@@ -59,6 +83,7 @@ class TaskPool:
         self._free_slots = threading.BoundedSemaphore(parallel)
         self._idle: list[Any] = []
         self._closed = threading.Event()
+        weakref.finalize(self, _dropped.put, self._idle).atexit = False
 
     def close(self) -> None:
         """Free the native objects. An object in use is freed after its picture."""
@@ -108,6 +133,7 @@ class TaskPool:
             return self._idle.pop()
         path = str(self._entry.check())
         tasks = _tasks()
+        _start_reaper()
         try:
             return call_confined(partial(self._make, tasks, path))
         except (RuntimeError, ValueError) as error:

@@ -380,14 +380,14 @@ if __name__ == "__main__":
 
 def test_killed_twice_it_goes_on_and_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
-    put(folder, **{f"p{number:03}": fakes.SLOW for number in range(160)})
+    put(folder, **{f"p{number:03}": fakes.SLOW for number in range(100)})
     put(folder, **{f"x{number}": fakes.NOBODY for number in range(10)})
     script = tmp_path / "killable.py"
     script.write_text(KILLABLE, encoding="utf-8")
     command = [sys.executable, str(script), str(folder), str(out)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     reached = []
-    for wanted in (30, 70):
+    for wanted in (20, 45):
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         deadline = time.monotonic() + 60
         while len(list(out.glob("*.result.json"))) < wanted + 4:  # an outcome is noted after its files are there
@@ -400,19 +400,19 @@ def test_killed_twice_it_goes_on_and_nothing_is_lost_or_done_twice(tmp_path: Pat
     (out / ".p000.png.json.0123456789abcdef.part").write_bytes(b"half")  # as a kill within a write leaves it
     last = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
     total, before, swept = (int(word) for word in last.stdout.split())
-    assert total == 170
-    assert reached[0] >= 30
-    assert reached[1] >= 70
+    assert total == 110
+    assert reached[0] >= 20
+    assert reached[1] >= 45
     assert before >= reached[1]
     assert swept >= 1
     times = {outcome.key: times for outcome, times in noted(out / ".idseg-batch")}
-    assert len(times) == 170
+    assert len(times) == 110
     assert set(times.values()) == {1}, "a photo was done twice"
-    assert Counter(row["status"] for row in rows(out).values()) == {"ok": 160, "refused": 10}
-    assert len(list(out.glob("*.scoremap.png"))) == 160
+    assert Counter(row["status"] for row in rows(out).values()) == {"ok": 100, "refused": 10}
+    assert len(list(out.glob("*.scoremap.png"))) == 100
     assert not list(out.rglob("*.part"))
     first = (out / "p000.png.scoremap.png").read_bytes()
-    assert all((out / f"p{number:03}.png.scoremap.png").read_bytes() == first for number in range(160))
+    assert all((out / f"p{number:03}.png.scoremap.png").read_bytes() == first for number in range(100))
 
 
 def test_trouble_is_looked_at_anew_each_time(tmp_path: Path) -> None:
@@ -471,6 +471,6 @@ def test_the_signature_is_the_same_in_every_process(tmp_path: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
         ).stdout
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     }  # fmt: skip
     assert len(found) == 1

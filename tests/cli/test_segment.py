@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from idseg import __version__
+from idseg.cli.main import main
 from idseg.types import Rgb
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,6 +23,13 @@ FILES = {"cut.png", "scoremap.png", "demo.png", "cutout.png", "result.json"}
 def idseg(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*prefix, sys.executable, "-m", "idseg", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=240)
+
+
+def here(*arguments: str | Path) -> Result:
+    """The same in this process: for whatever needs no process of its own."""
+    done = CliRunner().invoke(main, [*map(str, arguments)])
+    assert isinstance(done.exception, SystemExit | None), done.exc_info
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +112,16 @@ def test_many_photos_with_bad_ones_among_them(selfie: Path, bad_photos: dict[str
     ],
 )
 def test_exit_codes(bad_photos: dict[str, Path], tmp_path: Path, name: str, code: int, says: str) -> None:
-    done = idseg("segment", bad_photos[name], "-o", tmp_path / "out")
-    assert done.returncode == code
+    done = here("segment", bad_photos[name], "-o", tmp_path / "out")
+    assert done.exit_code == code
     assert says in done.stderr
-    assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_a_forced_provider_that_is_not_there(selfie: Path, tmp_path: Path) -> None:
-    done = idseg("segment", selfie, "-o", tmp_path, "--provider", "nonsense")
-    assert done.returncode == 6
+    done = here("segment", selfie, "-o", tmp_path, "--provider", "nonsense")
+    assert done.exit_code == 6
     assert "nonsense" in done.stderr
     assert "cpu" in done.stderr
 
@@ -129,32 +137,31 @@ def test_a_forced_provider_that_is_not_there(selfie: Path, tmp_path: Path) -> No
     ],
 )
 def test_wrong_options_are_told_before_any_work(selfie: Path, tmp_path: Path, wrong: list[str]) -> None:
-    done = idseg("segment", selfie, "-o", tmp_path / "out", *wrong)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    done = here("segment", selfie, "-o", tmp_path / "out", *wrong)
+    assert done.exit_code == 2
     assert not (tmp_path / "out").exists()
 
 
 def test_nowhere_to_write_is_a_usage_error(selfie: Path) -> None:
-    done = idseg("segment", selfie)
-    assert done.returncode == 2
+    done = here("segment", selfie)
+    assert done.exit_code == 2
     assert "-o" in done.stderr
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
-    done = idseg("--help")
-    assert done.returncode == 0
+    done = here("--help")
+    assert done.exit_code == 0
     for word in ("segment", "models", "doctor", "serve", "Exit codes"):
         assert word in done.stdout
-    assert idseg("--version").stdout.strip().endswith(__version__)
+    assert here("--version").stdout.strip().endswith(__version__)
 
 
 def test_models_lists_and_checks_what_ships() -> None:
-    done = idseg("models", "--json")
-    assert done.returncode == 0
+    done = here("models", "--json")
+    assert done.exit_code == 0
     rows = json.loads(done.stdout)
     assert {row["state"] for row in rows} == {"ok"}
     assert {row["task"] for row in rows} >= {"face-detection", "face-landmarks", "pose-landmarks", "matting", "refine"}
     assert all(row["licence"] == "Apache-2.0" for row in rows)
-    text = idseg("models").stdout
+    text = here("models").stdout
     assert all(row["name"] in text for row in rows)

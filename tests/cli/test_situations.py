@@ -4,7 +4,7 @@
 situation                             test
 ====================================  ================================================================================
 head cut at the frame, four sides     test_check_of_a_head_cut_at_the_frame, test_photo_warns_of_a_head_cut_at_the_frame
-24 and 48 MP of a phone               test_a_photo_larger_than_the_api_s, tests/stages/test_decode.py (24 and 48 MP)
+24 and 48 MP of a phone               test_a_photo_larger_than_the_api_s, tests/stages/test_decode.py (48 MP)
 WebP, HEIC, AVIF called .jpg          test_other_formats_whatever_they_are_called
 JPEG without its end marker           test_a_jpeg_without_its_end_marker
 a/1.jpg b/1.jpg; x.jpg x.png x-2.jpg  test_no_answer_overwrites_another (segment and photo)

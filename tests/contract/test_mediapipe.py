@@ -355,3 +355,28 @@ def test_types_are_the_projects_own(faces: FaceDetector, portrait: Rgb) -> None:
     (face,) = faces(portrait)
     assert isinstance(face, FaceDetection)
     assert type(face.score) is type(face.box.left) is type(face.nose_tip[0]) is float
+
+
+DROPPED = """
+import faulthandler, gc
+import numpy as np
+from idseg.models import mediapipe
+from idseg.models.manifest import load_manifest
+faulthandler.dump_traceback_later(120, exit=True)
+pool = mediapipe.FaceDetector(load_manifest(), "short")
+pool(np.zeros((64, 64, 3), np.uint8))
+tasks = pool._idle
+cycle = [pool]
+cycle.append(cycle)
+del pool, cycle
+gc.collect()
+while tasks[0]._handle is not None:
+    pass
+print("freed")
+"""
+
+
+def test_a_model_that_nobody_closed_is_freed_by_the_garbage_collector() -> None:
+    """By MediaPipe itself it is not: it waits for ever for a thread that was collected with it."""
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "freed\n"), done.stderr

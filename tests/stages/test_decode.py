@@ -170,11 +170,10 @@ def test_sizes_that_pass(width: int, height: int) -> None:
     assert decode(np.zeros((height, width, 3), np.uint8), API_LIMITS).size == (width, height)
 
 
-@pytest.mark.parametrize(("width", "height"), [(4284, 5712), (8064, 6048)])
-def test_phones_of_24_and_48_mp(width: int, height: int) -> None:
+def test_a_phone_s_48_mp() -> None:
     """The limit of 4096 px is the API's."""
-    file_bytes = saved(Image.new("RGB", (width, height), (9, 99, 199)), "JPEG")
-    assert decode(file_bytes).size == (width, height)
+    file_bytes = saved(Image.new("RGB", (8064, 6048), (9, 99, 199)), "JPEG")
+    assert decode(file_bytes).size == (8064, 6048)
     with pytest.raises(PhotoSizeError):
         decode(file_bytes, API_LIMITS)
 
@@ -185,14 +184,14 @@ def test_our_own_limit_is_64_million_pixels() -> None:
             decode(file_bytes)
 
 
-@pytest.mark.parametrize(("width", "height"), [(49, 50), (50, 49), (1, 1), (4097, 60), (60, 4097), (49, 4097)])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "array", "pil"])
-def test_sizes_that_do_not(width: int, height: int, form: str) -> None:
-    image = Image.new("RGB", (width, height))
-    photo: Any = {"array": np.asarray(image), "pil": image}.get(form)
-    with pytest.raises(PhotoSizeError, match=rf"{width} x {height} px") as caught:
-        decode(saved(image, form) if photo is None else photo, API_LIMITS)
-    assert caught.value.facts == {"width": width, "height": height, "minimum": 50, "maximum": 4096}
+def test_sizes_that_do_not(form: str) -> None:
+    for width, height in ((49, 50), (50, 49), (1, 1), (4097, 60), (60, 4097), (49, 4097)):
+        image = Image.new("RGB", (width, height))
+        photo: Any = {"array": np.asarray(image), "pil": image}.get(form)
+        with pytest.raises(PhotoSizeError, match=rf"{width} x {height} px") as caught:
+            decode(saved(image, form) if photo is None else photo, API_LIMITS)
+        assert caught.value.facts == {"width": width, "height": height, "minimum": 50, "maximum": 4096}
 
 
 def test_a_caller_may_move_the_limits() -> None:
@@ -223,8 +222,12 @@ def test_limits_that_make_no_sense(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize(("order", "kind"), [("<", 3), (">", 3), ("<", 4), (">", 4)])
-def test_every_orientation_gives_one_array(orientation: int, order: str, kind: int) -> None:
+def test_every_orientation_gives_one_array(orientation: int) -> None:
+    for order, kind in (("<", 3), (">", 3), ("<", 4), (">", 4)):
+        _one_array(orientation, order, kind)
+
+
+def _one_array(orientation: int, order: str, kind: int) -> None:
     stored = Image.fromarray(np.ascontiguousarray(turned(scene(), orientation)))
     block = exif(orientation, order, kind)
     as_png = saved(stored, "PNG", exif=block)

@@ -31,9 +31,9 @@ def test_cut_anywhere_is_an_error_or_the_same_picture(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_header_byte_may_be_anything(name: str) -> None:
     whole = SAMPLES[name]
-    for at in range(min(len(whole), 700)):
-        for value in (0x00 if at % 2 else 0xFF, whole[at] ^ 0x81):
-            photo_or_error(whole[:at] + bytes([value]) + whole[at + 1 :])
+    for at in range(min(len(whole), 300)):
+        value = (0x00, 0xFF, whole[at] ^ 0x81)[at % 3]
+        photo_or_error(whole[:at] + bytes([value]) + whole[at + 1 :])
 
 
 def fix_checksums(file_bytes: bytes) -> bytes:
@@ -59,13 +59,13 @@ def damaged(draw: st.DrawFn) -> bytes:
     return fix_checksums(bytes(content)) if draw(st.booleans()) and content[:4] == b"\x89PNG" else bytes(content)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 @given(damaged())
 def test_damage_anywhere_is_an_error_or_a_picture(file_bytes: bytes) -> None:
     photo_or_error(file_bytes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"BM" + bytes(8) + b"\x36\0\0\0\x28\0\0\0"]),
     st.binary(max_size=400),
