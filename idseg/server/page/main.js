@@ -33,7 +33,8 @@ function take(files, add = state.items.length > 0 && location.hash === RESULT) {
   }
   state.items.push(...items);
   state.current = items[0];
-  window.scrollTo(0, 0);
+  if (state.size) window.scrollTo(0, 0);
+  else $("step-document").scrollIntoView({ block: "nearest" }); // on a phone it lies below
   if (state.size && location.hash !== RESULT) history.pushState(null, "", RESULT);
   items.forEach((item) => want(item));
 }

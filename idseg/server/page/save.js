@@ -1,8 +1,9 @@
 // Background, file options and Save. A change of background is drawn at once; the file follows from the server.
 
 import { $, made, shape, words } from "./words.js";
-import { cropOnly, onChange, state } from "./state.js";
+import { NO_CHANGE, cropOnly, onChange, state } from "./state.js";
 import { isWorking, want, wantAll } from "./item.js";
+import { beyond } from "./stage.js";
 import { verdictOf, verdictText } from "./verdict.js";
 import { zipped } from "./zip.js";
 
@@ -96,6 +97,7 @@ function sample(value) {
 
 export function setBackground(background) {
   state.options.background = background;
+  for (const item of background === "keep" ? state.items : []) if (item.layers && beyond(item, item.adjust) > 1) item.adjust = { ...NO_CHANGE, light: item.adjust.light };
   if (background === "transparent" && ["JPEG", "PDF"].includes(state.options.format)) state.options.format = "";
   wantAll(PAUSE_MS);
 }

@@ -9,6 +9,7 @@ import { drawFaults } from "./faults.js";
 
 const PAUSE_MS = 350; // between the last movement and the question to the server
 const STEP_MM = 0.25;
+const SLACK_PX = 1; // of rounding
 
 export function setUpStage() {
   onChange(draw);
@@ -27,8 +28,20 @@ export function moveBy(change) {
   const [width, height] = state.size.mm;
   adjust.right = Math.min(width / 2, Math.max(-width / 2, adjust.right));
   adjust.down = Math.min(height / 3, Math.max(-height / 3, adjust.down));
+  if (state.options.background === "keep" && beyond(item, adjust) > Math.max(SLACK_PX, beyond(item, item.adjust))) return changed(); // there is no more wall
   item.adjust = adjust;
   want(item, PAUSE_MS);
+}
+
+/** By how many px of the photo its edge comes into the finished photo; 0: nowhere. */
+export function beyond(item, adjust) {
+  const { px, mm } = item.made?.size ?? state.size, [width, height] = px;
+  const [a, b, c, d, e, f] = after(handMatrix(adjust, item.layers.eyes, height / mm[1], width), fromBitmap(item)), area = a * e - b * d;
+  const outside = [[0, 0], [width, 0], [0, height], [width, height]].flatMap(([x, y]) => {
+    const right = (e * (x - c) - b * (y - f)) / area, down = (a * (y - f) - d * (x - c)) / area;
+    return [-right, -down, right - item.bitmap.width, down - item.bitmap.height];
+  });
+  return Math.max(0, ...outside);
 }
 
 // --- gestures ---

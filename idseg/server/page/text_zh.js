@@ -27,7 +27,7 @@ export default {
   sheet: "排版打印", paper: "相纸", copies: "张数", asMany: "排满", sheetFormat: "文件", saveSheet: "保存排版", sheetJpeg: "JPEG，冲印店用", sheetPdf: "PDF，打印机用", sheetLabel: (count, paper) => `${paper}，共 ${count} 张`,
   sheetSaved: (count, paper) => `${paper}，共 ${count} 张。请按 100% 打印，不要选“适合页面”。`, sheetNo: "透明照片无法打印，请先选择底色。",
   papers: { "5inch": "5 寸（3.5 × 5 英寸）", "6inch": "6 寸（4 × 6 英寸）", "7inch": "7 寸（5 × 7 英寸）", a4: "A4", a5: "A5", letter: "Letter" },
-  save: "保存照片", saveThis: "保存这张", saveAnyway: "仍要保存", saved: (name) => `已保存为 ${name}。`, saveAll: (count) => `全部保存（${count} 张，ZIP）`, another: "换一张", addPhoto: "添加照片", photoNumber: (number, state) => `第 ${number} 张：${state}`, stripStates: { wait: "排队中", busy: "处理中", failed: "无法生成", ready: "可以使用" },
+  save: "保存照片", saveThis: "保存这张", saveAnyway: "仍要保存", saved: (name) => `已保存为 ${name}。`, saveAll: (count) => `全部保存（${count} 张）`, another: "换一张", addPhoto: "添加照片", photoNumber: (number, state) => `第 ${number} 张：${state}`, stripStates: { wait: "排队中", busy: "处理中", failed: "无法生成", ready: "可以使用" },
   unretouched: "未作任何修饰。", lightened: "已修改：调整了亮度。", lacks: "原图在边框内就到头了。", enlarged: "原图像素偏少，已放大。",
   details: "开发者", detailsHint: "蒙版、关键点、JSON、curl", detailViews: { points: "关键点", cut: "裁剪", scoremap: "蒙版", demo: "黑底" }, reply: "返回 JSON", copy: "复制", copied: "已复制", curl: "curl", python: "Python", openDocs: "全部接口见接口页",
   facts: { facepose: "脸部姿态", bodypose: "肩部姿态", score: "人脸置信度", yaw: "左右转头", roll: "头部倾斜", cut: "裁剪", photo: "照片", took: "用时" },
