@@ -4,8 +4,9 @@ A bounded search per format looks for the file of at most 4 MB whose decoding or
 starts from files built to be costly (:mod:`benchmarks.hostile_files`) and keeps each change that makes a file costlier.
 Files are decoded in a separate process, which is killed at a limit.
 
-``--tree PATH`` also measures another checkout of idseg on the costliest files, to compare before and after. The result
-is written to ``results/hostile.json``; ``python -m benchmarks tables`` shows it in README.md.
+``--tree PATH`` also measures another checkout of idseg on the same files, to compare before and after. The result is
+written to ``results/hostile.json``, where other formats' figures stay; ``python -m benchmarks tables`` shows it in
+README.md.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Final
 import click
 
 from benchmarks.environment import Run
-from benchmarks.figures import RESULTS, Figure, write
+from benchmarks.figures import RESULTS, Figure, read, write
 from benchmarks.hostile_files import FORMATS, MOST_BYTES, changed
 
 LIMIT_CPU_S: Final = 20
@@ -33,8 +34,6 @@ LIMIT_S: Final = 900.0
 """Wall seconds; stops a process that waits without using CPU time."""
 PROMISED_S: Final = 3.0
 """Maximum CPU seconds that a file may cost."""
-_COMPARED: Final = 3
-"""Number of the costliest files that the other checkout decodes too."""
 _ROUNDS: Final = 2
 """Rounds of changes; each round changes the costliest files found so far."""
 
@@ -129,6 +128,8 @@ def search(name: str, tree: Path, tries: int, seed: int) -> list[Cost]:
 def main(formats: str, tries: int, seed: int, before: Path | None, results: Path) -> None:
     here = Path(__file__).resolve().parent.parent
     run, worst = Run("hostile", 1, {"tries": tries, "seed": seed, "most_bytes": MOST_BYTES}), 0.0
+    if (results / "hostile.json").exists():
+        run.add(*(one for one in read(results / "hostile.json").figures if one.subject not in formats.split(";")))
     for name in formats.split(";"):
         found = search(name, here, tries, seed)
         if not found:
@@ -137,11 +138,11 @@ def main(formats: str, tries: int, seed: int, before: Path | None, results: Path
         worst = max(worst, found[0].seconds)
         shown = [("now", found[0])]
         if before is not None:
-            shown.append(("before", costs([cost.content for cost in found[:_COMPARED]], before)[0]))
+            shown.append(("before", costs([cost.content for cost in found], before)[0]))
         for when, cost in shown:
             run.add(Figure(name, f"{when}, {cost.outcome}", "CPU", "most", round(cost.seconds, 2), "s", len(found)))
             click.echo(f"{name} {when}: {cost.seconds:.2f} CPU s, {cost.outcome}, {len(cost.content)} bytes")
-        write(run.result(), results)
+        write(run.result(), results)  # after each format: a run may be stopped
     if worst > PROMISED_S:
         raise click.ClickException(f"a file costs {worst:.1f} CPU seconds; {PROMISED_S:g} are promised")
 
