@@ -42,7 +42,7 @@ from tests.server.live import (
     until,
     until_accepted,
 )
-from tests.server.routes.test_cloud import make_certificate
+from tests.server.routes.asking import make_certificate
 
 PHOTO = wire.PATH
 WAIT_S = 60
