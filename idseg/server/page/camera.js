@@ -1,4 +1,4 @@
-// The camera dialog: resolves with a JPEG, or null when cancelled; rejects where there is no camera.
+// The camera dialog: resolves with a JPEG, or null if cancelled; rejects if there is no camera.
 
 import { $ } from "./words.js";
 

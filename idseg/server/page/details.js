@@ -1,4 +1,4 @@
-// For developers, folded: the API's own reply in pictures and as JSON, and lines that call this server.
+// The folded section for developers: the API's reply as pictures and as JSON, and example calls of this server.
 
 import * as server from "./server.js";
 import { bytesOf } from "./prepare.js";
@@ -80,7 +80,7 @@ function facts(reply) {
   return made("dl", { className: "facts" }, ...rows.flatMap(([name, value]) => [made("dt", { textContent: words.facts[name] }), made("dd", { textContent: value ?? "–" })]));
 }
 
-/** The reply as the API gives it, pictures shortened. */
+/** The API's reply, with shortened pictures. */
 export function readable(reply) {
   const { photo, angles, timings_ms, ...own } = reply;
   return JSON.stringify(own, (key, value) => (typeof value === "string" && value.length > 200 ? `${value.slice(0, 40)}… (${value.length})` : value), 2);
@@ -93,7 +93,7 @@ export function curlLine() {
   return [...curlToken(), `curl${insecure()} --data-binary @selfie.jpg "${server.BASE}v1/photo/file?${parameters}${tokenPart("&")}" -o photo.jpg`].join("\n");
 }
 
-/** A certificate of this server's own, which no machine knows. */
+/** Whether the server uses its own certificate, which no machine trusts. */
 const insecure = () => (server.session.settings.link && location.protocol === "https:" ? " --insecure" : "");
 
 function curlToken() {

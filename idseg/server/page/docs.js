@@ -1,4 +1,4 @@
-// A small reading of /openapi.json: what there is to call, with which parameters, and what comes back. Works offline.
+// Shows /openapi.json: the calls, their parameters and their answers. Works offline.
 
 import { BASE } from "./server.js";
 import { language, switchLanguage, words } from "./words.js";

@@ -1,4 +1,4 @@
-// Choosing a document: tiles of the popular ones by language, and a search that answers to Enter and the arrows.
+// Choosing a document: tiles for popular documents by language, and a search with Enter and arrow keys.
 
 import * as server from "./server.js";
 import { $, language, made, measuresOf, printedSize, shape, shortTitleOf, titleOf, words } from "./words.js";
@@ -14,7 +14,7 @@ const known = { sizes: null, failed: false };
 const pickers = [];
 let onPick = () => {};
 
-/** `pick(size)` is called with the row that was chosen. */
+/** `pick(size)` is called with the chosen row. */
 export function setUpDocuments(pick) {
   onPick = pick;
   pickers.push(new Picker($("start-picker"), "start"), new Picker($("dialog-picker"), "dialog"));
@@ -27,7 +27,7 @@ export function openPicker() {
   if (!$("document-dialog").open) $("document-dialog").showModal();
 }
 
-/** Load all documents once; whoever finds them missing may call again. */
+/** Load all documents once; call again if loading failed. */
 export async function loadSizes() {
   known.failed = false;
   try {
@@ -56,7 +56,7 @@ function picture(size) {
   return svg;
 }
 
-/** How the server read what was typed. */
+/** How the server interpreted the query. */
 function readAs({ number, left_out: leftOut }) {
   const told = number ? [words.readNumber(`${number.width} × ${number.height}`, words.units[number.unit], number.guessed)] : [];
   return [...told, ...(leftOut?.length ? [words.leftOut(leftOut.join(words.comma))] : [])].join(" · ");

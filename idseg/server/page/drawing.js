@@ -1,11 +1,11 @@
-// The points, the face box and the cut's frame, as SVG over the photo; labels stand in two columns beside the face and never collide.
+// The points, the face box and the cut's frame as SVG over the photo; labels are in two columns beside the face and do not overlap.
 
 import { shape } from "./words.js";
 
 const UNSURE = 0.5; // score below which a point is shown as a guess
 const SMALLEST = 11; // px on the screen of a label
 
-/** Where labels go: sorted by height, pushed apart by `step`. */
+/** Positions of the labels: sorted by height, at least `step` apart. */
 export function spread(heights, step, low, high) {
   const order = heights.map((y, index) => [y, index]).sort((one, other) => one[0] - other[0]);
   const placed = [];
@@ -15,7 +15,7 @@ export function spread(heights, step, low, high) {
   return placed.map((y) => y - over);
 }
 
-/** Draw a reply over the photo it came from. `shown`: the photo's width on the screen, px. */
+/** Draw a reply over its photo. `shown`: the photo's width on the screen, px. */
 export function drawOver(svg, reply, names, shown) {
   const { width, height } = reply.photo, cut = reply.cut_location, face = reply.face_location;
   const unit = width / shown, size = SMALLEST * 1.15 * unit;

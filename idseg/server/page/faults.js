@@ -1,4 +1,4 @@
-// What is not met, marked on the picture with the number it has in the list.
+// Marks on the picture for rules that are not met, with their numbers in the list.
 
 import { shape } from "./words.js";
 
@@ -7,7 +7,7 @@ const MOUTH = ["mouth_closed", "no_smile"];
 const HEAD = ["roll", "yaw", "pitch", "head_height", "head_width", "face_width", "sharp", "contrast", "not_burnt", "not_dark", "even_light", "head_uncovered"];
 const SIDES = ["head_inside", "shoulders_inside"];
 
-/** Where a rule is seen, in mm of the finished photo: [left, top, width, height]; null: nowhere in it (the file, say). */
+/** Place of a rule in the finished photo, mm: [left, top, width, height]; null: it has no place (the file, for example). */
 function zoneOf(rule, { mm, middle, chin, crown, eyes, width, height, lacks }) {
   const head = chin - crown;
   if (EYES.includes(rule)) return [middle - mm.width * 0.52, eyes - head * 0.1, mm.width * 1.04, head * 0.2];
@@ -21,7 +21,7 @@ function zoneOf(rule, { mm, middle, chin, crown, eyes, width, height, lacks }) {
   return null;
 }
 
-/** A strip along the side where the photo ends too soon. */
+/** A strip along the side where the photo ends too early. */
 function sideZone(rule, lacks, width, height) {
   const found = Object.entries(lacks).filter(([side]) => (rule === "head_inside" ? side === "top" || !lacks.top : side !== "top"));
   const [side, lack] = found.sort((one, other) => other[1] - one[1])[0] ?? [rule === "head_inside" ? "top" : "bottom", 0];
@@ -29,7 +29,7 @@ function sideZone(rule, lacks, width, height) {
   return { top: [0, 0, width, deep], bottom: [0, height - deep, width, deep], left: [0, 0, deep, height], right: [width - deep, 0, deep, height] }[side];
 }
 
-/** SVG shapes; `unit` is the mm of one px on the screen. */
+/** SVG shapes; `unit`: millimetres per px on the screen. */
 export function drawFaults(faults, where) {
   const parts = [], { unit, width, height } = where, placed = [];
   faults.forEach((fault, index) => {

@@ -1,4 +1,4 @@
-// One photo on its way: prepared, sent once, finished, checked; again whenever something changes. One at a time, the shown one first.
+// The processing of a photo: prepare, send once, finish, check; repeated after every change. One photo at a time, the shown one first.
 
 import * as server from "./server.js";
 import { blobOf, prepared, sideFor } from "./prepare.js";
@@ -13,12 +13,12 @@ export class Item {
     Object.assign(this, { sent: null, bitmap: null, original: null, handle: "", full: false, asked: null, reply: null, made: null, person: null, layers: null, abort: null });
   }
 
-  /** Whether the finished photo is of what is chosen now. */
+  /** Whether the finished photo matches the current choices. */
   get current() {
     return Boolean(this.made) && this.made.key === keyOf(this);
   }
 
-  /** The photo itself changed: send it anew. */
+  /** The photo itself changed: send it again. */
   renew() {
     this.abort?.abort();
     if (this.handle) server.forget(this.handle);
@@ -32,7 +32,7 @@ export class Item {
   }
 }
 
-/** What is asked of the server for an item, without layers. */
+/** The query for an item, without layers. */
 export function questionFor(item) {
   const { options, size } = state, { adjust } = item;
   const kb = options.kbMost || options.kbLeast ? `${options.kbLeast || 0}-${options.kbMost || 100000}` : "";
@@ -48,7 +48,7 @@ const layersKeyOf = (item) => JSON.stringify([state.size.name, state.options.px,
 const waiting = new Set();
 let busy = null, timer = 0;
 
-/** Finish an item as things are chosen now, after `pause` ms without another wish. An answer on its way is dropped; the photo on its way is not. */
+/** Finish an item with the current choices, after `pause` ms without another change. Drops a pending answer, but not a pending upload. */
 export function want(item, pause = 0) {
   waiting.add(item);
   item.problem = null;
@@ -66,7 +66,7 @@ export const wantAll = (pause) => state.items.forEach((item) => want(item, pause
 export const isWaiting = (item) => waiting.has(item);
 export const isWorking = (item) => busy === item || waiting.has(item);
 
-/** Stop what is done for an item; it is kept, and can be tried again. */
+/** Stop processing an item; it is kept and can be tried again. */
 export function cancel(item) {
   if (!isWorking(item)) return;
   waiting.delete(item);
@@ -153,7 +153,7 @@ async function asked(item, signal) {
   return reply;
 }
 
-/** The measures as the rules placed the head, of those after a change by hand: the inverse of `measured`. */
+/** The measures before a manual change, from those after it: the inverse of `measured`. */
 function byRules(mm, adjust, height) {
   const eyes = mm.eyes + adjust.down;
   return {
@@ -162,7 +162,7 @@ function byRules(mm, adjust, height) {
   };
 }
 
-/** The measures after a change by hand; the same formula as idseg/photo/adjust.py. */
+/** The measures after a manual change; the same formula as in idseg/photo/adjust.py. */
 export function measured(mm, adjust, height) {
   const eyes = mm.eyes - adjust.down;
   return {

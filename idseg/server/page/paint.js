@@ -1,8 +1,8 @@
-// Pixels on canvases: backgrounds, the person's layers, the finished photo by a placement.
+// Draws on canvases: backgrounds, the person's layers, the finished photo with a placement.
 
 const GRADIENT = /^(vertical|radial):(#[0-9a-f]{6}),(#[0-9a-f]{6})$/i;
 
-/** The person as a picture with transparency, of the reply's two layers. */
+/** The person as a picture with transparency, from the reply's two layers. */
 export async function personOf(layers, blobOf) {
   const [colours, alpha] = await Promise.all([
     createImageBitmap(blobOf({ base64: layers.colours, media_type: "image/jpeg" }), { colorSpaceConversion: "none" }),
@@ -21,7 +21,7 @@ function pixelsOf(bitmap, width, height) {
   return context.getImageData(0, 0, width, height);
 }
 
-/** A picture brighter by `stops` (below 0: darker): y = g x / (1 + (g - 1) x) in linear light; the same as idseg/photo/light.py. */
+/** A picture brighter by `stops` (below 0: darker): y = g x / (1 + (g - 1) x) in linear light; the same formula as in idseg/photo/light.py. */
 export async function lit(bitmap, stops) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
@@ -43,7 +43,7 @@ function curveOf(stops) {
   });
 }
 
-/** Fill with a background: #rrggbb, vertical:#a,#b, radial:#a,#b; anything else stays clear. */
+/** Fill with a background: #rrggbb, vertical:#a,#b, radial:#a,#b; any other text leaves it transparent. */
 export function paintBackground(context, background, width, height) {
   const gradient = GRADIENT.exec(background);
   if (gradient) {
@@ -68,13 +68,13 @@ export function paintBackground(context, background, width, height) {
   }
 }
 
-/** A 2 x 3 matrix [a, b, c, d, e, f] after another. */
+/** The product of two 2 x 3 matrices [a, b, c, d, e, f]; the second is applied first. */
 function after(second, first) {
   const [a, b, c, d, e, f] = second, [g, h, i, j, k, l] = first;
   return [a * g + b * j, a * h + b * k, a * i + b * l + c, d * g + e * j, d * h + e * k, d * i + e * l + f];
 }
 
-/** The change by hand as a matrix over finished pixels: about `eyes` [x, y]; the same formula as idseg/photo/adjust.py. */
+/** The manual change as a matrix on finished pixels, about `eyes` [x, y]; the same formula as in idseg/photo/adjust.py. */
 export function handMatrix(adjust, eyes, perMm, width) {
   const angle = (adjust.turn * Math.PI) / 180, cos = adjust.zoom * Math.cos(angle), sin = adjust.zoom * Math.sin(angle);
   const to = [eyes[0] + adjust.right * perMm, eyes[1] + adjust.down * perMm];
@@ -82,7 +82,7 @@ export function handMatrix(adjust, eyes, perMm, width) {
   return adjust.flip ? after([-1, 0, width, 0, 1, 0], moved) : moved;
 }
 
-/** Draw `picture` whose pixels go to finished pixels by `matrix`, on a canvas of `scale` px to a finished pixel. */
+/** Draw `picture` on a canvas with `scale` px per finished pixel; `matrix` maps its pixels to finished pixels. */
 export function drawPlaced(context, picture, matrix, scale) {
   const [a, b, c, d, e, f] = matrix;
   context.save();

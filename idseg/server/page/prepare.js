@@ -1,4 +1,4 @@
-// A file as it can be sent: itself where it is small, else scaled to what the result needs. Nothing here touches the page.
+// Prepares a file for sending: unchanged if it is small, else shrunk to the size that the result needs. Does not access the page.
 
 const LEAST_SIDE = 1600, MOST_SIDE = 2560, FULL_SIDE = 4096; // px
 const SIDES_PER_RESULT = 3.2; // a head fills about a third of a selfie's height
@@ -7,12 +7,12 @@ const PLAIN = /^image\/(jpeg|png|bmp|webp)$/;
 export const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 export const blobOf = (file) => new Blob([bytesOf(file.base64)], { type: file.media_type });
 
-/** The longest side to send for a finished photo of `px` [width, height]; `full`: as much as the server takes. */
+/** Longest side to send for a finished photo of `px` [width, height]; `full`: the server's maximum. */
 export const sideFor = (px, full) => full ? FULL_SIDE : Math.round(Math.min(MOST_SIDE, Math.max(LEAST_SIDE, SIDES_PER_RESULT * Math.max(...px))));
 
 /**
- * @returns `{blob, bitmap, original}`: what is sent, the same as a picture, and the sides of the original; `bitmap` is null where
- *   this browser cannot read the format (HEIC in many): then the file goes as it is.
+ * @returns `{blob, bitmap, original}`: the file to send, its picture, and the sides of the original. `bitmap` is null if this
+ *   browser cannot read the format (many cannot read HEIC); the file is then sent unchanged.
  */
 export async function prepared(file, side, maxBytes, quarters = 0) {
   const whole = await createImageBitmap(file).catch(() => null);
@@ -41,7 +41,7 @@ function drawn(bitmap, scale, quarters) {
   return canvas;
 }
 
-/** Part of a picture around one of its faces, without the others; boxes are shares of the sides: [left, top, width, height]. */
+/** The part of a picture around one face, without the other faces; boxes are fractions of the sides: [left, top, width, height]. */
 export async function around(bitmap, boxes, chosen) {
   const middle = (box) => box[0] + box[2] / 2;
   const mine = middle(boxes[chosen]);

@@ -1,4 +1,4 @@
-// The words of every rule in both languages: its name; what is wrong where it is not met (after "1 thing to fix:"); what to do.
+// The texts of every rule in both languages: its name; the problem if it is not met (after "1 thing to fix:"); the advice.
 
 export default {
   en: {

@@ -1,4 +1,4 @@
-// Every call of the page. Each resolves with an answer or rejects with a `Refused`, whose `reason` has words in the texts.
+// All calls of the page. Each resolves with an answer or rejects with a `Refused`, whose `reason` has a text.
 
 export class Refused extends Error {
   constructor(told = {}, logId = "") {
@@ -7,7 +7,7 @@ export class Refused extends Error {
   }
 }
 
-/** Where this server is, with a slash at the end: its root, or the path under which a proxy shows it. */
+/** Address of this server, with a slash at the end: its root, or the path under which a proxy shows it. */
 export const BASE = new URL(".", document.baseURI).href;
 
 export const session = { settings: null, token: "" };
@@ -51,7 +51,7 @@ export async function join(secret) {
 
 export const sizes = (word, signal) => asJson(fetched(`v1/sizes?${new URLSearchParams({ q: word })}`, { signal }));
 
-/** Send a photo once; `progress` is called with per cent. Resolves with its handle. */
+/** Send a photo once; `progress` is called with the percentage. Resolves with the photo's handle. */
 export function keep(blob, signal, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -83,7 +83,7 @@ export const check = (file, parameters, signal) => asJson(fetched(`v1/check?${qu
 export const keptPhoto = async (handle, signal) => (await fetched(`v1/photos/${encodeURIComponent(handle)}`, { signal })).blob();
 export const forget = (handle) => fetched(`v1/photos/${encodeURIComponent(handle)}`, { method: "DELETE", keepalive: true }).catch(() => {});
 
-/** The API's own reply for the developers' part. It has HTTP 200 for errors too. */
+/** The API's reply for the section for developers. It has HTTP 200 for errors too. */
 export async function segmented(handle, signal) {
   const reply = await asJson(fetched(`page/photo?${query({ handle })}`, { method: "POST", signal }));
   if (reply.error_code) throw refusedBy(reply);

@@ -25,7 +25,7 @@ export function setUpSheet() {
   $("save-sheet").onclick = save;
 }
 
-/** "6 inch (4R)" and "4 x 6 in" are one paper: of equal ones the first stays. */
+/** "6 inch (4R)" and "4 x 6 in" are the same paper; the first of equal papers is kept. */
 export function papersOnce(papers) {
   const found = new Map();
   for (const [name, sides] of Object.entries(papers)) {

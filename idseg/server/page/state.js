@@ -1,4 +1,4 @@
-// What the page knows: the photos, the chosen document and options. Parts subscribe and draw themselves anew when it changes.
+// The state of the page: the photos, the chosen document and options. Parts subscribe to it and redraw when it changes.
 
 export const NO_CHANGE = Object.freeze({ right: 0, down: 0, zoom: 1, turn: 0, flip: false, light: 0 });
 const PLAIN_OPTIONS = { background: "", format: "", kbLeast: "", kbMost: "", px: "", dpi: "" };
@@ -9,7 +9,7 @@ const listeners = [];
 let drawing = 0;
 export const onChange = (listener) => listeners.push(listener);
 
-/** Draw all parts anew, once for all changes of this turn. */
+/** Redraw all parts once for all changes of this event-loop turn. */
 export function changed() {
   drawing ||= requestAnimationFrame(() => {
     drawing = 0;
@@ -29,7 +29,7 @@ export const usualBackground = (size) => (cropOnly(size) ? "keep" : size.backgro
 export const isAdjusted = (adjust) => Object.keys(NO_CHANGE).some((name) => adjust[name] !== NO_CHANGE[name]);
 export const isMoved = (adjust) => isAdjusted({ ...adjust, light: 0 });
 
-// --- reload: the server keeps the photos for a while, this tab keeps their handles and what was chosen ---
+// --- reload: the server keeps the photos for some time, this tab keeps their handles and the choices ---
 
 const KEY = "idseg-photos";
 

@@ -1,4 +1,4 @@
-// The verdict before Save: what is not met, what to look at oneself, and the rest folded away.
+// The verdict before Save: rules that are not met, rules for the user to check, and the others folded.
 
 import { $, language, made, ruleWords, words } from "./words.js";
 import { onChange, state } from "./state.js";
@@ -10,7 +10,7 @@ const ORDER = ["not met", "check yourself", "met", "not applicable"];
 const rulesOf = (item, status) => (item.reply?.check.rules ?? []).filter((rule) => rule.status === status);
 export const faultsOf = (item) => rulesOf(item, "not met");
 
-/** "met", "look" (something to check oneself), "not-met"; "" where nothing is known. */
+/** "met", "look" (the user must check a rule), "not-met"; "" if unknown. */
 export function verdictOf(item) {
   if (!item?.reply) return "";
   return faultsOf(item).length ? "not-met" : rulesOf(item, "check yourself").length ? "look" : "met";
@@ -43,7 +43,7 @@ function draw() {
   $("basis").replaceChildren(...basisOf(item.made.size));
 }
 
-/** `told`: what is wrong stands in the title above already. */
+/** `told`: the title above already names the problem. */
 function entry(rule, mark, told = false) {
   const { name, fault, todo } = ruleWords(rule);
   const badge = made("span", { className: "badge", textContent: mark });
@@ -71,7 +71,7 @@ export function basisOf(size) {
   return parts;
 }
 
-/** No minus before a zero that was rounded to it. */
+/** Remove the minus of a value that rounds to zero. */
 export const signless = (text) => (Number(text) === 0 ? text.replace("-", "") : text);
 
 function rounded(value, unit) {
@@ -80,7 +80,7 @@ function rounded(value, unit) {
   return `${signless(String(+value.toFixed(size < 1 ? 2 : size < 100 ? 1 : 0)))}${unit === "degrees" ? "°" : ""}`;
 }
 
-/** The value and what is allowed, in units that people know. */
+/** The value and the allowed range, in common units. */
 function figureOf({ value, unit, allowed }) {
   const [low, high] = allowed ?? [null, null];
   if (value === null || value === undefined || unit === "persons") return "";

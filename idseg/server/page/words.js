@@ -1,4 +1,4 @@
-// The language of the page: which one, its words, and putting them where the markup asks for them.
+// The language of the page: choosing it, its texts, and inserting them where the markup refers to them.
 
 import en from "./text_en.js";
 import zh from "./text_zh.js";
@@ -28,7 +28,7 @@ export function switchLanguage() {
   speak(language === "en" ? "zh" : "en");
 }
 
-/** A rule's words: name, what is wrong, what to do. English advice comes with the report. */
+/** A rule's texts: name, problem, advice. English advice comes with the report. */
 export function ruleWords(rule) {
   const [name, fault, todo] = rules[language][rule.rule] ?? [rule.term, rule.term, ""];
   return { name, fault, todo: language === "en" ? rule.advice : todo };
@@ -38,7 +38,7 @@ export const titleOf = (size) => (language === "zh" ? size.zh : size.en) || (siz
 const numberTitle = (size) => (size.name.endsWith("px") ? `${size.px[0]} × ${size.px[1]} px` : millimetres(size));
 const short = (value) => String(+value.toFixed(1));
 export const millimetres = (size) => `${short(size.mm[0])} × ${short(size.mm[1])} mm`;
-/** For a tile: as short as people say it. */
+/** A short, common name for a tile. */
 export const shortTitleOf = (size) => words.shortTitles[size.name] ?? titleOf(size);
 export const printedSize = (size) => words.inchSizes[size.mm.map((side) => side.toFixed(1)).join("x")] ?? millimetres(size);
 export const measuresOf = (size) => `${millimetres(size)} · ${size.px[0]} × ${size.px[1]} px`;

@@ -1,4 +1,4 @@
-// A ZIP of files that are compressed already: stored, not deflated (APPNOTE 6.3.9, 4.3.7 to 4.3.16).
+// Makes a ZIP of already compressed files: stored, not deflated (APPNOTE 6.3.9, 4.3.7 to 4.3.16).
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
   for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
