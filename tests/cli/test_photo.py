@@ -149,7 +149,7 @@ def test_sizes_lists_searches_and_gives_json() -> None:
         (("-s", "us-visa", "--background", "nocolour"), "not a colour"),
         (("-s", "us-visa", "--kb", "9-3"), "least"),
         (("-s", "us-visa", "--sheet", "a9"), "no paper"),
-        (("-s", "us-visa", "--format", "gif"), "no picture"),
+        (("-s", "us-visa", "--format", "gif"), "not a supported output format"),
         (("-s", "us-visa", "--copies", "0"), "less than 1"),
     ],
 )
