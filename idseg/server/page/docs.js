@@ -1,11 +1,12 @@
 // Shows /openapi.json: the calls, their parameters and their answers. Works offline.
 
 import { BASE } from "./server.js";
+import * as chinese from "./docs_zh.js";
 import { language, switchLanguage, words } from "./words.js";
 
 const TEXT = {
   en: { title: "API", lead: "A local stand-in for the cloud's body_seg_photo, and calls for finished ID photos.", tryIt: "Try it", parameters: "Parameters", answers: "Answers", required: "required", schema: "JSON Schema" },
-  zh: { title: "接口", lead: "本机版 body_seg_photo 接口，以及生成证件照的接口。各项说明为英文原文。", tryIt: "试一试", parameters: "参数", answers: "返回", required: "必填", schema: "JSON Schema" },
+  zh: { title: "接口", lead: "本机版 body_seg_photo 接口，以及生成证件照的接口。", tryIt: "试一试", parameters: "参数", answers: "返回", required: "必填", schema: "JSON Schema" },
 };
 const text = TEXT[language];
 document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
@@ -33,12 +34,15 @@ function table(rows) {
   return made;
 }
 
+/** The Chinese words of a table where there are some. */
+const said = (table, key, english) => (language === "zh" ? chinese[table][key] ?? english : english);
+
 function fields(operation) {
-  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, one.description ?? typeOf(one.schema), one.required ? text.required : ""]);
-  if (operation.requestBody?.description) rows.push(["body", "", operation.requestBody.description, "required"]);
+  const rows = (operation.parameters ?? []).map((one) => [one.name, one.in, said("parameters", one.name, one.description ?? typeOf(one.schema)), one.required ? text.required : ""]);
+  if (operation.requestBody?.description) rows.push(["body", "", said("parameters", "body", operation.requestBody.description), operation.requestBody.required ? text.required : ""]);
   for (const [kind, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
     for (const [name, one] of Object.entries(schema.properties ?? {})) {
-      rows.push([name, kind, one.description ?? typeOf(one), schema.required?.includes(name) ? text.required : ""]);
+      rows.push([name, kind, said("parameters", name, one.description ?? typeOf(one)), schema.required?.includes(name) ? text.required : ""]);
     }
   }
   return rows;
@@ -48,10 +52,11 @@ function show(path, method, operation) {
   const card = element("section", "", "card operation");
   const title = element("h2");
   title.append(element("span", method.toUpperCase(), "method"), element("code", path));
-  card.append(title, element("p", operation.summary), element("p", operation.description, "hint"));
+  card.append(title, element("p", said("operations", `${method} ${path}`, operation.summary)));
+  if (language === "en" && operation.description) card.append(element("p", operation.description, "hint"));
   const rows = fields(operation);
   if (rows.length) card.append(element("h3", text.parameters), table(rows));
-  card.append(element("h3", text.answers), table(Object.entries(operation.responses).map(([status, one]) => [status, one.description])));
+  card.append(element("h3", text.answers), table(Object.entries(operation.responses).map(([status, one]) => [status, said("statuses", status, one.description)])));
   for (const one of Object.values(operation.responses)) {
     const schema = one.content?.["application/json"]?.schema;
     if (!schema || !Object.keys(schema).length) continue;

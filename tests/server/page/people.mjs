@@ -91,7 +91,7 @@ export async function developer(tour) {
   await tour.look(page, "developer");
   for (const locale of ["en-US", "zh-CN"]) {
     const docs = await tour.visit(`${tour.open}/docs`, { ...PHONE, locale });
-    seen[`docs-${locale}`] = { title: await docs.textContent("#title"), example: await docs.textContent("#example"), operations: await docs.locator(".operation h2 code").allTextContents() };
+    seen[`docs-${locale}`] = { title: await docs.textContent("#title"), example: await docs.textContent("#example"), operations: await docs.locator(".operation h2 code").allTextContents(), said: await docs.locator(".operation > p:not(.hint), .operation td:nth-child(3)").allTextContents() };
     await tour.look(docs, `docs-${locale}`);
   }
 }

@@ -124,6 +124,8 @@ def test_a_developer_copies_a_line_that_answers(browser: Browser, open_live: Liv
         assert title in docs["title"]
         assert "base64 -w0" not in docs["example"], "macOS has no -w"
         assert "/v1/photos/{handle}" in docs["operations"]
+    silent = [text for text in seen["docs-zh-CN"]["said"] if text and not re.search("[\u4e00-\u9fff]", text)]
+    assert set(silent) <= {'"client_credentials"', "string"}, "the Chinese page speaks Chinese"
 
 
 def test_the_photo_is_moved_by_hand_and_kept(browser: Browser, open_live: Live, folder: Path) -> None:
