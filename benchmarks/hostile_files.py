@@ -56,15 +56,24 @@ def png_of(rows: bytes, depth: int, color: int, interlaced: int = 0, *extra: byt
 
 
 def profile_of_elements(count: int) -> bytes:
-    """An ICC profile whose look-up tag refers to one element ``count`` times."""
+    """An ICC profile whose two ``mpet`` tags refer to one processing element ``count`` times each."""
     matrix = b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, *([1, 0, 0, 0, 1, 0, 0, 0, 1] + [0] * 3))
     mpet = b"mpet\0\0\0\0" + struct.pack(">HHI", 3, 3, count)
     mpet += struct.pack(">II", 16 + 8 * count, len(matrix)) * count + matrix
-    table = struct.pack(">I", 2)
-    for name in (b"A2B0", b"D2B0"):
-        table += name + struct.pack(">II", 128 + 28, len(mpet))
-    header = struct.pack(">I4sI4s4s4s", 128 + 28 + len(mpet), b"none", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
-    return (header + bytes(12) + b"acsp").ljust(128, b"\0") + table + mpet
+    xyz = b"XYZ \0\0\0\0" + struct.pack(">3i", 28672, 20480, 4096)
+    gamma = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, 563)
+    elements = {b"XYZ": xyz, b"TRC": gamma, b"D2B0": mpet, b"D2B1": mpet}
+    names = [color + kind for kind in (b"XYZ", b"TRC") for color in (b"r", b"g", b"b")] + [b"D2B0", b"D2B1"]
+    start = 128 + 4 + 12 * len(names)
+    table, body, places = struct.pack(">I", len(names)), b"", dict[bytes, int]()
+    for name in names:
+        element = elements.get(name, elements.get(name[1:], b""))
+        if element not in places:
+            places[element] = start + len(body)
+            body += element
+        table += name + struct.pack(">II", places[element], len(element))
+    header = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    return (header + bytes(12) + b"acsp").ljust(128, b"\0") + table + body
 
 
 def jpegs() -> Iterator[bytes]:

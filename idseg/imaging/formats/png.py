@@ -20,8 +20,8 @@ from idseg.errors import PhotoDamagedError, PhotoFormatError
 from idseg.imaging.formats import Raster, budget, exif, pillow
 from idseg.types import Size
 
-_CHANNELS = {2: 3, 4: 2, 6: 4}
-"""Colour type → samples per pixel, where not 1."""
+_CHANNELS = {2: 3, 4: 4, 6: 4}
+"""Colour type → samples per pixel, where not 1; Pillow decodes grey with alpha as RGBA."""
 _MOST_RAW_BYTES = 400_000_000
 """48 megapixels of 16-bit RGBA have 384 million."""
 _MOST_INFLATED = 20
