@@ -214,7 +214,8 @@ class FaceMesh:
     CHIN: ClassVar = 152
 
     points: Points
-    """float64 (468, 3): x, y in pixels of the photo; z in pixels too, < 0 towards the camera."""
+    """float64 (468, 3): x, y in pixels of the picture that the model saw, or of the photo after conversion; z in the
+    same pixels, < 0 towards the camera."""
     score: float
     """The model's confidence that there is a face, 0..1 (the detector's score if the model gives none)."""
 

@@ -60,8 +60,8 @@ def face(result: Result) -> Iterator[RuleReport]:
 
 
 def _eyes_open(copy: Face, head: HeadAngles) -> RuleReport:
-    """Whether the eyes are open. In a head that is turned far an iris lies in the corner and a lid looks low, so that
-    nothing but open eyes can be told."""
+    """Whether the eyes are open. In a strongly turned head, the iris is in the corner of the eye and the eyelid looks
+    low, so that the measure can confirm open eyes but not closed ones."""
     report = judged("eyes_open", measures.eyes_shut(copy))
     if report.status != MET and max(abs(head.yaw_deg), abs(head.pitch_deg)) > _EYES_SEEN_DEG:
         return unseen("eyes_open", "The head is turned too far to tell.")
@@ -69,8 +69,8 @@ def _eyes_open(copy: Face, head: HeadAngles) -> RuleReport:
 
 
 _EYES_SEEN_DEG = 15.0
-"""Yaw and pitch up to which shut eyes are told from open ones: those of the 12 shut pairs that the measure was tried
-on."""
+"""Maximum yaw and pitch for telling closed eyes from open ones: the range of the closed eyes that the measure was
+tested on."""
 
 
 def background(result: Result, size: PhotoSize, *, replaceable: bool) -> Iterator[RuleReport]:

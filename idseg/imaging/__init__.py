@@ -21,7 +21,7 @@ except ImportError as error:
 
 
 class _OpenCvThreads:
-    """OpenCV's pool of threads is ended before a fork: the child has none of its threads, but would wait for them."""
+    """Ends OpenCV's threads before a fork, because a child process lacks them but would wait for them."""
 
     def __init__(self) -> None:
         self._number = 1
@@ -37,7 +37,7 @@ class _OpenCvThreads:
         self._forking.release()
 
     def in_child(self) -> None:
-        """One thread, as the pool was left; whoever forks works in several processes."""
+        """Keep one thread in the child: a program that forks works in several processes."""
         self._forking = threading.Lock()
 
 

@@ -166,7 +166,7 @@ def _whole(name: str, row: _Row, row_of: Callable[[str], _Row | None]) -> _Row:
 
 
 def _size(name: str, row: _Row) -> PhotoSize:
-    """The row as a value. A row that cannot be one raises ValueError with its name and what is wrong with it."""
+    """Convert a row to a size. An invalid row raises ValueError with its name and the problem."""
     try:
         return _made(name, row)
     except OptionError:

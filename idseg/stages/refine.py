@@ -82,7 +82,7 @@ class RefineNet:
             )
 
     def __call__(self, rgb: Rgb, alpha: Alpha) -> Alpha:
-        """Refined alpha, same size; unchanged on tiles where the coarse matte is certain."""
+        """Refined alpha, same size; rounded to 0 or 1 on tiles where the coarse matte is certain."""
         height, width = alpha.shape
         if height * width <= _LARGEST_AREA:
             return self._refined(rgb, alpha)

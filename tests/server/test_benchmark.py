@@ -35,7 +35,7 @@ def test_clients_check_that_they_get_their_own_answer(live: Live, monkeypatch: p
 
 def test_equal_pictures_are_no_test(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "own_picture", lambda _, side: picture(size=(side, side)))
-    with pytest.raises(Exception, match="could not be seen"):
+    with pytest.raises(Exception, match="would go unnoticed"):
         server.callers_of(target(live), 2, 100)
 
 

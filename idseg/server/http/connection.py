@@ -52,7 +52,7 @@ MOST_UNREAD_BYTES: Final = 192 * 1024 * 1024
 _LARGE_ANSWER_BYTES: Final = 64 * 1024
 LINGER_BYTES: Final = 64 * 1024 * 1024
 LINGER_S: Final = 10.0
-"""Seconds, and bytes, for discarding the rest of a refused body: most clients read an answer only after sending
+"""Maximum bytes and seconds for discarding the rest of a refused body: most clients read an answer only after sending
 everything."""
 PROBE_S: Final = 0.2
 """Delay before checking whether a client that closed its sending half is gone; a reset arrives within a round trip."""

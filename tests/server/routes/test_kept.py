@@ -115,7 +115,7 @@ def test_moved_pixels_are_where_they_should_be(client: httpx.Client) -> None:
     ("query", "told"),
     [
         ("zoom=0.1", "zoom"),
-        ("zoom=nan", "no number"),
+        ("zoom=nan", "not a number"),
         ("turn=90", "turn"),
         ("right=500", "outside the photo"),
         ("flip=2", "1 or 0"),
