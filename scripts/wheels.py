@@ -26,7 +26,7 @@ PLATFORMS = {
     "Windows x86-64": "x86_64-pc-windows-msvc",
 }
 """Our name of each platform → uv's name. ``manylinux_2_28``: glibc 2.28 or newer (Debian 10, RHEL 8, Ubuntu 20.04)."""
-EXTRAS = ("", "server", "ray")
+EXTRAS = ("", "server", "https", "ray")
 MACOS = "14.0"
 """Oldest macOS version to resolve for; onnxruntime's wheels for Python 3.14 need it."""
 
