@@ -12,6 +12,8 @@ from typing import BinaryIO, Final
 
 UNFINISHED: Final = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
 """Names of temporary files of :func:`replacing`, which a killed process leaves behind."""
+CORES: Final = Path("/sys/devices/system/cpu/possible")
+"""On Linux MediaPipe's memory allocator reads this file as it loads, and without it ends the process."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 

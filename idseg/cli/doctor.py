@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import click
 
+from idseg import system
 from idseg.cli.runner import EXIT_CODES
 from idseg.errors import DependencyError, IdsegError
 from idseg.models.manifest import ModelEntry, load_manifest
@@ -70,6 +71,8 @@ def run() -> Iterator[Check]:
         for library, mend in LIBRARIES.items():
             if not headless or library in _HEADLESS:
                 yield _library(library, mend)
+        if not system.CORES.exists():
+            yield Check("/sys", "FAIL", f"MediaPipe needs {system.CORES}", "mount -t sysfs sysfs /sys")
     yield _reports()
     yield from _weights()
     yield from _providers()

@@ -35,6 +35,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from idseg import system
 from idseg.errors import DependencyError, ModelDamagedError, OptionError, PhotoTypeError
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.sandbox import call_confined
@@ -262,10 +263,14 @@ def _tasks() -> Any:
     """The parts of the Tasks API that this file uses; imported once per process, at the first call.
 
     Raises:
-        DependencyError: MediaPipe, or a system library that it is linked to, is missing.
+        DependencyError: MediaPipe, a system library that it is linked to, or ``/sys`` is missing.
     """
     with _loading:
         if not _loaded:
+            if sys.platform == "linux" and not system.CORES.exists():
+                raise DependencyError(
+                    f"MediaPipe needs {system.CORES}: mount /sys here (a chroot lacks it)", missing="/sys"
+                )
             try:
                 _loaded.append(call_confined(_import_tasks))
             except ModuleNotFoundError as error:

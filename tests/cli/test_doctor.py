@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from idseg import system
 from idseg.cli import doctor
 from idseg.cli.runner import EXIT_CODES
 from idseg.errors import DependencyError
-from idseg.models import sandbox
+from idseg.models import mediapipe, sandbox
 
 
 def found(check: str) -> doctor.Check:
@@ -88,3 +90,12 @@ def test_other_systems_need_no_shared_libraries_and_say_what_keeps_reports_back(
     assert lines["mediapipe's reports"].state == "note"
     assert "sends no report" in lines["mediapipe's reports"].found
     assert not sandbox.can_confine()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/sys is Linux's")
+def test_a_chroot_without_sys_is_told_before_mediapipe_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "CORES", Path("/nowhere/possible"))
+    monkeypatch.setattr(mediapipe, "_loaded", [])
+    assert found("/sys").state == "FAIL"
+    with pytest.raises(DependencyError, match="mount /sys"):
+        mediapipe._tasks()
