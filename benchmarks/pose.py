@@ -197,7 +197,7 @@ def point_figures(
         if photo not in people:
             continue
         found = {name: (point.x, point.y) for name, point in people[photo].parts.items()}
-        yardstick = _yardstick(people[photo])
+        yardstick = _unit_px(people[photo])
         for name, xy in wanted.items():
             apart.setdefault(name, []).append(math.dist(found[name], xy) / yardstick)
             other = cast("PartName", _other(name))
@@ -210,7 +210,7 @@ def point_figures(
         yield _share("idseg", "points set by hand", "left is left, right is right", sides)
 
 
-def _yardstick(person: Person) -> float:
+def _unit_px(person: Person) -> float:
     """Distance between the eyes, or from the midpoint of the eyes to that of the mouth if longer (profiles)."""
     parts = person.parts
     eyes = midpoint(parts.left_eye[:2], parts.right_eye[:2])
@@ -308,7 +308,7 @@ def _other(name: PartName) -> str:
 
 def _point_shares(before: Person, after: Person, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
     """Distance of each point from its expected place (``matrix`` applied), as a share of the eyes' distance."""
-    eyes = _yardstick(after)
+    eyes = _unit_px(after)
     shares = []
     for (_, a), (_, b) in zip(before.parts.items(), after.parts.items(), strict=True):
         x, y = matrix @ np.array([a.x, a.y, 1.0])

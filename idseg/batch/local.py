@@ -22,13 +22,13 @@ from idseg.models.process import Pipe, ending, start
 from idseg.system import usable_cores
 
 _HAND = 2
-_LOOK_EVERY_S = 0.2
+_CHECK_EVERY_S = 0.2
 """Interval for checking deadlines and stop requests while nothing arrives."""
 _MOST_START_DEATHS = 3
 """Number of consecutive workers that may die while loading before the batch fails: then the machine is the cause."""
 _LOADING_S = 300.0
 """Maximum loading time of a worker; the first compilation of the closed-form refiner takes most of a minute."""
-_LEAVE_S = 5.0
+_EXIT_TIMEOUT_S = 5.0
 """Time for a worker to exit after it was asked to, before it is killed."""
 
 
@@ -92,7 +92,7 @@ class WorkerPool:
         source = iter(items)
         while True:
             if not stop():
-                self._deal(source)
+                self._distribute(source)
             if not any(worker.hand for worker in self._workers):
                 return
             yield from self._collect()
@@ -104,13 +104,13 @@ class WorkerPool:
                 worker.process.kill()
             worker.pipe.close()
         for worker in self._workers:
-            worker.process.join(_LEAVE_S)
+            worker.process.join(_EXIT_TIMEOUT_S)
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
         self._workers.clear()
 
-    def _deal(self, source: Iterator[Item]) -> None:
+    def _distribute(self, source: Iterator[Item]) -> None:
         """Distribute items evenly over the workers; start a worker only when there is a photo for it."""
         for depth in range(1, _HAND + 1):
             for place in range(self._size):
@@ -121,9 +121,9 @@ class WorkerPool:
                     return
                 if place >= len(self._workers):
                     self._workers.append(self._start())
-                self._give(self._workers[place], taken)
+                self._assign(self._workers[place], taken)
 
-    def _give(self, worker: _Worker, taken: tuple[Item, int]) -> None:
+    def _assign(self, worker: _Worker, taken: tuple[Item, int]) -> None:
         if not worker.hand:
             worker.begun = time.monotonic()
         worker.hand.append(taken)
@@ -136,7 +136,7 @@ class WorkerPool:
 
     def _collect(self) -> Iterator[Outcome]:
         """Yield the outcomes that have arrived, waiting briefly for them."""
-        ready = connection.wait([worker.pipe for worker in self._workers], _LOOK_EVERY_S)
+        ready = connection.wait([worker.pipe for worker in self._workers], _CHECK_EVERY_S)
         for worker in list(self._workers):
             if worker.pipe in ready:
                 yield from self._receive(worker)
@@ -149,7 +149,7 @@ class WorkerPool:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
-            worker.process.join(_LEAVE_S)
+            worker.process.join(_EXIT_TIMEOUT_S)
             yield from self._replace_dead_worker(
                 worker, "worker_died", f"the process ended with {ending(worker.process.exitcode)}"
             )

@@ -137,8 +137,8 @@ def run(
         watch(summary)
         try:
             founds = _with_versions(inputs.find(sources, work.out, options.exclude), journal)
-            outcomes = engine(_to_do(founds, journal, summary, stop, watch), work, stop)
-            _note(outcomes, work.out, journal, summary, watch)
+            outcomes = engine(_unfinished(founds, journal, summary, stop, watch), work, stop)
+            _record_outcomes(outcomes, work.out, journal, summary, watch)
             summary.stopped = stop() and summary.done < summary.total
         finally:
             _write_reports(journal, state, work.out, thumbnails)
@@ -148,7 +148,7 @@ def run(
     return summary
 
 
-def _to_do(
+def _unfinished(
     founds: Iterator[Found],
     journal: Journal,
     summary: BatchSummary,
@@ -174,7 +174,7 @@ def _to_do(
         watch(summary)
 
 
-def _note(
+def _record_outcomes(
     outcomes: Iterator[Outcome],
     out: str,
     journal: Journal,
@@ -186,7 +186,7 @@ def _note(
     for outcome in outcomes:
         earlier = journal.add(outcome)
         if earlier is not None:
-            _forget(earlier, outcome, out)
+            _delete_old_files(earlier, outcome, out)
         summary.add(outcome)
         first = time.monotonic() if first is None else first
         summary.seconds = time.monotonic() - first
@@ -216,7 +216,7 @@ def _with_versions(founds: Iterator[Found], journal: Journal) -> Iterator[Found]
                     yield found
 
 
-def _forget(earlier: Outcome, outcome: Outcome, out: str) -> None:
+def _delete_old_files(earlier: Outcome, outcome: Outcome, out: str) -> None:
     """Delete the files of an earlier outcome that the new outcome does not have."""
     for name in earlier.files.keys() - outcome.files.keys():
         if name.startswith(outcome.key):  # a shard also contains other photos' answers

@@ -40,7 +40,7 @@ def read(source: str, most_bytes: int) -> bytes:
         if not is_url(source):
             with open(source, "rb") as file:
                 return file.read(most_bytes + 1)
-        return _again(lambda: _read_url(source, most_bytes))
+        return _with_retries(lambda: _read_url(source, most_bytes))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         text = getattr(error, "strerror", None) or str(error)
         raise PhotoReadError(f"Cannot read {source[-120:]!r}: {text}.", path=source[-120:]) from error
@@ -53,7 +53,7 @@ def write(target: str, content: bytes) -> None:
         OSError: it cannot be written (a remote one: after four attempts).
     """
     if is_url(target):
-        _again(lambda: _write_url(target, content))
+        _with_retries(lambda: _write_url(target, content))
         return
     try:
         system.write(target, content)
@@ -145,7 +145,7 @@ def _write_url(target: str, content: bytes) -> None:
     system.pipe_file(path, content)
 
 
-def _again(action: Callable[[], T]) -> T:
+def _with_retries(action: Callable[[], T]) -> T:
     """Call ``action``; retry it after a pause if the network may be the cause of an error."""
     for pause_s in _PAUSES_S:
         try:

@@ -40,7 +40,7 @@ _THUMBNAIL = Size(200, 240)
 """Maximum size of a thumbnail, px: about 9 KB each, 6 MB for a page of 500."""
 _NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 """Errors that every later photo would have too. The batch stops, and can be continued when there is space."""
-_WHERE_AND_HOW_FAST = ("threads", "parallel", "provider", "models")
+_OPTIONS_WITHOUT_EFFECT = ("threads", "parallel", "provider", "models")
 """Options that do not change the answer. (Another provider changes it by rounding, less than one grey level.)"""
 
 
@@ -69,7 +69,7 @@ class Work:
 
     def signature(self) -> str:
         """Changes when the answers would change: depends on options, products, model files and idseg's version."""
-        chosen = {name: value for name, value in asdict(self.options).items() if name not in _WHERE_AND_HOW_FAST}
+        chosen = {name: value for name, value in asdict(self.options).items() if name not in _OPTIONS_WITHOUT_EFFECT}
         # The two forms of idseg's net differ by more than rounding, so a batch does not mix them.
         chosen["matting_model"] = resolved(self.options.matting_model, self.options.provider)
         folder = self.options.models or models_folder()
@@ -156,10 +156,14 @@ def _sha256(path: Path) -> str:
     if not os.path.isfile(path):
         return ""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slowly(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _sha256_in_chunks(file)
+        )
 
 
-def _slowly(file: Any) -> str:
+def _sha256_in_chunks(file: Any) -> str:
     """Hash a file without hashlib.file_digest, which Python 3.10 lacks."""
     digest = hashlib.sha256()
     while block := file.read(2**20):

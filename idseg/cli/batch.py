@@ -119,13 +119,13 @@ def batch(sources: tuple[str, ...], out: str, **chosen: Any) -> None:
       idseg batch 'photos/**/*.jpg' more/list.csv out --write cut,scoremap
       idseg batch photos out --background white --workers 4
     """
-    with _stopped_clearly(), _signals() as caught:
+    with _stop_message(), _signals() as caught:
         from idseg.batch import BatchOptions, run
 
         options = BatchOptions(chosen["state"], chosen["retry_failed"], chosen["exclude"], chosen["thumbnails"])
         with _progress() as watch:
             summary = run(sources, _work(out, chosen), _engine(chosen), options, stop=lambda: bool(caught), watch=watch)
-        _tell(summary, out)
+        _print_summary(summary, out)
     if caught and summary.stopped:
         click.echo("stopped; run the same command again to continue", err=True)
         sys.exit(EXIT_SIGNAL + caught[0])
@@ -164,7 +164,7 @@ def _engine(chosen: dict[str, Any]) -> Engine:
 
 
 @contextmanager
-def _stopped_clearly() -> Iterator[None]:
+def _stop_message() -> Iterator[None]:
     from idseg.batch import BatchError
 
     with clear_errors({BatchError: EXIT_STOPPED}):
@@ -235,7 +235,7 @@ def _counts(summary: BatchSummary) -> str:
     return ", ".join(f"{summary.counts[status]} {status}" for status in ("ok", "refused", "failed"))
 
 
-def _tell(summary: BatchSummary, out: str) -> None:
+def _print_summary(summary: BatchSummary, out: str) -> None:
     new = summary.done - summary.before
     click.echo(
         f"{summary.done} of {summary.total} photos: {_counts(summary)}; "

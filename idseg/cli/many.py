@@ -23,7 +23,7 @@ import click
 from idseg.cli.runner import EXIT_CODES, EXIT_SOME_FAILED
 from idseg.errors import DependencyError, IdsegError, ModelError, ProviderError
 
-_FOR_ALL = (ModelError, ProviderError, DependencyError)
+_ERRORS_FOR_ALL = (ModelError, ProviderError, DependencyError)
 """Errors that every later photo would have too; they end the command."""
 _NO_MORE_WRITING = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 """Such errors of the output folder."""
@@ -100,10 +100,10 @@ def each_photo(
             bar.set_description(photo.name[:24])
             try:
                 text = make(number, photo)
-            except _FOR_ALL:
+            except _ERRORS_FOR_ALL:
                 raise
             except Exception as error:  # noqa: BLE001 - a fault in one photo of many must not stop the others
-                failures.append(_as_ours(error))
+                failures.append(_as_idseg_error(error))
                 tell(f"{photo}: {failures[-1]}", err=True)
                 tell(tell_failure(photo, failures[-1]))
             else:
@@ -114,7 +114,7 @@ def each_photo(
     return failures
 
 
-def _as_ours(error: Exception) -> IdsegError:
+def _as_idseg_error(error: Exception) -> IdsegError:
     """Convert the error to an IdsegError with a one-line message.
 
     Raises:

@@ -163,7 +163,7 @@ class Client:
         token = self._current_token()
         reply = self._post(PATH, {"access_token": token}, form)
         if reply.get("error_code") in _LOST_TOKEN:
-            self._forget(token)
+            self._drop_token(token)
             reply = self._post(PATH, {"access_token": self._current_token()}, form)
         if "error_code" in reply:
             raise _api_error(reply)
@@ -175,7 +175,7 @@ class Client:
                 self._token, self._token_ends = self._login()
             return self._token
 
-    def _forget(self, token: str) -> None:
+    def _drop_token(self, token: str) -> None:
         with self._lock:
             if self._token == token:
                 self._token = ""

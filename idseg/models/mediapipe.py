@@ -109,12 +109,12 @@ class TaskPool:
                 dtype=str(rgb.dtype),
                 shape=list(rgb.shape),
             )
-        with self._lent() as task:
+        with self._borrowed_task() as task:
             tasks = _tasks()
             return task.detect(tasks.Image(tasks.ImageFormat.SRGB, np.ascontiguousarray(rgb)))
 
     @contextmanager
-    def _lent(self) -> Iterator[Any]:
+    def _borrowed_task(self) -> Iterator[Any]:
         """Lend one task object for one picture."""
         with self._free_slots:
             if self._closed.is_set():
@@ -341,7 +341,7 @@ def _names() -> types.SimpleNamespace:
     )
     native.load_raw_library()
     return types.SimpleNamespace(
-        BaseOptions=_trusting_nobody(options.BaseOptions),
+        BaseOptions=_without_authorities(options.BaseOptions),
         FaceDetector=face.FaceDetector,
         FaceDetectorOptions=face.FaceDetectorOptions,
         FaceLandmarker=mesh.FaceLandmarker,
@@ -353,7 +353,7 @@ def _names() -> types.SimpleNamespace:
     )
 
 
-def _trusting_nobody(base_options: Any) -> Any:
+def _without_authorities(base_options: Any) -> Any:
     """A subclass of MediaPipe's ``BaseOptions`` with an empty list of certificate authorities for usage reports."""
 
     class BaseOptions(base_options):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from idseg.photo.size import PhotoSize, RuleName
 
 _ZOOM = (0.25, 4.0)
 _MOST_TURN_DEG = 45.0
-_SEEN_MM = 0.1
+_VISIBLE_MM = 0.1
 """Maximum lack that is not visible: one pixel at 300 dpi."""
 
 
@@ -116,4 +116,4 @@ def _lacks(reach: Reach, eyes_mm: tuple[float, float], mm_per_px: float, size: P
         "right": None if reach.right is None else size.width_mm - x - reach.right * mm_per_px,
         "bottom": None if reach.bottom is None else size.height_mm - y - reach.bottom * mm_per_px,
     }
-    return {side: lack for side, lack in ends.items() if lack is not None and lack > _SEEN_MM}
+    return {side: lack for side, lack in ends.items() if lack is not None and lack > _VISIBLE_MM}

@@ -58,7 +58,7 @@ _DEFAULT_CHIN = 0.10
 visible."""
 _CHIN_LOW_COST = 30.0
 
-_SEEN_MM = 0.1
+_VISIBLE_MM = 0.1
 """Maximum lack that is not visible: one pixel at 300 dpi."""
 _DOUBT_OF_VALUE, _DOUBT_OF_HEIGHT = 0.015, 0.003
 """Error of a measurement on a finished photo (95 %): a share of its value, and at least this share of the photo's
@@ -296,7 +296,7 @@ def _rules(head: Head, size: PhotoSize, mm: Mapping[RuleName, float], mm_per_px:
 
 
 def _seen(mm: Mapping[Side, _Grid]) -> dict[Side, float]:
-    return {side: float(value) for side, value in mm.items() if value > _SEEN_MM}
+    return {side: float(value) for side, value in mm.items() if value > _VISIBLE_MM}
 
 
 def _lack_mm(head: Head, reach: Reach, size: PhotoSize, spot: Spot) -> dict[Side, _Grid]:

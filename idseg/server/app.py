@@ -41,7 +41,7 @@ from idseg.server.settings import SETTINGS_VARIABLE, Settings
 _JSON: Final = "application/json"
 WORK: Final = (cloud.__name__, page.__name__, v1.__name__)
 """Modules that the workers import for their work. None of them imports FastAPI."""
-_SHARE_OF_ONE: Final = 0.75
+_MAX_CALLER_SHARE: Final = 0.75
 """Share of the memory for bodies that one caller may use; the rest is for other callers."""
 SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
@@ -70,7 +70,7 @@ def create_app(
         access=Access(keyring, secret, settings.token_seconds, links=links, root_path=settings.root_path),
         crew=crew,
         pool=PhotoThreads(settings.worker_count, settings.queue, metrics.accepted.set),
-        budget=Budget(settings.body_memory_mb * 2**20, _SHARE_OF_ONE),
+        budget=Budget(settings.body_memory_mb * 2**20, _MAX_CALLER_SHARE),
         anonymous=Budget(settings.body_memory_mb * 2**18),
         rate=RateLimit(settings.rate_per_s),
         quota=DailyQuota(settings.daily_quota),

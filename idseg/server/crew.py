@@ -32,11 +32,11 @@ TRIES: Final = 2
 """Number of workers that one photo may kill."""
 _IDLE_S: Final = 1.0
 """Idle time after which a worker returns freed memory to the system."""
-_LOOK_EVERY_S: Final = 0.5
+_CHECK_EVERY_S: Final = 0.5
 """Interval for checking idle workers."""
 _MOST_PAUSE_S: Final = 30.0
 """Maximum pause between two starts if workers keep dying while loading; the first pauses are shorter."""
-_LEAVE_S: Final = 5.0
+_EXIT_TIMEOUT_S: Final = 5.0
 """Time for a worker to exit after it was asked to, before it is killed."""
 
 
@@ -147,7 +147,7 @@ class Crew:
             worker.pipe.close()
         for worker in workers:
             if worker in idle:
-                worker.process.join(_LEAVE_S)
+                worker.process.join(_EXIT_TIMEOUT_S)
             worker.process.kill()
             worker.process.join()
         self._starter.shutdown(wait=True, cancel_futures=True)
@@ -178,7 +178,7 @@ class Crew:
             worker.pipe.send(work)
             fine, value = worker.pipe.recv()
         except (EOFError, OSError) as error:
-            worker.process.join(_LEAVE_S)
+            worker.process.join(_EXIT_TIMEOUT_S)
             if worker.overdue:
                 raise UnavailableError(f"no answer within {self._limit_s:g} s") from error
             raise WorkerDiedError(f"the worker ended with {ending(worker.process.exitcode)}") from error
@@ -217,7 +217,7 @@ class Crew:
         """Replace idle workers that died, in an endless loop."""
         while True:
             with self._changed:
-                if self._changed.wait_for(lambda: not self._open, _LOOK_EVERY_S):
+                if self._changed.wait_for(lambda: not self._open, _CHECK_EVERY_S):
                     return
                 dead = [worker for worker in self._idle if not worker.process.is_alive()]
                 self._idle = [worker for worker in self._idle if worker not in dead]
@@ -240,7 +240,7 @@ class Crew:
             if self._changed.wait_for(lambda: not self._open, pause_s):
                 return
         try:
-            worker = _Worker(*start(_life, self._load, name="idseg-worker", preload=self._preload))
+            worker = _Worker(*start(_run_worker, self._load, name="idseg-worker", preload=self._preload))
         except Exception as error:  # noqa: BLE001 - no process, no memory: try again, after a pause
             self._failed(error)
             return
@@ -255,7 +255,7 @@ class Crew:
             if not fine:
                 trouble = value
         except (EOFError, OSError):
-            worker.process.join(_LEAVE_S)
+            worker.process.join(_EXIT_TIMEOUT_S)
             trouble = WorkerDiedError(f"the worker ended with {ending(worker.process.exitcode)} while it loaded")
         except WorkerDiedError as error:
             trouble = error
@@ -289,7 +289,7 @@ class Crew:
 # --- in the worker ----------------------------------------------------------------------------------------------------
 
 
-def _life(pipe: Pipe, load: Callable[[], Any]) -> None:
+def _run_worker(pipe: Pipe, load: Callable[[], Any]) -> None:
     """Main function of a worker: load the models, then handle calls until the pipe closes."""
     try:
         loaded = load()

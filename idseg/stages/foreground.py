@@ -63,12 +63,12 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
 def _block(rgb: Rgb, alpha: Alpha, foreground: _Float, background: _Float, radii: list[int]) -> Rgb:
     """Blur-fusion of one block, starting from the wide means."""
     image = rgb.astype(np.float32)
-    weight = _thrice(alpha)
+    weight = _repeat_channels(alpha)
     rest = 1.0 - weight
-    foreground = _towards(image, weight, rest, foreground, background)
+    foreground = _gradient_step(image, weight, rest, foreground, background)
     for radius in radii:
         foreground, background = _mean(foreground, weight, radius), _mean(background, rest, radius)
-        foreground = _towards(image, weight, rest, foreground, background)
+        foreground = _gradient_step(image, weight, rest, foreground, background)
     return np.asarray(foreground + 0.5, np.uint8)
 
 
@@ -83,15 +83,15 @@ def _wide_means(rgb: Rgb, alpha: Alpha) -> tuple[_Float, _Float]:
     small = resize(rgb, size).astype(np.float32)
     cover = np.asarray(resize(alpha, size), np.float32)
     radius = max(round(_WIDEST * max(height, width)) // _FIRST_SCALE, 1)
-    foreground = _mean(small, _thrice(np.square(np.square(cover))), radius)
-    background = _mean(small, _thrice(np.square(np.square(1.0 - cover))), radius)
+    foreground = _mean(small, _repeat_channels(np.square(np.square(cover))), radius)
+    background = _mean(small, _repeat_channels(np.square(np.square(1.0 - cover))), radius)
     return (
         np.asarray(cv2.resize(foreground, (width, height)), np.float32),
         np.asarray(cv2.resize(background, (width, height)), np.float32),
     )
 
 
-def _thrice(weight: _Float) -> _Float:
+def _repeat_channels(weight: _Float) -> _Float:
     """(H, W) repeated to (H, W, 3). NumPy multiplies arrays of equal shape several times faster than it broadcasts."""
     return np.asarray(cv2.merge((weight, weight, weight)), np.float32)
 
@@ -100,7 +100,7 @@ def _mean(colours: _Float, weight: _Float, radius: int) -> _Float:
     return np.asarray(_box(colours * weight, radius) / (_box(weight, radius) + _TINY), np.float32)
 
 
-def _towards(image: _Float, weight: _Float, rest: _Float, foreground: _Float, background: _Float) -> _Float:
+def _gradient_step(image: _Float, weight: _Float, rest: _Float, foreground: _Float, background: _Float) -> _Float:
     """The foreground after one step after which both layers compose to the picture (equation 6)."""
     error = image - weight * foreground - rest * background
     return np.asarray(np.clip(foreground + weight * error, 0.0, 255.0), np.float32)

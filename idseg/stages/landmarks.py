@@ -207,10 +207,10 @@ def agree(mesh: FaceMesh, pose: PosePoints | None) -> bool:
 
 def hidden_ear_score(yaw_deg: float) -> tuple[float, float]:
     """Visibility of the (left, right) ear at this yaw, 0..1 each."""
-    return _in_sight(yaw_deg, _EAR_HIDDEN_YAW_DEG), _in_sight(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
+    return _visibility(yaw_deg, _EAR_HIDDEN_YAW_DEG), _visibility(-yaw_deg, _EAR_HIDDEN_YAW_DEG)
 
 
-def _in_sight(yaw_deg: float, hidden_at_deg: float) -> float:
+def _visibility(yaw_deg: float, hidden_at_deg: float) -> float:
     """Visibility, 0..1, of a part on the left, which a face turned to the picture's left (yaw < 0) hides."""
     return 1 / (1 + math.exp(-(yaw_deg + hidden_at_deg) / _HIDING_SPREAD_DEG))
 
@@ -229,7 +229,7 @@ def _mesh_points(mesh: FaceMesh, face: FaceDetection, head: HeadAngles) -> _Face
     left_ear_at, right_ear_at = _mean(points, FaceMesh.LEFT_EAR), _mean(points, FaceMesh.RIGHT_EAR)
     outward = _EAR_OUT * (right_ear_at - left_ear_at)
     left_ear, right_ear = hidden_ear_score(head.yaw_deg)
-    left, right = _in_sight(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _in_sight(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
+    left, right = _visibility(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _visibility(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
     return {
         "left_ear": _point(left_ear_at - outward, score * left_ear),
         "right_ear": _point(right_ear_at + outward, score * right_ear),
@@ -244,7 +244,7 @@ def _mesh_points(mesh: FaceMesh, face: FaceDetection, head: HeadAngles) -> _Face
 def _pose_face_points(pose: PosePoints, face: FaceDetection) -> _FacePoints:
     head = pose_angles(pose)
     left_ear, right_ear = hidden_ear_score(head.yaw_deg)
-    left, right = _in_sight(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _in_sight(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
+    left, right = _visibility(head.yaw_deg, _EYE_HIDDEN_YAW_DEG), _visibility(-head.yaw_deg, _EYE_HIDDEN_YAW_DEG)
     rows = {
         "left_ear": (PosePoints.LEFT_EAR, left_ear),
         "right_ear": (PosePoints.RIGHT_EAR, right_ear),
@@ -302,7 +302,7 @@ def _assemble(
         math.sqrt(max(left.score, right.score) * min(1.0, face_points["nose_tip"].score)),
     )
     parts = BodyParts(**face_points, left_shoulder=left, right_shoulder=right, neck=neck)
-    scored = BodyParts(**{name: _inside_or_less(point, photo) for name, point in parts.items()})
+    scored = BodyParts(**{name: _lower_outside(point, photo) for name, point in parts.items()})
     return Person(face_box=box, face_score=score, parts=scored, head=head)
 
 
@@ -325,7 +325,7 @@ def _guessed_shoulders(box: Box) -> tuple[Point, Point]:
     return Point(x - half, y, _GUESS), Point(x + half, y, _GUESS)
 
 
-def _inside_or_less(point: Point, photo: Size) -> Point:
+def _lower_outside(point: Point, photo: Size) -> Point:
     inside = 0 <= point.x < photo.width and 0 <= point.y < photo.height
     return Point(point.x, point.y, min(1.0, max(0.0, point.score * (1.0 if inside else _OUTSIDE))))
 

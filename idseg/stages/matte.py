@@ -43,17 +43,17 @@ _AS_IT_IS = (0.4, 1.25)
 pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures."""
-_GLANCE = 0.25
+_LOW_RESOLUTION_SHARE = 0.25
 """Pixels of the low-resolution pass, as a share of the form's."""
 _REACH = 0.01
 """Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
 bounds. The bounds tighten up to three times this distance."""
 _SURE = (0.05, 0.95)
 """Low-resolution alpha below the first value is certainly background, above the second certainly person."""
-_DOUBT = 0.15
-"""Share of a connected piece that must be uncertain at full resolution (:data:`_DOUBTFUL`) for the low-resolution matte
-to overrule it."""
-_DOUBTFUL = (0.02, 0.98)
+_UNCERTAIN_SHARE = 0.15
+"""Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
+matte to overrule it."""
+_UNCERTAIN = (0.02, 0.98)
 """A pixel is uncertain if its full-resolution alpha is between these values."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
@@ -162,7 +162,7 @@ class Matte:
 
     def _glance_form(self) -> MatteForm:
         width, height = self._form.size
-        share = _GLANCE**0.5
+        share = _LOW_RESOLUTION_SHARE**0.5
         return replace(self._form, size=Size(round(share * width), round(share * height)))
 
     def _at(self, rgb: Rgb, form: MatteForm) -> Alpha:
@@ -187,9 +187,9 @@ def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.b
     if not where.any():
         return where
     count, labels = cv2.connectedComponents(where.astype(np.uint8))
-    doubtful = (alpha > _DOUBTFUL[0]) & (alpha < _DOUBTFUL[1])
+    doubtful = (alpha > _UNCERTAIN[0]) & (alpha < _UNCERTAIN[1])
     size = np.bincount(labels.ravel(), minlength=count)
-    sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _DOUBT * size
+    sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _UNCERTAIN_SHARE * size
     sure[0] = False  # label 0 is the outside
     return np.asarray(sure[labels], np.bool_)
 

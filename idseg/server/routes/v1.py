@@ -176,7 +176,7 @@ def _answer_preview(segment: Looks, *, content: bytes) -> Answer:
 def _answer_json(make: _Json, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
     """Answer in a worker."""
     started = time.perf_counter()
-    reply, timings_ms = make(_looking(segment, query), content, query)
+    reply, timings_ms = make(_segmenter_for(segment, query), content, query)
     made = Answer(photo_api.dumps({"log_id": str(log_id), **reply}))
     return Answer(made.body, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)})
 
@@ -184,7 +184,7 @@ def _answer_json(make: _Json, segment: Looks, *, content: bytes, query: str, log
 def _answer_file(make: _Making, segment: Looks, *, content: bytes, query: str, log_id: int) -> Answer:
     """Answer in a worker. The facts are sent in a header, as ASCII."""
     started = time.perf_counter()
-    file, timings_ms = make(_looking(segment, query), content, query)
+    file, timings_ms = make(_segmenter_for(segment, query), content, query)
     headers = {
         "content-type": file.media_type,
         "content-disposition": f'attachment; filename="{file.name}"',
@@ -193,7 +193,7 @@ def _answer_file(make: _Making, segment: Looks, *, content: bytes, query: str, l
     return Answer(file.content, stages_ms={**timings_ms, "finish": _rest_ms(started, timings_ms)}, headers=headers)
 
 
-def _looking(segment: Looks, query: str) -> Looks:
+def _segmenter_for(segment: Looks, query: str) -> Looks:
     """The segmenter, with its cache only if the sender asked to keep the photo."""
     return segment.kept if isinstance(segment, Remembering) and query_value(query, "handle") else segment
 
