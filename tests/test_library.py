@@ -123,9 +123,12 @@ def test_default_segmenters_from_many_threads_are_one(monkeypatch: pytest.Monkey
     assert len({id(segmenter) for segmenter in found}) == 1
 
 
-def test_a_script_that_calls_segment_ends_in_silence(astronaut: Rgb, tmp_path: Path) -> None:
+def test_a_script_that_closes_nothing_ends_in_silence(astronaut: Rgb, tmp_path: Path) -> None:
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
-    code = "import sys, idseg; idseg.segment(sys.argv[1], idseg.Options(refine='none'))"
+    code = (
+        "import sys, idseg; idseg.segment(sys.argv[1], idseg.Options(refine='none'))\n"
+        "dropped = idseg.Segmenter(); dropped.find(sys.argv[1]); del dropped"
+    )
     command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

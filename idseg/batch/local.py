@@ -131,7 +131,8 @@ class WorkerPool:
             worker.pipe.send(taken[0])
 
     def _start(self) -> _Worker:
-        process, pipe = start(_work, self._work, name="idseg-batch", preload=("idseg.segmenter",))
+        preload = ("idseg.segmenter",) if self._size > 1 else ()  # one worker alone is not worth a template process
+        process, pipe = start(_work, self._work, name="idseg-batch", preload=preload)
         return _Worker(process, pipe)
 
     def _collect(self) -> Iterator[Outcome]:

@@ -50,7 +50,8 @@ def check(photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool
             verdicts.add(report.verdict)
             return json_line({"photo": str(path), **report.to_dict()}) if as_json else f"{path}: {summary(report)}"
 
-        failures = each_photo(photos, look, load=segmenter.warm, done="checked")
+        with segmenter:
+            failures = each_photo(photos, look, load=segmenter.warm, done="checked")
     code = EXIT_NOT_MET if NOT_MET in verdicts else 0
     if not code and strict and CHECK_YOURSELF in verdicts:
         code = EXIT_CHECK_YOURSELF

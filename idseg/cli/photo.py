@@ -97,7 +97,8 @@ def photo(photos: tuple[Path, ...], size_names: tuple[str, ...], out: Path, **ch
             made = job.make(segmenter, path, names[number])
             return json_line(made) if chosen["as_json"] else _report_text(made)
 
-        failures = each_photo(photos, make, load=segmenter.warm, done="made")
+        with segmenter:
+            failures = each_photo(photos, make, load=segmenter.warm, done="made")
     finish(failures)
 
 

@@ -75,7 +75,8 @@ def segment(photos: tuple[Path, ...], out: Path | None, as_json: bool, **chosen:
                 return json_line(to_api(result))
             return _summary(photo, folder, result) if folder is not None and len(photos) == 1 else None
 
-        failures = each_photo(photos, make, load=segmenter.warm, tell_failure=_reply if as_json else _nothing)
+        with segmenter:
+            failures = each_photo(photos, make, load=segmenter.warm, tell_failure=_reply if as_json else _nothing)
     if out is not None and len(photos) > len(failures):
         click.echo(f"results in {out}", err=as_json)
     finish(failures)

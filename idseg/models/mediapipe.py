@@ -11,13 +11,15 @@ MediaPipe 1.2 has these properties, which this file handles:
   file imports only the three task modules, which is ten times faster.
 * A graph that failed can hang when it is closed, so it is not closed.
 * A task object that the garbage collector finds in a cycle hangs in its ``__del__``: it waits for a thread that was
-  collected with it. So dropped task objects are kept, and a thread of this file closes them.
+  collected with it. At the interpreter's exit ``__del__`` prints a traceback, because that thread is gone. So task
+  objects have no ``__del__`` here: a pool closes them, and a thread of this file closes those of dropped pools.
 * MediaPipe's left and right are the person's. This file returns faces with the picture's left and right; meshes and
   poses keep MediaPipe's numbering.
 """
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
@@ -28,7 +30,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -51,9 +53,12 @@ _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right
 """idseg's names (the picture's left and right) in BlazeFace's order (the person's): right eye, left eye, nose tip, …"""
 
 
-_dropped: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
-"""Task objects of pools that nobody closed. A SimpleQueue may be filled from within the garbage collector."""
+_dropped: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+"""Task objects of pools that nobody closed, or None at the end of the process. A SimpleQueue may be filled from within
+the garbage collector."""
 _reaper: threading.Thread | None = None
+_LEAVE_S = 5.0
+"""Seconds that the end of the process waits for the reaper."""
 
 
 def _start_reaper() -> None:
@@ -62,13 +67,26 @@ def _start_reaper() -> None:
     if _reaper is None or not _reaper.is_alive():
         _reaper = threading.Thread(target=_close_dropped, name="idseg-reaper", daemon=True)
         _reaper.start()
+        atexit.register(_end, _reaper)
 
 
 def _close_dropped() -> None:
-    while True:
-        for task in _dropped.get():
+    while (tasks := _dropped.get()) is not None:
+        for task in tasks:
             with suppress(Exception):  # nobody waits for the outcome
                 task.close()
+
+
+def _end(reaper: threading.Thread) -> None:
+    """Let the reaper finish, so that it is not inside MediaPipe when the process ends."""
+    _dropped.put(None)
+    reaper.join(_LEAVE_S)
+
+
+@cache
+def _without_del(kind: type) -> type:
+    """A subclass whose objects are closed by ``close()`` only."""
+    return type(kind.__name__, (kind,), {"__del__": lambda self: None})
 
 
 class TaskPool:
@@ -123,7 +141,7 @@ class TaskPool:
             try:
                 yield task
             except BaseException:
-                task._handle = None  # disables MediaPipe's close() and __del__, which can hang after a failure
+                task._handle = None  # disables MediaPipe's close(), which can hang after a failure
                 raise
             self._idle.append(task)
             if self._closed.is_set():
@@ -136,9 +154,12 @@ class TaskPool:
         tasks = _tasks()
         _start_reaper()
         try:
-            return call_confined(partial(self._make, tasks, path))
+            task = call_confined(partial(self._make, tasks, path))
         except (RuntimeError, ValueError) as error:
             raise ModelDamagedError(f"MediaPipe does not load {path}: {error}", path=path) from error
+        kind: Any = type(task)
+        task.__class__ = _without_del(kind)
+        return task
 
 
 class FaceDetector(TaskPool):

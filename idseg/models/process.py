@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, parent_process, resource_tracker
@@ -27,6 +28,8 @@ from typing import Any, Final, TypeAlias
 
 Pipe: TypeAlias = "connection.Connection[Any, Any]"
 
+_TEMPLATE_GONE_S: Final = 0.2
+"""Pause after which a killed template process is seen to be gone."""
 _OOM_SCORE: Final = "500"
 """Added to the kernel's out-of-memory score (0 to 1000, proc(5)), so that it kills a worker before the parent."""
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
@@ -54,8 +57,14 @@ def start(
         context.set_forkserver_preload(["idseg.models.template", *preload])
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(life, theirs, argument), name=name, daemon=True)
-    with _signals_held_back():
-        process.start()
+    try:
+        with _signals_held_back():
+            process.start()
+    except (ConnectionError, EOFError):  # the template process was killed: the next start makes another one
+        time.sleep(_TEMPLATE_GONE_S)
+        process = context.Process(target=_run, args=(life, theirs, argument), name=name, daemon=True)
+        with _signals_held_back():
+            process.start()
     theirs.close()
     return process, ours
 

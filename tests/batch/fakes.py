@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,9 @@ def answer(content: bytes) -> Result:
 
 def load(options: Options) -> Callable[[bytes], Result]:
     """In place of :func:`idseg.batch.work.load`; tells who started this process where a test wants to kill that one."""
-    folder = os.environ.get("IDSEG_TEST_PARENTS")
-    if folder:
-        (Path(folder) / str(os.getppid())).touch()
+    folder, parent = os.environ.get("IDSEG_TEST_PARENTS"), parent_process()
+    if folder and parent is not None:
+        (Path(folder) / str(parent.pid)).touch()
     return answer
 
 

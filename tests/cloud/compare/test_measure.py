@@ -234,7 +234,7 @@ def test_a_folder_without_replies_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
     with pytest.raises(OptionError, match="1 photos, none with a saved reply"):
         compare(tmp_path, lambda photo: Refusal(1))
-    with pytest.raises(OptionError, match="no folder"):
+    with pytest.raises(OptionError, match="is not a folder"):
         compare(tmp_path / "absent", lambda photo: Refusal(1))
 
 
