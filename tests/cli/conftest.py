@@ -15,6 +15,7 @@ def one_set_of_models(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> 
         made = Segmenter(options)
         with segmenter._person_models() as finding:
             made._finding, made._matting_models = finding, segmenter._matting()
+        monkeypatch.setattr(made, "close", lambda: None)  # the models are the session's
         return made
 
     monkeypatch.setattr("idseg.segmenter.Segmenter", sharing)

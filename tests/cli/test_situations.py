@@ -88,6 +88,7 @@ def models_are_kept(segmenter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("idseg.cli.photo.segmenter_of", lambda chosen: segmenter)
     monkeypatch.setattr("idseg.cli.check.segmenter_of", lambda chosen: segmenter)
     monkeypatch.setattr("idseg.segmenter.Segmenter", lambda options: segmenter)
+    monkeypatch.setattr(segmenter, "close", lambda: None)
 
 
 def idseg(*words: str | Path) -> Result:
