@@ -27,7 +27,7 @@ import click
 import numpy as np
 
 from benchmarks import figures
-from benchmarks.environment import Run
+from benchmarks.environment import ROOT, Run
 from benchmarks.figures import Figure
 from idseg.batch import Work, products, storage
 from idseg.batch.journal import noted
@@ -37,7 +37,6 @@ from idseg.errors import InputError, PersonError
 from idseg.segmenter import Options
 from idseg.stages.refine import RefinerName
 
-_ROOT = Path(__file__).resolve().parent.parent
 _BROKEN_EVERY = 20
 _SAMPLE_EVERY_S = 0.5
 _SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2))
@@ -168,7 +167,7 @@ def _killed(folder: Path, out: Path, count: int, refine: str) -> Iterator[Figure
     memory: dict[str, list[tuple[float, float]]] = {}
     reached = []
     for share in (1 / 3, 2 / 3, 1.0):
-        process = subprocess.Popen(_command(folder, out, refine), cwd=_ROOT)
+        process = subprocess.Popen(_command(folder, out, refine), cwd=ROOT)
         while process.poll() is None:
             time.sleep(_SAMPLE_EVERY_S)
             done = _answered(out)
@@ -265,7 +264,7 @@ def _memory_figures(memory: dict[str, list[tuple[float, float]]]) -> Iterator[Fi
 def _on_ray(folder: Path, local: Path, out: Path, count: int, refine: str) -> Iterator[Figure]:
     """Run two Ray workers on this machine, kill one after a third, and compare with the local run."""
     start = time.perf_counter()
-    process = subprocess.Popen(_command(folder, out, refine, "--engine", "ray"), cwd=_ROOT)
+    process = subprocess.Popen(_command(folder, out, refine, "--engine", "ray"), cwd=ROOT)
     killed = 0
     while process.poll() is None:
         time.sleep(_SAMPLE_EVERY_S)

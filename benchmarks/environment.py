@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, Result
 from idseg.models.manifest import load_manifest
 
 _PACKAGES = ("idseg", "numpy", "opencv-contrib-python", "onnxruntime", "mediapipe", "pymatting", "pillow", "rembg")
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables that limit the libraries' thread pools. Each library reads them when it is imported."""
 
@@ -93,7 +93,7 @@ def commit_now() -> tuple[str, bool]:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=_ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 

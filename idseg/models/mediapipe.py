@@ -1,14 +1,9 @@
-"""Faces, face meshes and body poses with MediaPipe's Tasks API. Only this file imports MediaPipe.
+"""Faces, face meshes and body poses with MediaPipe's Tasks API, which :mod:`idseg.models.mediapipe_library` imports.
 
 MediaPipe 1.2 has these properties, which this file handles:
 
 * A task object processes one picture at a time, so each :class:`TaskPool` keeps up to ``parallel`` of them.
-* MediaPipe prints dozens of lines to stderr and reports usage to play.googleapis.com. It has no option to stop either.
-  On Linux, all its threads therefore start inside :mod:`idseg.models.sandbox`, without network or stderr. On every
-  system it also gets ``no_certificates.pem`` as its list of trusted authorities. The list is empty, so MediaPipe trusts
-  no server and ends the connection before it sends a report.
-* ``import mediapipe`` loads matplotlib, OpenCV and sounddevice for drawing and microphones, which takes a second. This
-  file imports only the three task modules, which is ten times faster.
+* MediaPipe prints to stderr and reports usage, so all its threads start inside :mod:`idseg.models.sandbox`.
 * A graph that failed can hang when it is closed, so it is not closed.
 * A task object that the garbage collector finds in a cycle hangs in its ``__del__``: it waits for a thread that was
   collected with it. At the interpreter's exit ``__del__`` prints a traceback, because that thread is gone. So task
@@ -20,34 +15,25 @@ MediaPipe 1.2 has these properties, which this file handles:
 from __future__ import annotations
 
 import atexit
-import importlib
-import importlib.util
-import os
 import queue
-import sys
 import threading
-import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
 
-from idseg import system
-from idseg.errors import DependencyError, ModelDamagedError, OptionError, PhotoTypeError
+from idseg.errors import ModelDamagedError, OptionError, PhotoTypeError
 from idseg.models.manifest import Manifest, ModelEntry
+from idseg.models.mediapipe_library import mediapipe_tasks
 from idseg.models.sandbox import call_confined
 from idseg.types import Box, FaceDetection, FaceMesh, PosePoints, Rgb
 
 _MESH_POINTS = 468
 """Points of the face mesh. The Tasks API returns 478; the last ten (irises) are zeros, because our net lacks them."""
-
-_NO_CERTIFICATES = Path(__file__).with_name("no_certificates.pem")
-"""An empty list of certificate authorities; see the module docstring."""
 
 _FACE_POINTS = ("left_eye", "right_eye", "nose_tip", "mouth", "left_ear", "right_ear")
 """idseg's names (the picture's left and right) in BlazeFace's order (the person's): right eye, left eye, nose tip, …"""
@@ -128,7 +114,7 @@ class TaskPool:
                 shape=list(rgb.shape),
             )
         with self._borrowed_task() as task:
-            tasks = _tasks()
+            tasks = mediapipe_tasks()
             return task.detect(tasks.Image(tasks.ImageFormat.SRGB, np.ascontiguousarray(rgb)))
 
     @contextmanager
@@ -151,7 +137,7 @@ class TaskPool:
         with suppress(IndexError):
             return self._idle.pop()
         path = str(self._entry.check())
-        tasks = _tasks()
+        tasks = mediapipe_tasks()
         _start_reaper()
         try:
             task = call_confined(partial(self._make, tasks, path))
@@ -274,113 +260,3 @@ def _points(landmarks: Any, width: int, height: int) -> np.ndarray[Any, np.dtype
     """(N, 3) px, from MediaPipe's fractions of width and height; z is a fraction of the width too."""
     shares = np.array([(point.x, point.y, point.z) for point in landmarks], np.float64)
     return shares * (width, height, width)
-
-
-_loading = threading.Lock()
-_loaded: list[types.SimpleNamespace] = []
-
-
-def _tasks() -> Any:
-    """The parts of the Tasks API that this file uses; imported once per process, at the first call.
-
-    Raises:
-        DependencyError: MediaPipe, a system library that it is linked to, or ``/sys`` is missing.
-    """
-    with _loading:
-        if not _loaded:
-            if sys.platform == "linux" and not system.CORES.exists():
-                raise DependencyError(
-                    f"MediaPipe needs {system.CORES}: mount /sys here (a chroot lacks it)", missing="/sys"
-                )
-            try:
-                _loaded.append(call_confined(_import_tasks))
-            except ModuleNotFoundError as error:
-                raise DependencyError(
-                    f"the package {error.name} is missing; install it: pip install 'mediapipe>=1.2,<1.3'",
-                    missing=str(error.name),
-                ) from error
-            except OSError as error:
-                raise _missing_library(error) from error
-        return _loaded[0]
-
-
-def _missing_library(error: OSError) -> DependencyError:
-    library = str(error).partition(":")[0]
-    return DependencyError(
-        f"MediaPipe does not load: {error}; on Debian and Ubuntu, install its libraries: "
-        "apt-get install -y libegl1 libgles2 libgl1",
-        missing=library,
-    )
-
-
-_PACKAGES = ("mediapipe", "mediapipe.tasks.python", "mediapipe.tasks.python.vision")
-"""Packages whose ``__init__`` imports every task, and with them matplotlib, OpenCV and sounddevice."""
-
-
-def _import_tasks() -> types.SimpleNamespace:
-    """Import the three task modules and open the native library. Uses ``mediapipe`` if it is already imported."""
-    if "mediapipe" in sys.modules:
-        return _names()
-    with _stub_packages():
-        return _names()
-
-
-@contextmanager
-def _stub_packages() -> Iterator[None]:
-    """Replace ``_PACKAGES`` by empty packages during the block, so that their ``__init__`` does not run.
-
-    Afterwards ``sys.modules`` has no part of MediaPipe, as before, so an ``import mediapipe`` elsewhere gets the real
-    package. The modules imported in the block stay alive through references to their contents.
-    """
-    spec = importlib.util.find_spec("mediapipe")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("No module named 'mediapipe'", name="mediapipe")
-    site = os.path.dirname(os.path.dirname(spec.origin))
-    try:
-        for name in _PACKAGES:
-            package = types.ModuleType(name)
-            package.__path__ = [os.path.join(site, *name.split("."))]
-            sys.modules[name] = package
-        yield
-    finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "mediapipe"]:
-            del sys.modules[name]
-
-
-def _names() -> types.SimpleNamespace:
-    vision = "mediapipe.tasks.python.vision"
-    face, mesh, pose, image, options, native = (
-        importlib.import_module(name)
-        for name in (
-            f"{vision}.face_detector",
-            f"{vision}.face_landmarker",
-            f"{vision}.pose_landmarker",
-            f"{vision}.core.image",
-            "mediapipe.tasks.python.core.base_options",
-            "mediapipe.tasks.python.core.mediapipe_c_bindings",
-        )
-    )
-    native.load_raw_library()
-    return types.SimpleNamespace(
-        BaseOptions=_without_authorities(options.BaseOptions),
-        FaceDetector=face.FaceDetector,
-        FaceDetectorOptions=face.FaceDetectorOptions,
-        FaceLandmarker=mesh.FaceLandmarker,
-        FaceLandmarkerOptions=mesh.FaceLandmarkerOptions,
-        Image=image.Image,
-        ImageFormat=image.ImageFormat,
-        PoseLandmarker=pose.PoseLandmarker,
-        PoseLandmarkerOptions=pose.PoseLandmarkerOptions,
-    )
-
-
-def _without_authorities(base_options: Any) -> Any:
-    """A subclass of MediaPipe's ``BaseOptions`` with an empty list of certificate authorities for usage reports."""
-
-    class BaseOptions(base_options):  # type: ignore[misc]
-        def to_ctypes(self) -> Any:
-            options = super().to_ctypes()
-            options.ca_bundle_path = str(_NO_CERTIFICATES).encode()
-            return options
-
-    return BaseOptions

@@ -56,15 +56,20 @@ def start(
     if with_template:
         context.set_forkserver_preload(["idseg.models.template", *preload])
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(life, theirs, argument), name=name, daemon=True)
-    try:
+
+    def begin() -> multiprocessing.process.BaseProcess:
+        process: multiprocessing.process.BaseProcess = context.Process(
+            target=_run, args=(life, theirs, argument), name=name, daemon=True
+        )
         with _signals_held_back():
             process.start()
+        return process
+
+    try:
+        process = begin()
     except (ConnectionError, EOFError):  # the template process was killed: the next start makes another one
         time.sleep(_TEMPLATE_GONE_S)
-        process = context.Process(target=_run, args=(life, theirs, argument), name=name, daemon=True)
-        with _signals_held_back():
-            process.start()
+        process = begin()
     theirs.close()
     return process, ours
 

@@ -13,7 +13,7 @@ from idseg import system
 from idseg.cli import doctor
 from idseg.cli.runner import EXIT_CODES
 from idseg.errors import DependencyError
-from idseg.models import mediapipe, sandbox
+from idseg.models import mediapipe_library, sandbox
 
 
 def found(check: str) -> doctor.Check:
@@ -95,7 +95,7 @@ def test_other_systems_need_no_shared_libraries_and_say_what_keeps_reports_back(
 @pytest.mark.skipif(sys.platform != "linux", reason="/sys is Linux's")
 def test_a_chroot_without_sys_is_told_before_mediapipe_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "CORES", Path("/nowhere/possible"))
-    monkeypatch.setattr(mediapipe, "_loaded", [])
+    monkeypatch.setattr(mediapipe_library, "_loaded", [])
     assert found("/sys").state == "FAIL"
     with pytest.raises(DependencyError, match="mount /sys"):
-        mediapipe._tasks()
+        mediapipe_library.mediapipe_tasks()

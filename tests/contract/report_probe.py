@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from idseg.models import mediapipe as backend
+from idseg.models import mediapipe_library
 from idseg.models.manifest import load_manifest
 
 
@@ -38,7 +39,7 @@ def main() -> int:
 
     vars(backend)["call_confined"] = lambda function: function()
     if certificates != "idseg":
-        backend._NO_CERTIFICATES = Path(certificates)
+        mediapipe_library._NO_CERTIFICATES = Path(certificates)
     detector = backend.FaceDetector(load_manifest(), "short")
     detector(np.zeros((128, 128, 3), np.uint8))
     detector.close()

@@ -19,7 +19,7 @@ import pytest
 from skimage.data import astronaut
 
 from idseg.errors import DependencyError, ModelDamagedError, ModelMissingError, OptionError, PhotoTypeError
-from idseg.models import mediapipe as backend
+from idseg.models import mediapipe_library
 from idseg.models.manifest import Manifest, load_manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.types import FaceDetection, Rgb
@@ -261,8 +261,8 @@ class TestFailures:
         def fail() -> None:
             raise error
 
-        monkeypatch.setattr(backend, "_loaded", [])
-        monkeypatch.setattr(backend, "_import_tasks", fail)
+        monkeypatch.setattr(mediapipe_library, "_loaded", [])
+        monkeypatch.setattr(mediapipe_library, "_import_tasks", fail)
         with pytest.raises(DependencyError, match=re.escape(mending)):
             FaceDetector(manifest, "short")(portrait)
 

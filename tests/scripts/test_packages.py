@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from scripts.packages import ROOT, USES
+from scripts._setup import ROOT
+from scripts.packages import USES
 
 if sys.version_info >= (3, 11):
     import tomllib
