@@ -1,7 +1,7 @@
 // The processing of a photo: prepare, send once, finish, check; repeated after every change. One photo at a time, the shown one first.
 
 import * as server from "./server.js";
-import { blobOf, prepared, sideFor } from "./prepare.js";
+import { around, blobOf, prepared, sideFor } from "./prepare.js";
 import { personOf } from "./paint.js";
 import { NO_CHANGE, changed, isMoved, state } from "./state.js";
 
@@ -9,7 +9,7 @@ const ENLARGED = 1.02;
 
 export class Item {
   constructor(file, name) {
-    Object.assign(this, { file, name, adjust: { ...NO_CHANGE }, quarters: 0, step: "", percent: 0, problem: null });
+    Object.assign(this, { file, name, adjust: { ...NO_CHANGE }, quarters: 0, among: null, step: "", percent: 0, problem: null });
     Object.assign(this, { sent: null, bitmap: null, original: null, handle: "", full: false, asked: null, reply: null, made: null, person: null, layers: null, abort: null });
   }
 
@@ -111,6 +111,11 @@ async function make(item, signal) {
 
 async function prepare(item, signal) {
   step(item, "preparing");
+  if (item.among) { // one of several people was chosen: the part of the photo around this person is the photo now
+    const file = await around(item.bitmap, item.among.boxes, item.among.index);
+    signal.throwIfAborted();
+    Object.assign(item, { file, quarters: 0, among: null });
+  }
   const side = sideFor(state.size?.px ?? [600, 600], item.full);
   const found = await prepared(item.file, side, server.session.settings.max_file_bytes, item.quarters);
   signal.throwIfAborted();

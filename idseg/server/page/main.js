@@ -4,7 +4,6 @@ import * as server from "./server.js";
 import { $, language, made, measuresOf, speak, switchLanguage, titleOf, words } from "./words.js";
 import { changed, chooseSize, onChange, remembered, state } from "./state.js";
 import { Item, cancel, isWorking, want, wantAll } from "./item.js";
-import { around } from "./prepare.js";
 import { loadSizes, openPicker, setUpDocuments, sizeNamed } from "./documents.js";
 import { rotate, setUpStage } from "./stage.js";
 import { setUpVerdict } from "./verdict.js";
@@ -179,10 +178,9 @@ function people(item, boxes) {
     const button = made("button", { type: "button", className: "person" }, made("span", { textContent: String(number + 1) }));
     button.setAttribute("aria-label", `${words.pickPerson}: ${words.person(number + 1)}`);
     Object.assign(button.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
-    button.onclick = async () => {
-      item.file = await around(item.bitmap, boxes, index);
-      item.quarters = 0;
+    button.onclick = () => {
       item.renew();
+      item.among = { boxes, index };
       want(item);
     };
     return button;
