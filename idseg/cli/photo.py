@@ -234,7 +234,7 @@ def _report_text(made: dict[str, Any]) -> str:
     for file in made["files"]:
         width, height = file["px"]
         lines.append(f"{file['file']}: {file['size']}, {width} x {height} px, {file['dpi']:g} dpi, {file['kb']} KB")
-        lines.append(f"  unretouched; {', '.join(file['done'])}")
+        lines.append(f"  {', '.join(file['done'])}{'; face not retouched' if file['unretouched'] else ''}")
         if file["padding"]:
             lines.append(f"  padded with {file['padding']} invisible bytes, because the document requires more KB")
         lines += [f"  warning: {warning}" for warning in file["warnings"]]

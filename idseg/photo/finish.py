@@ -105,6 +105,7 @@ class Finished:
             "light_stops": self.light_stops,
             "done": list(self.done),
             "turned_deg": round(self.placement.turned_deg, 3),
+            "mirrored": self.placement.mirrored,
             "scaled": round(self.placement.scale, 5),
             "resamplings": 1,
             "background": {"kind": kind, "text": self.background.text},
@@ -336,6 +337,8 @@ def _done(finished: Finished) -> Iterator[str]:
     if abs(turned) >= _TURN_SEEN_DEG:
         yield f"turned by {abs(turned):.1f} degrees {'clockwise' if turned > 0 else 'counter-clockwise'}"
     yield f"scaled to {100 * placement.scale:.3g} % ({'enlarged' if placement.scale > 1 else 'reduced'})"
+    if placement.mirrored:
+        yield "mirrored"
     if finished.light_stops:
         change = "brightened" if finished.light_stops > 0 else "darkened"
         yield f"{change} by {abs(finished.light_stops):.2g} stops (an edit)"

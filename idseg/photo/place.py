@@ -115,6 +115,12 @@ class Placement:
     cost: float = 0.0
     """The minimised cost, for comparing placements of one photo."""
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are exchanged: the determinant of the matrix is negative."""
+        (a, b, _), (d, e, _) = self.matrix
+        return a * e - b * d < 0
+
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Convert a photo point to pixels of the finished photo."""
         (a, b, c), (d, e, f) = self.matrix

@@ -3,6 +3,7 @@
 import * as server from "./server.js";
 import { around, blobOf, prepared, sideFor } from "./prepare.js";
 import { personOf } from "./paint.js";
+import { NOTHING_BEFORE } from "./done.js";
 import { NO_CHANGE, changed, isMoved, state } from "./state.js";
 
 const ENLARGED = 1.02;
@@ -10,12 +11,18 @@ const ENLARGED = 1.02;
 export class Item {
   constructor(file, name) {
     Object.assign(this, { file, name, adjust: { ...NO_CHANGE }, quarters: 0, among: null, step: "", percent: 0, problem: null });
-    Object.assign(this, { sent: null, bitmap: null, original: null, handle: "", full: false, asked: null, reply: null, made: null, person: null, layers: null, abort: null });
+    Object.assign(this, { earlier: NOTHING_BEFORE, sent: null, bitmap: null, original: null, handle: "", full: false, asked: null, reply: null, made: null, person: null, layers: null, abort: null });
   }
 
   /** Whether the finished photo matches the current choices. */
   get current() {
     return Boolean(this.made) && this.made.key === keyOf(this);
+  }
+
+  /** What this page did to the pixels before the server got them; `earlier`: before a reload. */
+  get before() {
+    const scale = this.original && this.bitmap ? Math.max(this.bitmap.width, this.bitmap.height) / Math.max(...this.original) : 1;
+    return { quarters: (this.earlier.quarters + this.quarters) % 4, scale: this.earlier.scale * scale };
   }
 
   /** The photo itself changed: send it again. */
@@ -81,10 +88,11 @@ async function next() {
   waiting.delete(item);
   busy = item;
   item.abort = new AbortController();
+  const { signal } = item.abort;
   try {
-    await make(item, item.abort.signal);
+    await make(item, signal);
   } catch (error) {
-    if (error.name !== "AbortError") item.problem = error instanceof server.Refused ? error : new server.Refused({ reason: "internal", message: String(error) });
+    if (!signal.aborted && !waiting.has(item)) item.problem = error instanceof server.Refused ? error : new server.Refused({ reason: "internal", message: String(error) });
   }
   Object.assign(item, { step: "", percent: 0 });
   busy = null;

@@ -240,12 +240,12 @@ function setTheme(name) {
 async function restore() {
   const kept = beforeReload;
   if (!kept || state.items.length || location.hash !== RESULT) return;
-  const items = await Promise.all(kept.items.map(async ({ handle, name, adjust }) => {
+  const items = await Promise.all(kept.items.map(async ({ handle, name, adjust, before }) => {
     const blob = await server.keptPhoto(handle).catch(() => null);
     if (!blob) return null;
     const item = new Item(blob, name);
     const bitmap = await createImageBitmap(blob);
-    return Object.assign(item, { sent: blob, bitmap, original: [bitmap.width, bitmap.height], full: true, handle, adjust });
+    return Object.assign(item, { sent: blob, bitmap, original: [bitmap.width, bitmap.height], full: true, handle, adjust, earlier: before });
   }));
   state.items = items.filter(Boolean);
   if (!state.items.length) return;

@@ -3,6 +3,7 @@
 import { $, made, shape, words } from "./words.js";
 import { NO_CHANGE, cropOnly, onChange, state } from "./state.js";
 import { isWorking, want, wantAll } from "./item.js";
+import { doneText } from "./done.js";
 import { beyond } from "./stage.js";
 import { verdictOf, verdictText } from "./verdict.js";
 import { zipped } from "./zip.js";
@@ -128,6 +129,7 @@ function draw() {
   }
   $("background-note").textContent = backgroundNote();
   fileOptions(size, options, item);
+  doneLine(item);
   saveBar(item);
 }
 
@@ -150,6 +152,15 @@ function fileOptions(size, options, item) {
 
 function fileText({ made: { file }, reply }) {
   return `${file.format} · ${file.kb < 10 ? file.kb : Math.round(file.kb)} KB · ${reply.photo.px.join(" × ")} px`;
+}
+
+/** Under the photo: what was done to it. Pale while a change is under way. */
+function doneLine(item) {
+  const told = item.reply && !item.problem;
+  $("done-line").hidden = !told;
+  if (!told) return;
+  $("done-line").textContent = doneText(item.reply.photo, item.before, words, backgroundName);
+  $("done-line").setAttribute("aria-busy", String(!item.current));
 }
 
 /** Calm only where the photo is good: else the way to a better one comes first. Of several photos, all are saved at once. */
@@ -175,7 +186,7 @@ function saveBar(item) {
 }
 
 function notes(photo) {
-  return [Object.keys(photo.lacks_mm ?? {}).length && words.lacks, photo.scaled > 1.05 && words.enlarged, photo.unretouched ? words.unretouched : words.lightened].filter(Boolean);
+  return [Object.keys(photo.lacks_mm ?? {}).length && words.lacks, photo.scaled > 1.05 && words.enlarged].filter(Boolean);
 }
 
 // --- saving ---

@@ -23,14 +23,17 @@ async function fetched(path, options = {}) {
   try {
     answer = await fetch(BASE + path, { ...options, headers: { ...headers(), ...options.headers } });
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Refused({ reason: "network" });
+    throw lost(error);
   }
   if (answer.ok) return answer;
   throw refusedBy(await answer.json().catch(() => ({})));
 }
 
 const refusedBy = (reply) => new Refused(reply.error ?? reply.error_detail, reply.log_id);
-const asJson = async (promise) => (await promise).json().catch(() => { throw new Refused({ reason: "network" }); });
+const asJson = async (promise) => (await promise).json().catch((error) => { throw lost(error); });
+
+/** An answer that ended too early, unless the page itself stopped it. */
+const lost = (error) => (error.name === "AbortError" ? error : new Refused({ reason: "network" }));
 
 export async function loadSettings() {
   session.settings = await asJson(fetched("page/settings"));
@@ -80,7 +83,7 @@ const query = (parameters) => new URLSearchParams(Object.entries(parameters).fil
 
 export const photo = (parameters, signal) => asJson(fetched(`v1/photo?${query(parameters)}`, { method: "POST", signal }));
 export const check = (file, parameters, signal) => asJson(fetched(`v1/check?${query(parameters)}`, { method: "POST", body: file, signal }));
-export const keptPhoto = async (handle, signal) => (await fetched(`v1/photos/${encodeURIComponent(handle)}`, { signal })).blob();
+export const keptPhoto = async (handle, signal) => (await fetched(`v1/photos/${encodeURIComponent(handle)}`, { signal })).blob().catch((error) => { throw lost(error); });
 export const forget = (handle) => fetched(`v1/photos/${encodeURIComponent(handle)}`, { method: "DELETE", keepalive: true }).catch(() => {});
 
 /** The API's reply for the section for developers. It has HTTP 200 for errors too. */

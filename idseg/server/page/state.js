@@ -34,7 +34,7 @@ export const isMoved = (adjust) => isAdjusted({ ...adjust, light: 0 });
 const KEY = "idseg-photos";
 
 function remember() {
-  const items = state.items.filter((item) => item.handle).map(({ handle, name, adjust }) => ({ handle, name, adjust }));
+  const items = state.items.filter((item) => item.handle).map(({ handle, name, adjust, before }) => ({ handle, name, adjust, before }));
   if (!items.length) sessionStorage.removeItem(KEY);
   else sessionStorage.setItem(KEY, JSON.stringify({ items, current: state.items.indexOf(state.current), size: state.size, options: state.options }));
 }

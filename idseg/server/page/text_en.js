@@ -28,7 +28,12 @@ export default {
   sheetSaved: (count, paper) => `${count} photos on ${paper}. Print at 100 %, not “fit to page”.`, sheetNo: "A transparent photo cannot be printed: choose a background.",
   papers: { "5inch": "3.5 × 5 in", "6inch": "4 × 6 in (10 × 15 cm)", "7inch": "5 × 7 in", a4: "A4", a5: "A5", letter: "Letter" },
   save: "Save photo", saveThis: "Save this one", saveAnyway: "Save anyway", saved: (name) => `Saved as ${name}.`, saveAll: (count) => `Save all ${count} (ZIP)`, another: "Another photo", addPhoto: "Add a photo", photoNumber: (number, state) => `Photo ${number}: ${state}`, stripStates: { wait: "waiting", busy: "working", failed: "not possible", ready: "ready" },
-  unretouched: "Not retouched.", lightened: "Edited: the light was changed.", lacks: "The photo ends before the frame does.", enlarged: "The photo has few pixels; it was enlarged.",
+  did: {
+    cropped: "cropped", turned: (degrees, clockwise) => `turned ${degrees}° ${clockwise ? "clockwise" : "counter-clockwise"}`, reduced: (percent) => `reduced to ${percent} %`, enlarged: (percent) => `enlarged to ${percent} %`, mirrored: "mirrored",
+    brightened: (stops) => `brightened by ${stops} stops`, darkened: (stops) => `darkened by ${stops} stops`, kept: "background kept", removed: "background removed", replaced: (name) => `background replaced (${name[0].toLowerCase()}${name.slice(1)})`,
+    comma: ", ", sentence: (steps) => `${steps[0].toUpperCase()}${steps.slice(1)}.`, unretouched: " Face not retouched.", lightOnly: " The change of light is an edit; the face is not retouched otherwise.",
+  },
+  lacks: "The photo ends before the frame does.", enlarged: "The photo has few pixels; it was enlarged.",
   details: "For developers", detailsHint: "Mask, points, JSON, curl", detailViews: { points: "Points", cut: "Cut", scoremap: "Mask", demo: "On black" }, reply: "JSON of the API", copy: "Copy", copied: "Copied", curl: "curl", python: "Python", openDocs: "All calls: the API page",
   facts: { facepose: "Face", bodypose: "Shoulders", score: "Face found", yaw: "Head turned", roll: "Head tilted", cut: "Cut", photo: "Photo", took: "Took" },
   faceposes: { 1: "level, frontal", 2: "tilted, frontal", 3: "level, profile", 4: "tilted, profile", "-1": "unknown" },

@@ -28,7 +28,12 @@ export default {
   sheetSaved: (count, paper) => `${paper}，共 ${count} 张。请按 100% 打印，不要选“适合页面”。`, sheetNo: "透明照片无法打印，请先选择底色。",
   papers: { "5inch": "5 寸（3.5 × 5 英寸）", "6inch": "6 寸（4 × 6 英寸）", "7inch": "7 寸（5 × 7 英寸）", a4: "A4", a5: "A5", letter: "Letter" },
   save: "保存照片", saveThis: "保存这张", saveAnyway: "仍要保存", saved: (name) => `已保存为 ${name}。`, saveAll: (count) => `全部保存（${count} 张）`, another: "换一张", addPhoto: "添加照片", photoNumber: (number, state) => `第 ${number} 张：${state}`, stripStates: { wait: "排队中", busy: "处理中", failed: "无法生成", ready: "可以使用" },
-  unretouched: "未作任何修饰。", lightened: "已修改：调整了亮度。", lacks: "原图在边框内就到头了。", enlarged: "原图像素偏少，已放大。",
+  did: {
+    cropped: "裁剪", turned: (degrees, clockwise) => `${clockwise ? "顺" : "逆"}时针旋转 ${degrees}°`, reduced: (percent) => `缩小到 ${percent}%`, enlarged: (percent) => `放大到 ${percent}%`, mirrored: "左右镜像",
+    brightened: (stops) => `调亮 ${stops} 档`, darkened: (stops) => `调暗 ${stops} 档`, kept: "保留原背景", removed: "去掉背景", replaced: (name) => `换底色（${name}）`,
+    comma: "、", sentence: (steps) => `已${steps}。`, unretouched: "面部未修饰。", lightOnly: "亮度有改动，面部没有其他修饰。",
+  },
+  lacks: "原图在边框内就到头了。", enlarged: "原图像素偏少，已放大。",
   details: "开发者", detailsHint: "蒙版、关键点、JSON、curl", detailViews: { points: "关键点", cut: "裁剪", scoremap: "蒙版", demo: "黑底" }, reply: "返回 JSON", copy: "复制", copied: "已复制", curl: "curl", python: "Python", openDocs: "全部接口见接口页",
   facts: { facepose: "脸部姿态", bodypose: "肩部姿态", score: "人脸置信度", yaw: "左右转头", roll: "头部倾斜", cut: "裁剪", photo: "照片", took: "用时" },
   faceposes: { 1: "端正，正脸", 2: "歪头，正脸", 3: "端正，侧脸", 4: "歪头，侧脸", "-1": "未知" },

@@ -55,7 +55,7 @@ export async function clerk(tour) {
   await page.fill("#light", "0.3");
   await brighter;
   await settled(page);
-  seen.edited = await page.textContent("#save-about");
+  seen.edited = await page.textContent("#done-line");
   await page.waitForSelector("#save-all:not([disabled])");
   seen.zip = await tour.download(page, "#save-all", "all.zip");
   const items = page.locator("#strip .strip-item:not(.strip-add)");

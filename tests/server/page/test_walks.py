@@ -105,7 +105,9 @@ def test_a_clerk_makes_a_batch_in_kilobytes(browser: Browser, open_live: Live, f
     assert set(seen["englishNames"]) <= {"English"}
     assert "295 × 413 按像素理解" in seen["read"]
     assert seen["best"].startswith("一寸")
-    assert "已修改" in seen["edited"], "a change of the light is marked as an edit"
+    assert "调亮 0.3 档" in seen["edited"], "a change of the light is marked as an edit"
+    assert "换底色（蓝色）" in seen["edited"], "and a replaced background as well"
+    assert "面部未修饰" not in seen["edited"]
     assert seen["notApplicable"] > 5, "a studio's size has no ISO rules"
 
 
