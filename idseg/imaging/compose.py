@@ -26,8 +26,20 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
 
 def on_color(foreground: Rgb, alpha: Alpha, color: Color) -> Rgb:
     """``foreground`` (H, W, 3) over a plain colour, with ``alpha`` (H, W)."""
-    plain = np.broadcast_to(np.array(parse_color(color), dtype=np.uint8), foreground.shape)
-    return over(foreground, alpha, plain)
+    levels = np.array(parse_color(color), dtype=np.uint8)
+    if not levels.any():  # the background adds nothing to black
+        return _weighted(foreground, alpha)
+    return over(foreground, alpha, np.broadcast_to(levels, foreground.shape))
+
+
+def _weighted(foreground: Rgb, alpha: Alpha) -> Rgb:
+    """alpha F, rounded to nearest uint8: equal to :func:`over` black, several times faster."""
+    result = np.empty_like(foreground)
+    for top in range(0, len(alpha), _STRIP):
+        rows = np.s_[top : top + _STRIP]
+        weight = cv2.merge((alpha[rows],) * 3)
+        result[rows] = cv2.multiply(foreground[rows], weight, dtype=cv2.CV_8U)
+    return result
 
 
 def rgba(foreground: Rgb, alpha: Alpha) -> npt.NDArray[np.uint8]:

@@ -39,6 +39,13 @@ def test_over_keeps_both_ends_exactly_and_changes_nothing_it_was_given() -> None
     assert np.array_equal(over(a, np.zeros((8, 9), np.float32), b), b)
 
 
+def test_black_is_no_special_case() -> None:
+    rng = np.random.default_rng(2)
+    foreground = rng.integers(0, 256, (300, 40, 3), dtype=np.uint8)
+    alpha = rng.choice(np.linspace(0, 1, 511), (300, 40)).astype(np.float32)
+    assert np.array_equal(on_color(foreground, alpha, "black"), over(foreground, alpha, np.zeros_like(foreground)))
+
+
 def test_nothing_of_the_background_hides_in_a_cutout() -> None:
     secret = np.full((4, 4, 3), 77, dtype=np.uint8)
     alpha = np.zeros((4, 4), dtype=np.float32)
