@@ -29,7 +29,7 @@ from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, PRESETS, Matte, load_matte
+from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
 from idseg.stages.refine import MIN_UPSCALE, Refiner, RefinerName, load_refiner
 from idseg.types import Alpha, Person, Rgb, Size, Window
 
@@ -239,10 +239,12 @@ class Segmenter:
         photo = Size(rgb.shape[1], rgb.shape[0])
         window = head_and_shoulders(person.face_box, person.parts, photo, options)
         with clock("matte"):
-            looked, coarse, head = self._look_at_head(rgb, person, window, models)
+            glances, head = self._look_at_head(rgb, person, window, models)
             fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
-            if fitted != looked or models.coarse.scales:
-                coarse = models.coarse(cutting.filled(rgb, fitted))
+            if models.coarse.scales or fitted not in glances:
+                coarse = models.coarse(cutting.filled(rgb, fitted), glances.get(fitted))
+            else:
+                coarse = glances[fitted].alpha
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse)
             if not cutting.lies_inside(photo, fitted):
@@ -251,12 +253,13 @@ class Segmenter:
 
     def _look_at_head(
         self, rgb: Rgb, person: Person, window: Window, models: _MattingModels
-    ) -> tuple[Window, Alpha, HeadExtent | None]:
-        """A window that contains the whole head, its coarse matte, and the extent of the head in the photo."""
+    ) -> tuple[dict[Window, Glance], HeadExtent | None]:
+        """Glances at growing windows, until one contains the whole head, and the extent of the head in the photo."""
         photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
+        glances = {}
         for look in range(_MOST_LOOKS):
-            coarse = models.coarse.glance(cutting.filled(rgb, window))
-            head = head_extent(coarse, person.face_box.bottom - window.top)
+            glances[window] = models.coarse.glance(cutting.filled(rgb, window))
+            head = head_extent(glances[window].alpha, person.face_box.bottom - window.top)
             if head is None:
                 break
             cut_off = (
@@ -271,7 +274,7 @@ class Segmenter:
             window = Window(
                 window.left - grow[1], window.top - 2 * grow[0], window.width + 2 * grow[1], window.height + 2 * grow[0]
             )
-        return window, coarse, head
+        return glances, head
 
     def _forget_after_fork(self) -> None:
         """In the child of a fork: drop the models without freeing them, which would wait for the parent's threads."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -94,6 +94,15 @@ PRESETS: Mapping[str, MatteForm] = {
 }
 
 
+class Glance(NamedTuple):
+    """A low-resolution matte of a picture; see :meth:`Matte.glance`."""
+
+    alpha: Alpha
+    """At the picture's own size (H, W)."""
+    seen: Alpha
+    """As the net gave it, (h, w)."""
+
+
 class Matte:
     """A matting net, ready to run. Thread-safe; keeps nothing of a picture.
 
@@ -131,8 +140,10 @@ class Matte:
         seen, _ = frame(picture, form or self._form)
         return picture.width * picture.height / (seen.width * seen.height)
 
-    def __call__(self, rgb: Rgb) -> Alpha:
+    def __call__(self, rgb: Rgb, glance: Glance | None = None) -> Alpha:
         """Alpha of the person, (H, W), at the picture's own size.
+
+        ``glance``: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
 
         With a second look, the net also sees the picture at a lower resolution, where it separates person and
         background more reliably (at a large scale, a checked jacket looks like any other pattern). The low-resolution
@@ -141,12 +152,12 @@ class Matte:
         alpha = self._at(rgb, self._form)
         if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
             return alpha
-        glance = inside(*self._seen(rgb, self._glance_form()))
-        reach = max(round(_REACH * max(glance.shape)), 1)
+        seen = inside(*self._seen(rgb, self._glance_form())) if glance is None else glance.seen
+        reach = max(round(_REACH * max(seen.shape)), 1)
         around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
-        least = cv2.erode((glance > _SURE[1]).astype(np.float32), around)
-        most = cv2.dilate((glance > _SURE[0]).astype(np.float32), around)
-        near = np.asarray(cv2.resize(alpha, glance.shape[::-1]), np.float32)
+        least = cv2.erode((seen > _SURE[1]).astype(np.float32), around)
+        most = cv2.dilate((seen > _SURE[0]).astype(np.float32), around)
+        near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
         # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
@@ -154,11 +165,10 @@ class Matte:
         least, most = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
         return np.asarray(np.clip(alpha, least, most), np.float32)
 
-    def glance(self, rgb: Rgb) -> Alpha:
+    def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""
-        if not self.scales:
-            return self(rgb)
-        return self._at(rgb, self._glance_form())
+        seen = inside(*self._seen(rgb, self._glance_form() if self.scales else self._form))
+        return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
 
     def _glance_form(self) -> MatteForm:
         width, height = self._form.size

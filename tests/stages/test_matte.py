@@ -124,9 +124,10 @@ def test_a_glance_is_smaller(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
     assert matte.scales
-    alpha = matte.glance(red_picture(51, 300, 400))
+    alpha, seen = matte.glance(red_picture(51, 300, 400))
     assert alpha.shape == (400, 300)
     assert alpha.mean() == pytest.approx(0.2, abs=1e-3)
+    assert seen.size < 0.3 * 200 * 250
 
 
 def test_a_second_look_bounds_the_matte_where_it_is_sure_all_around(tmp_path: Path) -> None:
@@ -156,10 +157,12 @@ class TwoMinds:
 
     def __init__(self, doubt: float) -> None:
         self.doubt = doubt
+        self.runs = 0
 
     def __call__(self, feeds: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
         height, width = feeds["rgb"].shape[2:]
         alpha = np.ones((1, 1, height, width), np.float32)
+        self.runs += 1
         if height > 200:
             alpha[..., : width // 2] = self.doubt
         return {"alpha": alpha}
@@ -174,6 +177,18 @@ def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(
     alpha = Matte(cast(OnnxNet, TwoMinds(doubt)), form)(red_picture(0, 200, 250))
     assert alpha[:, :90].mean() == pytest.approx(expected, abs=1e-6)
     assert alpha[:, 110:].min() == 1.0
+
+
+def test_a_glance_is_not_computed_twice(tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = replace(load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form, second_look=True)
+    net, picture = TwoMinds(0.3), red_picture(0, 200, 250)
+    matte = Matte(cast(OnnxNet, net), form)
+    alone = matte(picture)
+    assert net.runs == 2
+    glance = matte.glance(picture)
+    assert np.array_equal(matte(picture, glance), alone)
+    assert net.runs == 4
 
 
 @pytest.mark.parametrize(
