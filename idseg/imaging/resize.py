@@ -31,9 +31,20 @@ def unit(values: npt.NDArray[Any]) -> Alpha:
 
 
 def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
-    """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1)."""
+    """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1).
+
+    The picture is first halved while it stays large enough: area averaging by exactly two is ten times faster per pixel
+    than by other factors. Halving drops the last row or column of an odd size, so a place may be wrong by one halved
+    pixel, and rounding twice moves a level by a quarter on average.
+    """
     height, width = rgb.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale == 1.0:
         return rgb, 1.0
-    return np.asarray(scaled(rgb, scale), np.uint8), scale
+    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    halved = rgb
+    while halved.shape[1] >= 2 * size.width and halved.shape[0] >= 2 * size.height:
+        rows, columns = halved.shape[0] // 2, halved.shape[1] // 2
+        even = halved[: 2 * rows, : 2 * columns]
+        halved = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(resize(halved, size), np.uint8), scale

@@ -48,7 +48,7 @@ class RegionView(NamedTuple):
 def view(rgb: Rgb, area: Box) -> RegionView:
     """The part of ``area`` that lies in the photo, shrunk for a model."""
     window = cutting.clamped(area, Size(rgb.shape[1], rgb.shape[0]))
-    small, scale = reduced(cutting.take(rgb, window), _MODEL_SIDE_PX)
+    small, scale = reduced(rgb[window.top : window.bottom, window.left : window.right], _MODEL_SIDE_PX)
     return RegionView(small, window, scale)
 
 

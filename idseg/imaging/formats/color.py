@@ -34,7 +34,7 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
         image = image.convert("L" if image.mode == "1" else "RGB")
     rgb = _by_profile(image, icc) if icc else None
     if rgb is None:
-        rgb = image.convert("RGB")
+        rgb = image if image.mode == "RGB" else image.convert("RGB")  # convert() would copy
     if alpha is None or alpha.getextrema() == (255, 255):
         return rgb
     paper = Image.new("RGB", rgb.size, (255, 255, 255))
