@@ -82,7 +82,10 @@ function setUpPhotos() {
     $("over").hidden = true;
     take(event.dataTransfer.files);
   });
-  document.addEventListener("paste", (event) => take(event.clipboardData?.files ?? []));
+  document.addEventListener("paste", ({ target, clipboardData }) => {
+    const words = target.matches?.("input") && clipboardData?.getData("text/plain"); // meant for the field; a word processor adds a picture of them
+    if (!words) take(clipboardData?.files ?? []);
+  });
 }
 
 function complainOfCamera() {

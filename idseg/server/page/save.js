@@ -4,7 +4,8 @@ import { $, made, shape, words } from "./words.js";
 import { NO_CHANGE, cropOnly, onChange, state } from "./state.js";
 import { isWorking, want, wantAll } from "./item.js";
 import { doneText } from "./done.js";
-import { beyond } from "./stage.js";
+import { canEncode, encoded, suffixOf } from "./encode.js";
+import { beyond, canDraw, finishedCanvas } from "./stage.js";
 import { verdictOf, verdictText } from "./verdict.js";
 import { zipped } from "./zip.js";
 
@@ -144,7 +145,7 @@ function fileOptions(size, options, item) {
   fill("dpi", options.dpi, String(size.dpi));
   fill("px-wide", px[0]);
   fill("px-high", px[1]);
-  $("file-summary").textContent = item.made ? fileText(item) : "";
+  $("file-summary").textContent = item.made && (item.current || !item.problem) ? fileText(item) : "";
   const refused = item.problem?.reason === "option" && item.reply;
   $("file-problem").hidden = !refused;
   if (refused) $("file-problem").textContent = `${words.problems.option[0]}: ${item.problem.message}`;
@@ -169,7 +170,7 @@ function saveBar(item) {
   const done = state.items.filter((one) => one.made).length;
   const several = state.items.length > 1, refused = Boolean(item.problem && !item.reply);
   $("save").textContent = bad ? words.saveAnyway : several ? words.saveThis : words.save;
-  $("save").disabled = !item.made;
+  $("save").disabled = !item.made || Boolean(item.problem && !item.current && !formatHere(item));
   $("save").hidden = refused;
   $("save").classList.toggle("primary", !bad && !several);
   $("another").classList.toggle("primary", Boolean(bad) && !several);
@@ -182,7 +183,13 @@ function saveBar(item) {
   line.hidden = !told;
   line.className = `save-verdict ${verdict}`;
   if (told) line.firstElementChild.textContent = verdictText(item);
-  $("save-about").textContent = item.reply ? [fileText(item), ...notes(item.reply.photo)].join(" · ") : "";
+  $("save-about").textContent = aboutOf(item);
+}
+
+function aboutOf(item) {
+  if (!item.reply) return "";
+  if (!item.problem || item.current) return [fileText(item), ...notes(item.reply.photo)].join(" · ");
+  return formatHere(item) ? words.madeHere(formatHere(item)) : item.problem.reason === "option" ? "" : words.serverNeeded;
 }
 
 function notes(photo) {
@@ -198,25 +205,46 @@ export function download(name, blob) {
   $("note").textContent = words.saved(name);
 }
 
-/** The file of what is chosen now: at once where it is there, else when it comes. */
-async function save() {
-  const item = state.current;
+/** The format of a file that the browser can make for what is chosen now, because the server gives none; "" where it cannot. */
+function formatHere(item) {
+  const { format, background } = state.options, clear = background === "transparent";
+  if (!item.problem || item.current || item.problem.reason === "option" || !canDraw(item)) return "";
+  const wanted = format || (clear ? "PNG" : "JPEG");
+  return canEncode(wanted) && !(clear && wanted === "JPEG") ? wanted : "";
+}
+
+async function madeHere(item) {
+  const { options, size } = state, format = formatHere(item);
+  if (!format) return null;
+  const [least, most] = options.kbLeast || options.kbMost ? [options.kbLeast, options.kbMost] : size.kb ?? [];
+  const blob = await encoded(await finishedCanvas(item), format, Number(options.dpi) || size.dpi, [Number(least) || 0, Number(most) || Infinity]);
+  return blob && { name: size.name + suffixOf(format), blob };
+}
+
+/** The file of what is chosen now: the server's, else one made here, else null. */
+async function fileOf(item) {
   if (!item.current && !item.problem) {
     want(item);
     await settled(item);
   }
-  if (item.made) download(item.made.name, item.made.blob);
+  return item.current ? item.made : madeHere(item);
+}
+
+async function save() {
+  const file = await fileOf(state.current);
+  if (file) download(file.name, file.blob);
+  else $("save-about").textContent = words.serverNeeded;
 }
 
 async function saveAll() {
-  const items = [...state.items];
+  const items = [...state.items], files = [];
   for (const item of items) {
-    if (item.current) continue;
-    want(item);
+    if (item.problem) want(item);
     await settled(item);
+    const file = await fileOf(item);
+    if (file) files.push([`${stemOf(item.name)}-${file.name}`, file.blob]);
   }
-  const files = items.filter((item) => item.made).map((item) => [`${stemOf(item.name)}-${item.made.name}`, item.made.blob]);
-  download(`${state.size.name}.zip`, await zipped(files));
+  if (files.length) download(`${state.size.name}.zip`, await zipped(files));
 }
 
 const stemOf = (name) => name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60) || "photo";

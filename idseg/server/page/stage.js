@@ -173,6 +173,20 @@ export function drawFinished(context, item, size, scale, original = false) {
   }
 }
 
+/** Whether the browser has all it needs for the finished photo of the current choices. */
+export const canDraw = (item) => Boolean(item.person && item.layers && item.made) && item.made.size.name === state.size.name;
+
+/** The finished photo at its own size, drawn here. */
+export async function finishedCanvas(item) {
+  const { size } = item.made, [width, height] = state.options.px ? state.options.px.split("x").map(Number) : size.px;
+  const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
+  do {
+    if (item.lighting) await new Promise((done) => setTimeout(done, 30));
+    drawFinished(context, item, size, width / size.px[0]);
+  } while (item.lighting);
+  return canvas;
+}
+
 /** A picture of the item in the light that is chosen; as it is until that is ready, which takes a frame or two. */
 function inLight(item, name) {
   const { light } = item.adjust, picture = item[name];

@@ -33,7 +33,7 @@ export default {
     brightened: (stops) => `brightened by ${stops} stops`, darkened: (stops) => `darkened by ${stops} stops`, kept: "background kept", removed: "background removed", replaced: (name) => `background replaced (${name[0].toLowerCase()}${name.slice(1)})`,
     comma: ", ", sentence: (steps) => `${steps[0].toUpperCase()}${steps.slice(1)}.`, unretouched: " Face not retouched.", lightOnly: " The change of light is an edit; the face is not retouched otherwise.",
   },
-  lacks: "The photo ends before the frame does.", enlarged: "The photo has few pixels; it was enlarged.",
+  madeHere: (format) => `${format}, made by this browser and not checked: the server gave no answer.`, serverNeeded: "Only the server can make this file.", lacks: "The photo ends before the frame does.", enlarged: "The photo has few pixels; it was enlarged.",
   details: "For developers", detailsHint: "Mask, points, JSON, curl", detailViews: { points: "Points", cut: "Cut", scoremap: "Mask", demo: "On black" }, reply: "JSON of the API", copy: "Copy", copied: "Copied", curl: "curl", python: "Python", openDocs: "All calls: the API page",
   facts: { facepose: "Face", bodypose: "Shoulders", score: "Face found", yaw: "Head turned", roll: "Head tilted", cut: "Cut", photo: "Photo", took: "Took" },
   faceposes: { 1: "level, frontal", 2: "tilted, frontal", 3: "level, profile", 4: "tilted, profile", "-1": "unknown" },

@@ -33,7 +33,7 @@ export default {
     brightened: (stops) => `调亮 ${stops} 档`, darkened: (stops) => `调暗 ${stops} 档`, kept: "保留原背景", removed: "去掉背景", replaced: (name) => `换底色（${name}）`,
     comma: "、", sentence: (steps) => `已${steps}。`, unretouched: "面部未修饰。", lightOnly: "亮度有改动，面部没有其他修饰。",
   },
-  lacks: "原图在边框内就到头了。", enlarged: "原图像素偏少，已放大。",
+  madeHere: (format) => `服务器没有响应，${format} 由浏览器生成，未经检查。`, serverNeeded: "这个文件只能由服务器生成。", lacks: "原图在边框内就到头了。", enlarged: "原图像素偏少，已放大。",
   details: "开发者", detailsHint: "蒙版、关键点、JSON、curl", detailViews: { points: "关键点", cut: "裁剪", scoremap: "蒙版", demo: "黑底" }, reply: "返回 JSON", copy: "复制", copied: "已复制", curl: "curl", python: "Python", openDocs: "全部接口见接口页",
   facts: { facepose: "脸部姿态", bodypose: "肩部姿态", score: "人脸置信度", yaw: "左右转头", roll: "头部倾斜", cut: "裁剪", photo: "照片", took: "用时" },
   faceposes: { 1: "端正，正脸", 2: "歪头，正脸", 3: "端正，侧脸", 4: "歪头，侧脸", "-1": "未知" },

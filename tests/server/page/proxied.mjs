@@ -1,5 +1,5 @@
 // The page under a path of a proxy.
-import { DESKTOP, finish } from "./tour.mjs";
+import { DESKTOP, finish, finished } from "./tour.mjs";
 
 /** Signs in, finishes one photo, goes home, to the API's page and back. */
 export async function underPath(tour) {
@@ -13,10 +13,11 @@ export async function underPath(tour) {
   await page.click("#login-form button");
   await page.waitForSelector("#start:not([hidden])");
   await finish(page, tour.file("proxied.jpg"), "us-passport");
-  seen.state = await page.evaluate(() => document.documentElement.dataset.state);
+  await finished(page);
   const at = () => new URL(page.url()).pathname;
   await page.click("#home");
-  seen.home = at();
+  await page.waitForSelector("#start:not([hidden])");
+  seen.home = await page.evaluate(() => location.pathname);
   await page.click('.top-actions a[data-t="docs"]');
   await page.waitForSelector("#example");
   await page.waitForFunction(() => document.documentElement.dataset.ready && document.getElementById("example").textContent);

@@ -18,7 +18,10 @@ export async function real(tour) {
     }, { capture: true, once: true }));
     await page.setInputFiles("#file", tour.large);
     seen.finishedMs.push(Math.round(await page.evaluate(() => window.finished)));
-    if (round < 2) await page.click("#home");
+    if (round < 2) {
+      await page.click("#home");
+      await page.waitForSelector("#start:not([hidden])");
+    }
   }
   seen.backgroundMs = [];
   for (const [value, red] of [["#438edb", 67], ["#d9001b", 217], ["#ffffff", 255]]) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, locale: "zh-CN" };
 export const DESKTOP = { viewport: { width: 1280, height: 900 }, locale: "en-US" };
+const DEVICES = { phone: PHONE, desktop: DESKTOP }, LOCALES = { en: "en-US", zh: "zh-CN" };
 const PATIENCE_MS = 60_000;
 
 export class Tour {
@@ -15,6 +16,14 @@ export class Tour {
 
   file = (name) => join(this.folder, name);
 
+  /** The browser of this walk's device, language and colours. */
+  get options() {
+    return { ...DEVICES[this.device], locale: LOCALES[this.language], colorScheme: this.colours };
+  }
+
+  /** The name of a view in this walk's combination. */
+  here = (name) => [name, this.device, this.language, this.colours].join("-");
+
   /** A new browser profile on a page, when all of it is drawn. */
   async visit(url, options, prepare = async () => {}) {
     const context = await this.browser.newContext({ acceptDownloads: true, permissions: ["camera", "clipboard-read", "clipboard-write"], ignoreHTTPSErrors: true, ...options });
@@ -24,6 +33,7 @@ export class Tour {
     page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !message.text().includes("willReadFrequently")) this.seen.complaints.push(message.text()); });
     page.on("pageerror", (error) => this.seen.complaints.push(String(error.stack)));
     page.on("request", (request) => { if (!/^(https?:\/\/127\.0\.0\.1:|blob:|data:)/.test(request.url())) this.seen.foreign.push(request.url()); });
+    if (process.env.IDSEG_PAGE_SLOWER) await (await context.newCDPSession(page)).send("Emulation.setCPUThrottlingRate", { rate: Number(process.env.IDSEG_PAGE_SLOWER) });
     await prepare(page);
     await page.goto(url);
     await page.waitForSelector("html[data-ready]");
@@ -84,17 +94,32 @@ function faint() {
 /** Until the next frame is drawn. */
 export const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
-/** Until nothing is asked of the server. A wish sets "busy" at once, so the end of the one before is never taken for its own. */
+/** Until nothing is asked of the server for the shown photo. A wish sets "busy" at once, so the end of the one before is never taken for its own. The page sets the state after it has drawn everything. */
 export const settled = (page) => page.waitForFunction(() => ["done", "problem", "stopped"].includes(document.documentElement.dataset.state) && document.getElementById("busy").hidden);
+
+/** The same, where it must end well. */
+export const finished = (page) => page.waitForFunction(() => document.documentElement.dataset.state === "done");
+
+/** The same, where it must end with a problem. */
+export const refused = (page) => page.waitForFunction(() => document.documentElement.dataset.state === "problem");
 
 export const shows = (page, id, text) => page.waitForFunction(([id, text]) => document.getElementById(id).textContent.includes(text), [id, text]);
 
-/** Take photos for a document that has a tile. */
+/** What a function of the page answers, once it is something. */
+export const until = async (page, answer, argument) => (await page.waitForFunction(answer, argument)).jsonValue();
+
+/** Take photos for a document that has a tile; from the start, where no document is chosen yet. */
 export async function finish(page, photos, size) {
   await page.setInputFiles("#file", photos);
-  if (await page.locator(`#start-picker .tile[data-size="${size}"]`).isVisible()) await page.click(`#start-picker .tile[data-size="${size}"]`);
+  await page.click(`#start-picker .tile[data-size="${size}"]`);
   await settled(page);
 }
+
+/** Once the finished photo has this colour (hex) in its corner. */
+export const painted = (page, colour) => page.waitForFunction((colour) => {
+  const canvas = document.getElementById("canvas"), at = [Math.round(canvas.width * 0.02), Math.round(canvas.height * 0.02)];
+  return `#${[...canvas.getContext("2d").getImageData(...at, 1, 1).data.slice(0, 3)].map((level) => level.toString(16).padStart(2, "0")).join("")}` === colour;
+}, colour);
 
 /** Every request from now on: path and bytes of its body. */
 export function calls(page) {
