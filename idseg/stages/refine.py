@@ -33,12 +33,16 @@ _LARGEST_AREA = 2_000_000
 its matte enlarged bicubically. The net was trained on heads 200 to 500 px wide; here they are about 600 px wide."""
 _UNSURE = (0.02, 0.98)
 """Coarse alpha between these values is uncertain."""
-_TILE = 128
-"""Side of a tile, px; a multiple of the net's 16. Larger tiles contain more pixels without an edge and take longer."""
+_ROWS = 96
+"""Height of a tile without its margins, px."""
+_GRAIN = 16
+"""A tile's width is a multiple of it, px: the net's sides are multiples of 16."""
+_REACH = 16
+"""Distance of an uncertain pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
+_NEXT = np.ones((1, 3), np.uint8)
+"""A column and the ones next to it, for morphology."""
 _MARGIN = 16
-"""Border of a tile that only provides context, px."""
-_TILES_AT_ONCE = 8
-"""Tiles per run, which limits the memory."""
+"""Border of a tile that only provides context, px; a multiple of the grain."""
 
 
 def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", threads: int | None = None) -> Refiner:
@@ -71,8 +75,10 @@ class RefineNet:
     def __init__(self, net: OnnxNet, entry: ModelEntry) -> None:
         self._net = net
         try:
-            self._mean = np.array(entry.input["mean"], np.float32)
-            self._scale = (1.0 / np.array(entry.input["std"])).astype(np.float32)
+            levels = np.arange(256, dtype=np.float32)[:, None]
+            scale = (1.0 / np.array(entry.input["std"])).astype(np.float32)
+            tables = (levels - np.array(entry.input["mean"], np.float32)) * scale
+            self._tables = [np.ascontiguousarray(table) for table in tables.T]
             self._input, self._output = str(entry.input["name"]), str(entry.output["name"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
@@ -94,40 +100,42 @@ class RefineNet:
     def _refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
         height, width = alpha.shape
         refined = np.round(alpha)
-        cores = list(unsure_tiles(alpha))
-        rows, columns = -height % (_TILE - 2 * _MARGIN), -width % (_TILE - 2 * _MARGIN)
         # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
-        border = (_MARGIN, _MARGIN + rows, _MARGIN, _MARGIN + columns)
+        border = (_MARGIN, _MARGIN + -height % _ROWS, _MARGIN, _MARGIN + -width % _GRAIN)
         padded_rgb = cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE)
         padded_alpha = cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE)
-        for start in range(0, len(cores), _TILES_AT_ONCE):
-            some = cores[start : start + _TILES_AT_ONCE]
-            batch = np.empty((len(some), 4, _TILE, _TILE), np.float32)
-            for tile, core in zip(batch, some, strict=True):
-                window = np.s_[core.top : core.top + _TILE, core.left : core.left + _TILE]
-                tile[:3] = ((padded_rgb[window] - self._mean) * self._scale).transpose(2, 0, 1)
-                tile[3] = padded_alpha[window]
-            found = self._net({self._input: batch})[self._output]
-            for tile, core in zip(found, some, strict=True):
-                refined[core.top : core.bottom, core.left : core.right] = tile[
-                    0, _MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width
-                ]
+        for core in unsure_tiles(alpha):
+            rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
+            window = np.s_[core.top : core.top + rows, core.left : core.left + columns]
+            planes = np.empty((1, 4, rows, columns), np.float32)
+            for plane, table, target in zip(cv2.split(padded_rgb[window]), self._tables, planes[0, :3], strict=True):
+                cv2.LUT(plane, table, target)
+            planes[0, 3] = padded_alpha[window]
+            found = self._net({self._input: planes})[self._output]
+            refined[core.top : core.bottom, core.left : core.right] = found[
+                0, 0, _MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width
+            ]
         return refined
 
 
 def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
-    """The tile cores of a fixed grid (clipped to the picture) with an uncertain pixel or a hard edge."""
+    """The tile cores (clipped to the picture): in rows of a fixed height, the columns near an uncertain pixel or a hard
+    edge. Their left sides are multiples of the grain."""
     height, width = alpha.shape
-    step = _TILE - 2 * _MARGIN
     low, high = _UNSURE
-    for top in range(0, height, step):
-        for left in range(0, width, step):
-            core = Window(left, top, min(step, width - left), min(step, height - top))
-            # One pixel more on each side, so that a hard edge between two cores counts for both.
-            part = alpha[max(top - 1, 0) : core.bottom + 1, max(left - 1, 0) : core.right + 1]
-            darkest, lightest = float(part.min()), float(part.max())
-            if lightest > low and darkest < high:
-                yield core
+    starts = np.arange(0, width, _GRAIN)
+    reach = np.ones((1, 2 * (_REACH // _GRAIN) + 1), np.uint8)
+    for top in range(0, height, _ROWS):
+        # One pixel more on each side, so that a hard edge between two rows of tiles, or two columns, counts for both.
+        part = alpha[max(top - 1, 0) : top + _ROWS + 1]
+        darkest = np.minimum.reduceat(cv2.erode(cv2.reduce(part, 0, cv2.REDUCE_MIN), _NEXT)[0], starts)
+        lightest = np.maximum.reduceat(cv2.dilate(cv2.reduce(part, 0, cv2.REDUCE_MAX), _NEXT)[0], starts)
+        unsure = ((lightest > low) & (darkest < high)).astype(np.int8)
+        near = cv2.dilate(unsure[None].view(np.uint8), reach)[0].view(np.int8)
+        changes = np.flatnonzero(np.diff(near, prepend=np.int8(0), append=np.int8(0)))
+        for first, last in changes.reshape(-1, 2).tolist():
+            left, right = first * _GRAIN, min(last * _GRAIN, width)
+            yield Window(left, top, right - left, min(_ROWS, height - top))
 
 
 def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:

@@ -71,9 +71,24 @@ def test_tiles_hold_every_unsure_pixel_once(height: int, width: int, seed: int) 
 
 
 def test_a_sharp_edge_between_two_tiles_counts_for_both() -> None:
-    alpha = np.zeros((96, 192), np.float32)
-    alpha[:, 96:] = 1.0
-    assert len(list(unsure_tiles(alpha))) == 2
+    """In the row above and in the row below; and in the columns on both sides."""
+    below = np.zeros((192, 64), np.float32)
+    below[96:] = 1.0
+    assert [core.top for core in unsure_tiles(below)] == [0, 96]
+    beside = np.zeros((96, 960), np.float32)
+    beside[:, 480:] = 1.0
+    (core,) = unsure_tiles(beside)
+    assert core.left <= 480 - 16
+    assert 480 + 16 <= core.right < 600
+
+
+def test_tiles_follow_the_edge() -> None:
+    """Two strands in one row make two tiles, not one as wide as the picture."""
+    alpha = np.zeros((96, 960), np.float32)
+    alpha[:, [100, 700]] = 0.5
+    cores = list(unsure_tiles(alpha))
+    assert [core.left <= at < core.right for core, at in zip(cores, (100, 700), strict=True)] == [True, True]
+    assert sum(core.width for core in cores) < 200
 
 
 @pytest.mark.parametrize(("level", "expected"), [(0.0, 0.0), (0.01, 0.0), (0.99, 1.0), (1.0, 1.0)])
