@@ -72,6 +72,9 @@ class OnnxNet:
         options.intra_op_num_threads = threads or _fewer_cores()
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Photos differ in size, and between two runs other stages use the memory. A pattern, which plans the memory for
+        # one size of input, and an arena, which keeps it, take 80 MiB more with our nets and save no time.
+        options.enable_mem_pattern = options.enable_cpu_mem_arena = False
         onnxruntime.disable_telemetry_events()
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=names)
