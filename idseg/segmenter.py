@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
 from idseg.stages.refine import MIN_UPSCALE, Refiner, RefinerName, load_refiner
+from idseg.system import usable_cores
 from idseg.types import Alpha, Person, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
@@ -114,6 +116,7 @@ class Segmenter:
         self._lock = threading.Lock()
         self._finding: _PersonModels | None = None
         self._matting_models: _MattingModels | None = None
+        self._pool: ThreadPoolExecutor | None = None
         _alive.add(self)
 
     def __reduce__(self) -> tuple[type[Segmenter], tuple[Options]]:
@@ -128,11 +131,14 @@ class Segmenter:
         models.refine(grey, models.coarse(grey))
 
     def close(self) -> None:
-        """Free MediaPipe's models when the calls that use them have ended. The next use of the Segmenter loads them
-        again."""
+        """End the threads, and free MediaPipe's models when the calls that use them have ended. The next use of the
+        Segmenter starts threads and loads models again."""
         with self._lock:
             models, self._finding = self._finding, None
+            pool, self._pool = self._pool, None
             unused = models is not None and models.users == 0
+        if pool is not None:
+            pool.shutdown(wait=False)  # a call that uses the pool goes on without it
         if models is not None and unused:
             models.close()
 
@@ -164,7 +170,7 @@ class Segmenter:
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
         at, cut, alpha = self._cut_out(rgb, person, crop or self.options.crop, clock)
         with clock("foreground"):
-            foreground = estimate_foreground(cut, alpha)
+            foreground = estimate_foreground(cut, alpha, self._helpers())
         return Result(
             photo=rgb,
             person=person,
@@ -227,7 +233,9 @@ class Segmenter:
                 both = find.FindModels((models.short, models.full), models.pose)
                 face, others = find.face_and_others(rgb, both, self.options.detect)
             with clock("landmarks"):
-                mesh, body = landmarks.look(rgb, face, (models.mesh, models.pose), self.options.landmarks)
+                mesh, body = landmarks.look(
+                    rgb, face, (models.mesh, models.pose), self.options.landmarks, self._helpers()
+                )
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
                 as_found = person.face_box.height / face.box.height  # a detector's box has no forehead
@@ -278,9 +286,20 @@ class Segmenter:
 
     def _forget_after_fork(self) -> None:
         """In the child of a fork: drop the models without freeing them, which would wait for the parent's threads."""
-        _abandoned_models.extend((self._finding, self._matting_models))
+        _abandoned_models.extend((self._finding, self._matting_models, self._pool))
         self._lock = threading.Lock()
-        self._finding = self._matting_models = None
+        self._finding = self._matting_models = self._pool = None
+
+    def _helpers(self) -> ThreadPoolExecutor | None:
+        """One thread beside each of the parallel calls; None if there is only one core, or one thread is wanted."""
+        cores = usable_cores()
+        helpers = min(self.options.parallel, cores - 1)
+        if helpers < 1 or self.options.threads == 1:
+            return None
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(helpers, "idseg-helper")
+            return self._pool
 
     @contextmanager
     def _person_models(self) -> Iterator[_PersonModels]:
@@ -300,10 +319,11 @@ class Segmenter:
         with self._lock:
             if self._finding is None:
                 parallel = self.options.parallel
+                short = FaceDetector(self._manifest, "short", parallel=parallel)
                 self._finding = _PersonModels(
-                    short=FaceDetector(self._manifest, "short", parallel=parallel),
+                    short=short,
                     full=FaceDetector(self._manifest, "full", parallel=parallel),
-                    mesh=FaceLandmarker(self._manifest, parallel=parallel),
+                    mesh=FaceLandmarker(self._manifest, parallel=parallel, detector=short),
                     pose=PoseLandmarker(self._manifest, parallel=parallel),
                 )
             self._finding.users += 1

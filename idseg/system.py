@@ -1,14 +1,20 @@
-"""Facts about the machine and its files: the number of usable cores, and atomic writes."""
+"""The machine and its files: the number of usable cores, two functions at the same time, and atomic writes."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 UNFINISHED: Final = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
 """Names of temporary files of :func:`replacing`, which a killed process leaves behind."""
@@ -43,6 +49,30 @@ def _cgroup_quota(root: Path) -> float | None:
         return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
     except ValueError:  # "max"
         return None
+
+
+def side_by_side(
+    pool: Executor | None, first: Callable[[], First], second: Callable[[], Second]
+) -> tuple[First, Second]:
+    """The results of two functions. ``second`` runs in a thread of ``pool`` if one is free in time; else, or without a
+    pool, it runs here after ``first``.
+
+    ``second`` must not use the pool, so that no thread of the pool waits for another. When an error of either is
+    raised, both have ended.
+    """
+    try:
+        future = pool.submit(second) if pool is not None else None
+    except RuntimeError:  # the pool was closed, or the interpreter ends
+        future = None
+    if future is None:
+        return first(), second()
+    try:
+        found = first()
+    except BaseException:
+        if not future.cancel():
+            future.exception()  # waits
+        raise
+    return found, second() if future.cancel() else future.result()
 
 
 def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False, private: bool = False) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,42 @@ def test_usable_cores_obeys_affinity_and_quota(tmp_path: Path, monkeypatch: pyte
     assert system.usable_cores() == 2
     (tmp_path / "cpu.max").write_text("50000 100000")
     assert system.usable_cores() == 1
+
+
+def test_side_by_side_runs_in_two_threads_if_one_is_free() -> None:
+    met = threading.Barrier(2, timeout=60)
+    with ThreadPoolExecutor(1) as pool:
+        assert sorted(system.side_by_side(pool, met.wait, met.wait)) == [0, 1]  # each waits for the other
+
+
+def test_side_by_side_waits_for_no_busy_thread() -> None:
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(done.wait, 60)
+        here = threading.get_ident()
+        assert system.side_by_side(pool, threading.get_ident, threading.get_ident) == (here, here)
+        done.set()
+        assert busy.result()
+    assert system.side_by_side(pool, lambda: 1, lambda: "two") == (1, "two")  # a closed pool
+    assert system.side_by_side(None, lambda: 1, lambda: "two") == (1, "two")
+
+
+def test_side_by_side_ends_both_before_it_raises() -> None:
+    ended = threading.Event()
+    both = threading.Barrier(2, timeout=60)
+
+    def fails() -> None:
+        both.wait()
+        raise ValueError("first")
+
+    def takes_long() -> None:
+        both.wait()
+        time.sleep(0.05)
+        ended.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="first"):
+            system.side_by_side(pool, fails, takes_long)
+        assert ended.is_set()
+        with pytest.raises(ZeroDivisionError):
+            system.side_by_side(pool, lambda: 1, lambda: 1 // 0)

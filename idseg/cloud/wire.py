@@ -22,6 +22,7 @@ import math
 import os
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,7 @@ from idseg.cloud.errors import DataHeaderError, MissingImageError, Reply, render
 from idseg.errors import Base64Error, EmptyPhotoError, IdsegError, PhotoSizeError
 from idseg.imaging import encode
 from idseg.stages.decode import API_LIMITS
+from idseg.system import side_by_side
 
 if TYPE_CHECKING:
     from idseg.result import Result, SegmentPhoto
@@ -186,13 +188,15 @@ def render(result: Result, log_id: int) -> Reply:
     """The reply with a result, with the documented keys in the documented order."""
     width, height = result.window.width, result.window.height
     dx, dy = -result.window.left, -result.window.top
+    with ThreadPoolExecutor(1, "idseg-encode") as pool:  # the demo takes longer than the other two
+        demo, (cut, scoremap) = side_by_side(
+            pool,
+            lambda: _base64(encode.png(result.on((0, 0, 0)))),
+            lambda: (_base64(encode.jpeg(result.cut)), _base64(encode.png(encode.scoremap(result.alpha)))),
+        )
     return {
         "log_id": log_id,
-        "seg_info": {
-            "cut": _base64(encode.jpeg(result.cut)),
-            "scoremap": _base64(encode.png(encode.scoremap(result.alpha))),
-            "demo": _base64(encode.png(result.on((0, 0, 0)))),
-        },
+        "seg_info": {"cut": cut, "scoremap": scoremap, "demo": demo},
         "face_location": _face_location(result.person.face_box.moved(dx, dy), result.person.face_score, width, height),
         "pose_info": {
             "body_parts": [

@@ -180,10 +180,13 @@ class FaceLandmarker(TaskPool):
     """Finds the mesh of the best face with MediaPipe Face Mesh.
 
     It starts with the short-range detector, so give it a crop a few face widths wide around a known face. The Tasks API
-    does not return the mesh net's own score, so the mesh has the score of the detection.
+    does not return the mesh net's own score, so the mesh has the score of the detection by ``detector``, a short-range
+    one; None: one of its own.
     """
 
-    def __init__(self, manifest: Manifest, min_score: float = 0.5, parallel: int = 1) -> None:
+    def __init__(
+        self, manifest: Manifest, min_score: float = 0.5, parallel: int = 1, detector: FaceDetector | None = None
+    ) -> None:
         def make(tasks: Any, path: str) -> Any:
             options = tasks.FaceLandmarkerOptions(
                 base_options=tasks.BaseOptions(model_asset_path=path),
@@ -194,7 +197,8 @@ class FaceLandmarker(TaskPool):
             return tasks.FaceLandmarker.create_from_options(options)
 
         super().__init__(manifest["face-mesh"], make, min_score, parallel)
-        self._detector = FaceDetector(manifest, "short", min_score, parallel)
+        self._owns_detector = detector is None
+        self._detector = FaceDetector(manifest, "short", min_score, parallel) if detector is None else detector
 
     def __call__(self, rgb: Rgb) -> FaceMesh | None:
         """The mesh of the best face in ``rgb`` (H, W, 3); None if there is no face."""
@@ -212,7 +216,8 @@ class FaceLandmarker(TaskPool):
 
     def close(self) -> None:
         super().close()
-        self._detector.close()
+        if self._owns_detector:
+            self._detector.close()
 
 
 class PoseLandmarker(TaskPool):

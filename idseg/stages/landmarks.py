@@ -7,6 +7,7 @@ the picture's, as in the API.
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from idseg.errors import turned_error
 from idseg.imaging.geometry import head_angles, midpoint, slope_deg
 from idseg.models.region import MeshModel, PoseModel, body_area, body_in, face_area, mesh_in
+from idseg.system import side_by_side
 from idseg.types import (
     BodyParts,
     Box,
@@ -89,11 +91,16 @@ class LandmarkOptions:
 
 
 def look(
-    rgb: Rgb, face: FaceDetection, models: tuple[MeshModel, PoseModel], options: LandmarkOptions | None = None
+    rgb: Rgb,
+    face: FaceDetection,
+    models: tuple[MeshModel, PoseModel],
+    options: LandmarkOptions | None = None,
+    pool: Executor | None = None,
 ) -> tuple[FaceMesh | None, PosePoints | None]:
     """The mesh and the pose of the person with this face, in photo pixels; None where a model finds none.
 
     If a model finds none, it gets a smaller region. That answer is less certain and must agree with the other models.
+    With a pool, both models run at the same time.
 
     Raises:
         UpsideDownError, SidewaysError: the body is above or beside the head. To the detectors and the mesh model, an
@@ -101,8 +108,11 @@ def look(
     """
     options = LandmarkOptions() if options is None else options
     mesh_model, pose_model = models
-    mesh = mesh_in(rgb, face_area(face), mesh_model)
-    pose = body_in(rgb, body_area(face), face, pose_model)
+    pose, mesh = side_by_side(
+        pool,
+        lambda: body_in(rgb, body_area(face), face, pose_model),
+        lambda: mesh_in(rgb, face_area(face), mesh_model),
+    )
     if pose is not None:
         _refuse_turned(body_roll_deg(pose), options)
     if mesh is None:
