@@ -218,8 +218,9 @@ def _placement_figures(segmenter: Segmenter, photos: Sequence[Path], pictures: P
                 with_range += 1
                 in_range += size.kb.low * 1000 <= len(encoded.content) <= size.kb.high * 1000
             again = _measured_again(segmenter, encoded.content, done)
+            shown = _visible(done)
             for rule, value in again.items():
-                off[rule].append(abs(value - done.placement.mm[rule]) / size.height_mm)  # type: ignore[index]
+                off[rule].append(abs(value - shown[rule]) / size.height_mm)
             for measured in done.placement.rules:
                 if measured.rule in again:
                     kept += 1
@@ -235,6 +236,18 @@ def _placement_figures(segmenter: Segmenter, photos: Sequence[Path], pictures: P
     yield Figure(
         "kilobytes", "finished files", "inside the range", "share", in_range / max(with_range, 1), "share", with_range
     )
+
+
+def _visible(done: Finished) -> dict[str, float]:
+    """Head, eyes and gap of a finished photo in millimetres, as far as its file can show them: if the upper edge cuts
+    hair off (a warning says so), the head ends at that edge."""
+    mm, cut = done.placement.mm, max(done.placement.hair_cut_mm(done.head, done.size), 0.0)
+    framing = done.size.framing
+    return {
+        "head": mm["head"] - (cut if framing.head_top == "hair" else 0.0),
+        "eyes": mm["eyes"],
+        "top": mm["top"] + (cut if framing.gap_top == "hair" else 0.0),
+    }
 
 
 def _measured_again(segmenter: Segmenter, content: bytes, done: Finished) -> dict[str, float]:

@@ -19,7 +19,7 @@ from idseg.photo.light import check_stops, lit
 from idseg.photo.output import Encoded, Format, encode
 from idseg.photo.place import Measured, Placement, place
 from idseg.photo.size import Band, PhotoSize, RuleName
-from idseg.photo.turn import LEFT_DEG, sure_slope_deg, upright_deg
+from idseg.photo.turn import MOST_LEFT_DEG, sure_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
 from idseg.stages.crop import CropOptions
@@ -30,6 +30,7 @@ ENLARGED = 1.05
 _TURN_SEEN_DEG = 0.05
 _HAIR_CUT_MM = 0.2
 """Maximum height of cut-off hair that is not visible."""
+_SMALLER_TURNS = 4
 _LEFT_COST = 0.02
 """Cost per degree of roll that remains, relative to the other costs of a placement."""
 
@@ -145,11 +146,11 @@ def finish(
     room: Mapping[heads.Side, float] = {}
     against: tuple[str, ...] = ()
     others = tuple(passed_over_faces(result.person))
+    photo = result.photo_size
     if any(rule.off > 0 for rule in placement.rules):
-        photo = result.photo_size
         against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
-        if keep:
-            room = place(head, _reach(result, head), size, photo).leaves_mm
+    if keep and _is_poor(head, placement, size):
+        room = place(head, _reach(result, head), size, photo).leaves_mm
     if light_stops:
         result = replace(result, photo=lit(result.photo, light_stops), foreground=lit(result.foreground, light_stops))
     pixels = _painted(result, placement, size, background)
@@ -172,19 +173,25 @@ def placed(result: Result, size: PhotoSize, *, keep: bool) -> tuple[heads.Head, 
     Args:
         result: result for the photo.
         size: the document.
-        keep: never extend beyond the photo; if that breaks a rule, a slightly smaller rotation is tried too.
+        keep: never extend beyond the photo; if that breaks a rule or cuts hair off, smaller rotations are tried too,
+            because a rotated frame needs more of the photo.
     """
     person = result.person
     roll = person.head.roll_deg
     slope = sure_slope_deg(result.alpha, result.window, person.face_box)
     wanted = upright_deg(roll, slope, size.turn_deg)
     best = _turned(result, size, wanted, keep=keep)
-    if keep and any(rule.off > 0 for rule in best[1].rules):
-        for less in np.linspace(0, min(LEFT_DEG, abs(wanted)), 4)[1:]:
+    if keep and _is_poor(best[0], best[1], size):
+        for less in np.linspace(0, min(MOST_LEFT_DEG, abs(wanted)), _SMALLER_TURNS + 1)[1:]:
             turn = wanted - math.copysign(float(less), wanted)
-            if abs(roll + turn) <= LEFT_DEG:
+            if abs(roll + turn) <= MOST_LEFT_DEG:
                 best = min(best, _turned(result, size, turn, keep=keep), key=lambda found: found[2])
     return best[0], best[1]
+
+
+def _is_poor(head: heads.Head, placement: Placement, size: PhotoSize) -> bool:
+    """Whether the placement breaks a rule or cuts hair off."""
+    return placement.hair_cut_mm(head, size) > _HAIR_CUT_MM or any(rule.off > 0 for rule in placement.rules)
 
 
 def _turned(result: Result, size: PhotoSize, turn_deg: float, *, keep: bool) -> tuple[heads.Head, Placement, float]:
@@ -308,9 +315,8 @@ def _warnings(finished: Finished) -> Iterator[str]:
             f"the photo is too small around the head: it ends {value:.1f} mm before the {_SIDES[side]} of a photo that "
             "obeys the rules; the wall is not extended"
         )
-    gap = placement.mm["eyes"] - size.height_mm - finished.head.hair_y * placement.scale / size.px_per_mm
-    if gap > _HAIR_CUT_MM:
-        yield f"the upper edge cuts {gap:.1f} mm of hair off"
+    if (cut := placement.hair_cut_mm(finished.head, size)) > _HAIR_CUT_MM:
+        yield f"the upper edge cuts {cut:.1f} mm of hair off"
     for side, value in placement.lacks_mm.items():
         yield (f"the photo ends {value:.1f} mm before the {_SIDES[side]}: the person is cut off there")
     if finished.background.kind != "keep" and size.edits == "crop only":

@@ -121,6 +121,10 @@ class Placement:
         (a, b, _), (d, e, _) = self.matrix
         return a * e - b * d < 0
 
+    def hair_cut_mm(self, head: Head, size: PhotoSize) -> float:
+        """Millimetres of hair above the upper edge; negative: the gap above the hair."""
+        return self.mm["eyes"] - size.height_mm - head.hair_y * self.scale / size.px_per_mm
+
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Convert a photo point to pixels of the finished photo."""
         (a, b, c), (d, e, f) = self.matrix

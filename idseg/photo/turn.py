@@ -14,6 +14,9 @@ LEVEL_DEG = 4.0
 LEFT_DEG = 3.0
 """Maximum roll left to the head, to keep the shoulders level or the photo's edge outside: ISO/IEC 19794-5:2005 7.2.2
 allows 8, and 3 is not visible."""
+MOST_LEFT_DEG = 6.0
+"""Maximum roll left to the head if otherwise the photo's edge would cut hair off or a rule would be broken: 8 degrees
+are allowed (above), and the error of a measured roll is about 1."""
 _MOUTH_UP = 0.25
 """Height of the mouth above the face box's lower edge, as a share of the box's height."""
 _BESIDE = (0.75, 1.3)

@@ -15,6 +15,8 @@ from idseg.photo.finish import crop_options, finish
 from idseg.photo.head import measure, reach
 from idseg.photo.place import Placement, place
 from idseg.photo.sizes import find_size, load_sizes
+from idseg.photo.turn import MOST_LEFT_DEG
+from idseg.result import Result
 from idseg.stages import crop
 from idseg.types import FaceMesh, Person, Size, Window
 from tests.photo import person as drawn
@@ -271,22 +273,40 @@ def test_crop_only_documents_keep_the_wall_by_themselves() -> None:
 
 def test_a_photo_too_small_around_the_head_is_said_and_never_extended() -> None:
     """Cut close above the hair: an eye line that low needs wall that the photo does not have."""
-    whole = drawn.result()
-    close = dataclasses.replace(
-        whole,
-        photo=np.ascontiguousarray(whole.photo[140:470, 190:420]),
-        cut=np.ascontiguousarray(whole.cut[140:470, 190:420]),
-        foreground=np.ascontiguousarray(whole.foreground[140:470, 190:420]),
-        alpha=np.ascontiguousarray(whole.alpha[140:470, 190:420]),
-        window=Window(0, 0, 230, 330),
-        person=_moved(whole.person, -190, -140),
-    )
+    close = _part(drawn.result(), Window(190, 140, 230, 330))
     done = finish(close, find_size("us-visa"), parse_background("keep"))
     assert any(rule.status == "not met" for rule in done.placement.rules)
     assert done.lacks_room_mm
     assert any("too small around the head" in warning for warning in done.warnings)
     assert any("conflict" in warning and "photo's" in warning for warning in done.warnings)
     assert (done.pixels.max(axis=2) > 0).all()  # nothing black was put in
+
+
+@pytest.mark.parametrize("roll_deg", [9.0, -9.0])
+def test_a_photo_is_turned_less_where_its_edge_would_cut_the_hair(roll_deg: float) -> None:
+    """A turned frame needs more of the photo above the hair than an upright one."""
+    whole = drawn.result(roll_deg)
+    hair = int(np.flatnonzero(whole.alpha.max(axis=1) > 0.5)[0])
+    size, keep = find_size("us-visa"), parse_background("keep")
+    free = finish(whole, size, keep)
+    close = finish(_part(whole, Window(0, hair - 25, 600, 825 - hair)), size, keep)
+    assert not any("hair" in warning for warning in close.warnings)
+    assert {rule.status for rule in close.placement.rules} == {"met"}
+    assert abs(roll_deg) - MOST_LEFT_DEG <= abs(close.placement.turned_deg) < abs(free.placement.turned_deg) - 1
+    closer = finish(_part(whole, Window(0, hair - 12, 600, 812 - hair)), size, keep)
+    assert any("of hair off" in warning for warning in closer.warnings)
+    assert closer.lacks_room_mm.keys() == {"top"}
+
+
+def _part(result: Result, part: Window) -> Result:
+    """What the chain would say of a part of the photo."""
+    rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
+    pixels = {
+        name: np.ascontiguousarray(getattr(result, name)[rows, columns])
+        for name in ("photo", "cut", "foreground", "alpha")
+    }
+    window = Window(0, 0, part.width, part.height)
+    return dataclasses.replace(result, **pixels, window=window, person=_moved(result.person, -part.left, -part.top))  # type: ignore[arg-type]
 
 
 def _moved(person: Person, dx: float, dy: float) -> Person:
