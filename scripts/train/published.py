@@ -45,3 +45,21 @@ def stored_weights(path: Path) -> dict[str, torch.Tensor]:
             values = numpy_helper.to_array(tensor).astype("float32")
             weights[name.removeprefix(_WRAPPER)] = torch.from_numpy(values)
     return weights
+
+
+def convolution_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights and biases of all convolutions of an exported float file, with the convolutions' names in the net.
+
+    Unlike :func:`stored_weights`, it also finds those of convolutions with which the export merged a batch norm: they
+    lose their names in the file, but their nodes keep them ("/net/up4/up4.1/up4.1.0/Conv" is "up4.1.0").
+    """
+    graph = onnx.load(str(path)).graph
+    stored = {tensor.name.removesuffix(_HALF): tensor for tensor in graph.initializer}
+    weights = {}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            name = node.name.split("/")[-2]
+            for kind, source in zip(("weight", "bias"), node.input[1:], strict=True):
+                values = numpy_helper.to_array(stored[source]).astype("float32")
+                weights[f"{name}.{kind}"] = torch.from_numpy(values)
+    return weights
