@@ -79,10 +79,9 @@ def scoremap(alpha: Alpha) -> npt.NDArray[np.uint8]:
 
     Raises ValueError for NaN, which means a bug in the matting.
     """
-    levels: npt.NDArray[np.floating] = np.rint(alpha * np.float32(255))
-    if np.isnan(levels).any():
+    if np.isnan(alpha.min(initial=0)):
         raise ValueError("the matte contains NaN")
-    return levels.clip(0, 255).astype(np.uint8)
+    return np.asarray(cv2.multiply(alpha, 255.0, dtype=cv2.CV_8U), np.uint8)
 
 
 def _checked(pixels: npt.NDArray[np.uint8], channels: tuple[int, ...]) -> npt.NDArray[np.uint8]:
