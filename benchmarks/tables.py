@@ -41,6 +41,8 @@ def update(results: Mapping[str, Result], readme: Path = README) -> None:
     """Draw the plots and write the tables into the README."""
     if "speed" in results:
         plot_speed(results["speed"], RESULTS / "speed.svg")
+    if "paired" in results:
+        plot_growth(results["paired"], RESULTS / "paired.svg")
     if "quality" in results:
         plot_quality(results["quality"], RESULTS / "quality.svg")
     readme.write_text(filled(readme.read_text(), results, trend.read(), read_matting()))
@@ -66,6 +68,7 @@ def filled(
         "quality": quality_tables,
         "pose": pose_tables,
         "speed": speed_tables,
+        "paired": paired_tables,
         "memory": memory_table,
         "known": known_table,
         "checks": checks_tables,
@@ -292,6 +295,30 @@ def speed_tables(result: Result) -> Iterator[str]:
     yield table(["", "median (95 %), least"], ([subject, _median_p95(result, subject, on)] for subject in methods))
 
 
+def paired_tables(result: Result) -> Iterator[str]:
+    """Before, now, and their ratio: one row for each measure; then how the cost grows."""
+    grown = [figure for figure in result.figures if figure.subject.startswith(_GROWN)]
+    yield f"Before: commit {str(result.settings['before'])[:12]}. Both in turn, {result.settings['rounds']} rounds.\n"
+    rest = [figure for figure in result.figures if figure not in grown]
+    yield table(["", "before", "now", "now / before"], _paired_rows(result, rest))
+    if grown:
+        yield "\n**How the cost grows with the photo, up to the result, without encoding**\n"
+        yield table(["", "before", "now", "now / before"], _paired_rows(result, grown))
+        yield "\n![Time and memory by megapixels](results/paired.svg)\n"
+
+
+_GROWN = "photo to result, "
+"""Beginning of the subjects of figures by size."""
+
+
+def _paired_rows(result: Result, figures: Iterable[Figure]) -> Iterator[list[str]]:
+    now = (figure for figure in figures if figure.on == "now")
+    for figure in now:
+        old = result.named(figure.subject, "before", figure.measure, figure.statistic)
+        ratio = f"{figure.value / old:.2f}" if old else "–"
+        yield [f"{figure.subject}: {figure.measure}, {figure.unit}", number(old), number(figure.value), ratio]
+
+
 def _median_p95(result: Result, subject: str, on: str) -> str:
     median = result.named(subject, on, "time", "median")
     if median is None:
@@ -429,6 +456,30 @@ def plot_speed(result: Result, path: Path) -> None:
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.set_xlabel("megapixels of the photo")
         axes.set_ylabel("ms, median, warm")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def plot_growth(result: Result, path: Path) -> None:
+    """Time, CPU time and peak memory by megapixels, before and now, both axes logarithmic."""
+    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for figure in result.figures:
+        if figure.subject.startswith(_GROWN):
+            size = float(figure.subject.removeprefix(_GROWN).removesuffix(" MP"))
+            lines.setdefault((f"{figure.measure}, {figure.unit}", figure.on), []).append((size, figure.value))
+    with _figure(path, (7.2, 4.4)) as axes:
+        colors = dict(
+            zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
+        )
+        for (measure, tree), points in lines.items():
+            style = "-" if tree == "now" else ":"
+            axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, color=colors[measure])
+            axes.plot([], [], style, color=colors[measure], label=f"{measure}, {tree}")
+        sizes = sorted({size for points in lines.values() for size, _ in points})
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axes.set_xlabel("megapixels of the photo")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 

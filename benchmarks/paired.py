@@ -1,0 +1,205 @@
+"""Two checkouts of idseg in one run on one machine: before and now, in turn (A B A B …).
+
+``python -m benchmarks.paired --tree PATH`` measures the checkout ``PATH`` ("before") and this one ("now"): photo to API
+reply, memory, the command line, photos a second, and how the cost grows with the photo. It writes
+``results/paired.json``; ``python -m benchmarks tables`` then draws the table. Each round is a new process with the
+names that both checkouts have: ``idseg.Segmenter``, ``idseg.body_seg_photo`` and the commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from typing import TypeAlias
+
+import click
+
+from benchmarks.environment import ROOT, Run
+from benchmarks.figures import RESULTS, Figure, Statistic, write
+from benchmarks.speed import portrait_jpeg
+from idseg.system import usable_cores
+
+GROWTH_MP = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0)
+_REPLIES = {1.0: 8, 12.0: 4}
+"""Size in megapixels → replies that a round measures, after one that loads the models."""
+_GROWTH_RUNS = 2
+_BATCH_PHOTOS = 16
+"""Photos per worker and round."""
+_WORKERS = 2
+
+_WORK = """
+import base64, json, sys, time
+import idseg
+path, runs, threads, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+content = open(path, "rb").read()
+text = base64.b64encode(content)
+times = []
+with idseg.Segmenter(idseg.Options(threads=threads)) as segmenter:
+    def answer():
+        if what == "result":
+            segmenter(content)
+        else:
+            assert "seg_info" in json.dumps(idseg.body_seg_photo(text, segmenter))
+    answer()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(runs):
+        wall, cpu = time.perf_counter(), time.process_time()
+        answer()
+        times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"times": times, "peak": peak}), flush=True)
+"""
+"""What a measured process runs: it loads the models, waits for a line, answers, and prints its times and its peak."""
+
+Trees: TypeAlias = dict[str, Path]
+"""``before`` and ``now`` → the root of the checkout."""
+_Key: TypeAlias = tuple[str, str, str, Statistic, str]
+"""Subject, measure, tree, statistic, unit."""
+
+
+class _Figures:
+    """Collects values and gives one figure for each row and tree."""
+
+    def __init__(self) -> None:
+        self._values: dict[_Key, list[float]] = defaultdict(list)
+
+    def add(self, subject: str, measure: str, tree: str, *values: float) -> None:
+        statistic: Statistic = "most" if measure == "peak memory" else "median"
+        unit = {"peak memory": "MiB", "throughput": "photos/s"}.get(measure, "ms")
+        self._values[subject, measure, tree, statistic, unit].extend(values)
+
+    def __iter__(self) -> Iterator[Figure]:
+        for (subject, measure, tree, statistic, unit), values in self._values.items():
+            value = max(values) if statistic == "most" else statistics.median(values)
+            yield Figure(subject, tree, measure, statistic, round(value, 2), unit, len(values))
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(tree)}
+
+
+def _started(tree: Path, *words: object) -> subprocess.Popen[str]:
+    """A process that has loaded the models of ``tree`` and waits."""
+    command = [sys.executable, "-W", "ignore", "-c", _WORK, *map(str, words)]
+    process = subprocess.Popen(command, cwd=tree, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True)
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise click.ClickException(f"idseg of {tree} does not answer; see above")
+    return process
+
+
+def _answers(tree: Path, *words: object) -> tuple[list[float], list[float], float]:
+    """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
+    output, _ = _started(tree, *words).communicate("go\n")
+    found = json.loads(output)
+    wall, cpu = zip(*found["times"], strict=True)
+    return list(wall), list(cpu), found["peak"]
+
+
+def replies(found: _Figures, trees: Trees, photos: dict[float, Path], rounds: int) -> None:
+    """Photo to API reply, warm, with all cores."""
+    for megapixels, runs in _REPLIES.items():
+        for _ in range(rounds):
+            for name, tree in trees.items():
+                wall, cpu, peak = _answers(tree, photos[megapixels], runs, usable_cores(), "reply")
+                row = f"photo to API reply, {megapixels:g} MP"
+                found.add(row, "time", name, *wall)
+                found.add(row, "CPU time", name, *cpu)
+                found.add(row, "peak memory", name, peak)
+
+
+def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
+    """New processes of the command line. The first round fills the page cache and does not count."""
+    with tempfile.TemporaryDirectory() as folder:
+        for at in range(rounds + 1):
+            for row, words in (
+                ("idseg --help", ["--help"]),
+                ("idseg segment, cold", ["segment", str(photo), "-o", folder]),
+            ):
+                for name, tree in trees.items():
+                    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+                    command = [sys.executable, "-m", "idseg", *words]
+                    subprocess.run(
+                        command, cwd=tree, env=_environment(tree), check=True, stdout=DEVNULL, stderr=DEVNULL
+                    )
+                    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+                    if at:
+                        found.add(row, "time", name, 1e3 * wall)
+                        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                        found.add(row, "CPU time", name, 1e3 * cpu)
+
+
+def batches(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
+    """Photos a second of two workers with one thread each, as ``idseg batch`` and ``idseg serve`` run them."""
+    for _ in range(rounds):
+        for name, tree in trees.items():
+            workers = [_started(tree, photo, _BATCH_PHOTOS, 1, "reply") for _ in range(_WORKERS)]
+            start = time.perf_counter()
+            for worker in workers:
+                assert worker.stdin is not None
+                worker.stdin.write("go\n")
+                worker.stdin.flush()
+            for worker in workers:
+                if worker.communicate()[0] == "" or worker.returncode:
+                    raise click.ClickException(f"a worker of {tree} failed")
+            rate = _WORKERS * _BATCH_PHOTOS / (time.perf_counter() - start)
+            found.add(f"{_WORKERS} workers, 1 MP", "throughput", name, rate)
+
+
+def growth(found: _Figures, trees: Trees, photos: dict[float, Path]) -> None:
+    """Time and memory of photo to result, by the photo's size."""
+    for megapixels in GROWTH_MP:
+        for name, tree in trees.items():
+            wall, cpu, peak = _answers(tree, photos[megapixels], _GROWTH_RUNS, usable_cores(), "result")
+            row = f"photo to result, {megapixels:g} MP"
+            found.add(row, "time", name, *wall)
+            found.add(row, "CPU time", name, *cpu)
+            found.add(row, "peak memory", name, peak)
+
+
+@click.command(help=__doc__)
+@click.option("--tree", "before", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rounds", default=4, show_default=True, help="Times that each checkout has its turn.")
+@click.option("--grow/--no-grow", default=True, show_default=True, help="Also measure 0.5 to 48 MP.")
+@click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
+def main(before: Path, rounds: int, grow: bool, results: Path) -> None:
+    trees = {"before": before.resolve(), "now": ROOT}
+    settings = {"before": _commit(before), "rounds": rounds, "photo": "astronaut of scikit-image, enlarged"}
+    run, found = Run("paired", usable_cores(), settings), _Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        photos = {size: Path(folder) / f"{size:g}.jpg" for size in GROWTH_MP}
+        for size, path in photos.items():
+            path.write_bytes(portrait_jpeg(size))
+        click.echo("replies …", err=True)
+        replies(found, trees, photos, rounds)
+        click.echo("commands …", err=True)
+        commands(found, trees, photos[1.0], rounds)
+        click.echo("two workers …", err=True)
+        batches(found, trees, photos[1.0], max(1, rounds // 2))
+        if grow:
+            click.echo("growth …", err=True)
+            growth(found, trees, photos)
+    run.add(*found)
+    click.echo(f"{write(run.result(), results)}")
+    for figure in found:
+        click.echo(f"{figure.subject:28} {figure.measure:12} {figure.on:7} {figure.value:10.1f} {figure.unit}")
+
+
+def _commit(tree: Path) -> str:
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    main()
