@@ -71,7 +71,7 @@ function pictures({ reply, urls }) {
 }
 
 function facts(reply) {
-  const degrees = (value) => `${signless(value.toFixed(0))}°`;
+  const degrees = (value) => `${signless(value.toFixed(0)).replace("-", "−")}°`;
   const took = Object.values(reply.timings_ms).reduce((sum, ms) => sum + ms, 0);
   const rows = [
     ["facepose", words.faceposes[reply.pose_info.facepose]], ["bodypose", words.bodyposes[reply.pose_info.bodypose]], ["score", `${(reply.face_location.score * 100).toFixed(1)} %`],

@@ -4,6 +4,10 @@ import { shape } from "./words.js";
 
 const UNSURE = 0.5; // score below which a point is shown as a guess
 const SMALLEST = 11; // px on the screen of a label
+const WIDEST = { han: 1, other: 0.64 }; // of a letter, in sizes of the font
+
+/** At most so many sizes of the font. */
+const widthOf = (text) => [...text].reduce((sum, letter) => sum + (/[\u4e00-\u9fff]/.test(letter) ? WIDEST.han : WIDEST.other), 0);
 
 /** Positions of the labels: sorted by height, at least `step` apart. */
 export function spread(heights, step, low, high) {
@@ -43,7 +47,8 @@ function dot(point, unit, names) {
 }
 
 function labels(points, { left, unit, size, names, face, cut, width, height }) {
-  const edge = left ? Math.max(70 * unit, face.left + cut.left - 14 * unit) : Math.min(width - 70 * unit, face.left + cut.left + face.width + 14 * unit);
+  const longest = size * Math.max(0, ...points.map(({ name }) => widthOf(names[name]))) + 6 * unit;
+  const edge = left ? Math.max(longest, face.left + cut.left - 14 * unit) : Math.min(width - longest, face.left + cut.left + face.width + 14 * unit);
   const heights = spread(points.map((point) => point.y), size * 1.35, size, height - size * 0.4);
   return points.flatMap((point, index) => [
     shape("line", { class: "leader", x1: point.x, y1: point.y, x2: edge, y2: heights[index] - size * 0.35 }),

@@ -31,17 +31,16 @@ function sideZone(rule, lacks, width, height) {
 
 /** SVG shapes; `unit`: millimetres per px on the screen. */
 export function drawFaults(faults, where) {
-  const parts = [], { unit, width, height } = where, placed = [];
+  const zones = new Map(), dots = [], { unit, width, height } = where, placed = [], radius = 12 * unit;
   faults.forEach((fault, index) => {
     const zone = zoneOf(fault.rule, where);
     if (!zone) return;
-    const radius = 12 * unit;
-    parts.push(shape("rect", { class: "fault-zone", x: zone[0], y: zone[1], width: zone[2], height: zone[3], rx: 4 * unit }));
+    zones.set(zone.join(), shape("rect", { class: "fault-zone", x: zone[0], y: zone[1], width: zone[2], height: zone[3], rx: 4 * unit })); // equal zones once
     const spot = { x: Math.min(width - radius, Math.max(radius, zone[0] + zone[2])), y: Math.min(height - radius, Math.max(radius, zone[1])) };
     while (placed.some((other) => Math.hypot(other.x - spot.x, other.y - spot.y) < 2.1 * radius)) spot.y += 2.2 * radius;
     placed.push(spot);
-    parts.push(shape("circle", { class: "fault-dot", cx: spot.x, cy: spot.y, r: radius }));
-    parts.push(shape("text", { class: "fault-number", x: spot.x, y: spot.y, "font-size": 14 * unit }, String(index + 1)));
+    dots.push(shape("circle", { class: "fault-dot", cx: spot.x, cy: spot.y, r: radius }));
+    dots.push(shape("text", { class: "fault-number", x: spot.x, y: spot.y, "font-size": 14 * unit }, String(index + 1)));
   });
-  return parts;
+  return [...zones.values(), ...dots];
 }

@@ -10,7 +10,7 @@ const ENLARGED = 1.02;
 
 export class Item {
   constructor(file, name) {
-    Object.assign(this, { file, name, adjust: { ...NO_CHANGE }, quarters: 0, among: null, step: "", percent: 0, problem: null });
+    Object.assign(this, { file, name, adjust: { ...NO_CHANGE }, quarters: 0, among: null, step: "", percent: 0, problem: null, atEnd: false });
     Object.assign(this, { earlier: NOTHING_BEFORE, sent: null, bitmap: null, original: null, handle: "", full: false, asked: null, reply: null, made: null, person: null, layers: null, abort: null });
   }
 
@@ -29,7 +29,7 @@ export class Item {
   renew() {
     this.abort?.abort();
     if (this.handle) server.forget(this.handle);
-    Object.assign(this, { sent: null, handle: "", reply: null, made: null, person: null, layers: null, problem: null, adjust: { ...NO_CHANGE } });
+    Object.assign(this, { sent: null, handle: "", reply: null, made: null, person: null, layers: null, problem: null, adjust: { ...NO_CHANGE }, atEnd: false });
   }
 
   close() {

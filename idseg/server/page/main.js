@@ -133,6 +133,7 @@ function startPhoto() {
   $("camera-open").hidden = !navigator.mediaDevices; // browsers give no camera to a page without https
   const touch = matchMedia("(hover: none) and (pointer: coarse)").matches, count = state.items.length;
   $("camera-open").textContent = touch ? words.useCameraTouch : words.useCamera;
+  $("drop-hint").textContent = touch ? words.dropHintTouch : words.dropHint;
   $("drop-title").textContent = count ? words.dropMore(count) : touch ? words.dropTitleTouch : words.dropTitle;
   const bitmap = state.current?.bitmap, image = $("drop-thumb");
   image.hidden = !bitmap;

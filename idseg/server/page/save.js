@@ -188,12 +188,8 @@ function saveBar(item) {
 
 function aboutOf(item) {
   if (!item.reply) return "";
-  if (!item.problem || item.current) return [fileText(item), ...notes(item.reply.photo)].join(" · ");
+  if (!item.problem || item.current) return fileText(item);
   return formatHere(item) ? words.madeHere(formatHere(item)) : item.problem.reason === "option" ? "" : words.serverNeeded;
-}
-
-function notes(photo) {
-  return [Object.keys(photo.lacks_mm ?? {}).length && words.lacks, photo.scaled > 1.05 && words.enlarged].filter(Boolean);
 }
 
 // --- saving ---

@@ -28,8 +28,11 @@ export function moveBy(change) {
   const [width, height] = state.size.mm;
   adjust.right = Math.min(width / 2, Math.max(-width / 2, adjust.right));
   adjust.down = Math.min(height / 3, Math.max(-height / 3, adjust.down));
-  if (state.options.background === "keep" && beyond(item, adjust) > Math.max(SLACK_PX, beyond(item, item.adjust))) return changed(); // there is no more wall
-  item.adjust = adjust;
+  if (state.options.background === "keep" && beyond(item, adjust) > Math.max(SLACK_PX, beyond(item, item.adjust))) { // there is no more wall
+    item.atEnd = true;
+    return changed();
+  }
+  Object.assign(item, { adjust, atEnd: false });
   want(item, PAUSE_MS);
 }
 
@@ -215,7 +218,7 @@ function fromBitmap(item) {
 function finished(item, size) {
   if ($("stage").clientWidth < 100) return; // not laid out yet
   const canvas = $("canvas"), [width, height] = size.px;
-  const room = [$("stage").clientWidth - 28, Math.max(260, Math.min(window.innerHeight * 0.66, 640))];
+  const room = [$("stage").clientWidth - 28, Math.max(260, Math.min(window.innerHeight * 0.58, 640))];
   const fit = Math.min(room[0] / width, room[1] / height), shown = [Math.round(width * fit), Math.round(height * fit)];
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   canvas.width = Math.round(shown[0] * ratio);
@@ -276,6 +279,7 @@ function live(bands, mm, off, item) {
     text.dataset.rule = rule;
     return text;
   });
-  if (isMoved(item.adjust) && !item.current) parts.push(words.notJudged);
+  if (item.atEnd) parts.push(words.photoEnds);
+  else if (isMoved(item.adjust) && !item.current) parts.push(words.notJudged);
   if ($("live").textContent !== parts.map((part) => part.textContent ?? part).join("")) $("live").replaceChildren(...parts);
 }

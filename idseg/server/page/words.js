@@ -41,7 +41,8 @@ export const millimetres = (size) => `${short(size.mm[0])} × ${short(size.mm[1]
 /** A short, common name for a tile. */
 export const shortTitleOf = (size) => words.shortTitles[size.name] ?? titleOf(size);
 export const printedSize = (size) => words.inchSizes[size.mm.map((side) => side.toFixed(1)).join("x")] ?? millimetres(size);
-export const measuresOf = (size) => `${millimetres(size)} · ${size.px[0]} × ${size.px[1]} px`;
+/** In millimetres and pixels; a line breaks only between the two. */
+export const measuresOf = (size) => [millimetres(size), `${size.px[0]} × ${size.px[1]} px`].map((sides) => sides.replaceAll(" ", "\u00a0")).join(" · ");
 
 export function made(name, attributes = {}, ...children) {
   const element = Object.assign(document.createElement(name), attributes);

@@ -53,7 +53,10 @@ class Browser:
 
 @contextmanager
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser; skips the test where there is none. ``IDSEG_PAGE_FOLDER`` keeps downloads and screenshots there."""
+    """A browser; skips the test where there is none.
+
+    ``IDSEG_PAGE_FOLDER`` keeps downloads and screenshots there; ``IDSEG_PAGE_SLOWER`` slows its pages' CPU by a factor.
+    """
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if executable is None or shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("chromium, node and npm are needed for the browser test")
