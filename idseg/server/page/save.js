@@ -152,7 +152,7 @@ function fileOptions(size, options, item) {
 }
 
 function fileText({ made: { file }, reply }) {
-  return `${file.format} · ${file.kb < 10 ? file.kb : Math.round(file.kb)} KB · ${reply.photo.px.join(" × ")} px`;
+  return `${file.format} · ${file.kb < 10 ? file.kb : Math.round(file.kb)} KB · ${reply.photo.px.join("\u00a0×\u00a0")}\u00a0px`;
 }
 
 /** Under the photo: what was done to it. Pale while a change is under way. */

@@ -30,7 +30,7 @@ export default {
   save: "保存照片", saveThis: "保存这张", saveAnyway: "仍要保存", saved: (name) => `已保存为 ${name}。`, saveAll: (count) => `全部保存（${count} 张）`, another: "换一张", addPhoto: "添加照片", photoNumber: (number, state) => `第 ${number} 张：${state}`, stripStates: { wait: "排队中", busy: "处理中", failed: "无法生成", ready: "可以使用" },
   did: {
     cropped: "裁剪", turned: (degrees, clockwise) => `${clockwise ? "顺" : "逆"}时针旋转 ${degrees}°`, reduced: (percent) => `缩小到 ${percent}%`, enlarged: (percent) => `放大到 ${percent}%`, mirrored: "左右镜像",
-    brightened: (stops) => `调亮 ${stops} 档`, darkened: (stops) => `调暗 ${stops} 档`, kept: "保留原背景", removed: "去掉背景", replaced: (name) => `换底色（${name}）`,
+    brightened: (stops) => `调亮 ${stops} 档`, darkened: (stops) => `调暗 ${stops} 档`, kept: "保留原背景", removed: "去掉背景", replaced: (name) => `换底色（${name}）`,
     comma: "、", sentence: (steps) => `已${steps}。`, unretouched: "面部未修饰。", lightOnly: "亮度有改动，面部没有其他修饰。",
   },
   madeHere: (format) => `服务器没有响应，${format} 由浏览器生成，未经检查。`, serverNeeded: "这个文件只能由服务器生成。",

@@ -2,6 +2,8 @@
 import { createServer, connect } from "node:net";
 import { DESKTOP, finished, refused, settled, until } from "./tour.mjs";
 
+const HALF = 70_000; // bytes of the photo that is cut
+
 /** A picture of the clipboard; then text in the search, which is no photo. */
 export async function paste(tour) {
   const { seen } = tour;
@@ -70,10 +72,10 @@ export async function cut(tour) {
   const proxy = await dying(new URL(tour.open).port);
   const page = await tour.visit(proxy.url, DESKTOP);
   await page.click('#start-picker .tile[data-size="us-visa"]');
-  proxy.most = { up: 100_000, down: Infinity };
-  await page.setInputFiles("#file", tour.file("large.jpg"));
+  proxy.most = { up: HALF, down: Infinity };
+  await page.setInputFiles("#file", tour.file("photo.jpg"));
   await refused(page);
-  seen.upload = { title: await page.textContent("#problem-title"), cuts: proxy.cuts, sent: proxy.sent };
+  seen.upload = { title: await page.textContent("#problem-title"), cuts: proxy.cuts };
   await page.waitForSelector("#stage-photo"); // the photo is kept
   await page.waitForSelector("#busy", { state: "hidden" });
   proxy.most = { up: Infinity, down: Infinity };
@@ -90,21 +92,24 @@ export async function cut(tour) {
   proxy.close();
 }
 
-/** A proxy to a port of the loopback that resets a connection after `most.up` bytes from the browser or `most.down` bytes to it, counted from one request to the next. */
+/** A proxy to a port of the loopback that passes `most.up` bytes from the browser or `most.down` bytes to it, then resets the connection; counted from one request to the next. */
 async function dying(port) {
-  const found = { most: { up: Infinity, down: Infinity }, cuts: 0, sent: 0 }, sockets = new Set();
+  const found = { most: { up: Infinity, down: Infinity }, cuts: 0 }, sockets = new Set();
   const server = createServer((browser) => {
     const behind = connect(port, "127.0.0.1"), passed = { up: 0, down: 0 };
     const end = () => [browser, behind].forEach((socket) => socket.destroy());
     const pass = (from, to, way) => from.on("data", (bytes) => {
       if (way === "up" && /^(GET|POST|DELETE) /.test(bytes.toString("latin1", 0, 7))) Object.assign(passed, { up: 0, down: 0 });
-      passed[way] += bytes.length;
-      if (passed[way] > found.most[way]) {
-        found.cuts++;
-        found.sent = passed.up;
-        browser.resetAndDestroy();
-        return behind.destroy();
+      const room = found.most[way] - passed[way];
+      if (bytes.length > room) {
+        from.pause();
+        return to.write(bytes.subarray(0, Math.max(0, room)), () => {
+          found.cuts++;
+          browser.resetAndDestroy();
+          behind.destroy();
+        });
       }
+      passed[way] += bytes.length;
       if (!to.write(bytes)) {
         from.pause();
         to.once("drain", () => from.resume());

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { Tour } from "./tour.mjs";
 
 const [executablePath, folder] = process.argv.slice(2);
-const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"];
+const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=device-count=2,fps=5", "--use-fake-ui-for-media-stream", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"];
 const browser = await chromium.launch({ executablePath, args });
 for await (const line of createInterface({ input: process.stdin })) {
   const { script, walk, ...settings } = JSON.parse(line);

@@ -20,7 +20,7 @@ export async function parent(tour) {
   }
   seen.scrolled = await page.evaluate(() => scrollY);
   seen.done = await page.textContent("#done-line");
-  await tour.look(page, tour.here("result"));
+  await tour.shot(page, tour.here("result")); // looked at with the sheet below it
   await page.locator("#sheet-options > summary").click();
   await page.waitForSelector("#paper option", { state: "attached" });
   seen.papers = await page.locator("#paper option").allTextContents();
@@ -134,11 +134,12 @@ export async function developer(tour) {
   await serverAway(tour, page, "WEBP");
   const docs = await tour.visit(`${tour.open}/docs`, tour.options);
   seen.docs = { title: await docs.textContent("#title"), example: await docs.textContent("#example"), operations: await docs.locator(".operation h2 code").allTextContents(), said: await docs.locator(".operation > p:not(.hint), .operation td:nth-child(3)").allTextContents() };
-  await tour.look(docs, tour.here("docs"));
+  if (tour.device === "phone") await tour.look(docs, tour.here("docs")); // long, and the same on a desktop
 }
 
 /** The clipboard after a press on Copy, once it has a text with these words. */
 async function copied(page, id, words) {
+  await page.evaluate(() => navigator.clipboard.writeText(""));
   await page.locator(`#${id} button`).click();
   return until(page, async (words) => {
     const text = await navigator.clipboard.readText();

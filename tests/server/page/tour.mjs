@@ -51,13 +51,18 @@ export class Tour {
     return Promise.all(pages.map((page) => page.evaluate(() => `${document.documentElement.dataset.state} ${location.href}\n${document.body.innerText.slice(0, 1500)}`).catch(String)));
   }
 
+  /** A screenshot, where they are kept. */
+  async shot(page, name) {
+    if (process.env.SHOTS) await page.screenshot({ path: this.file(`${name}.png`), fullPage: true });
+  }
+
   /** No violation of axe, no sideways scroll; a screenshot where they are kept. */
   async look(page, name) {
     await drawn(page);
     await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {}))));
+    await this.shot(page, name);
     this.seen.wide[name] = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     this.seen.faint[name] = await page.evaluate(faint);
-    if (process.env.SHOTS) await page.screenshot({ path: this.file(`${name}.png`), fullPage: true });
     if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(this.axeSource);
     const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     this.seen.axe[name] = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).slice(0, 3).join("; ")}`);
