@@ -3,15 +3,21 @@
 Packs people, backdrops and some hair layers, for training on a machine without the data folder (see
 `scripts.train.pack`). People come from the cut-outs of studio/ and from photos/SET, with the labels in --labels or
 fused/. Held-out photos (one in eight), photos that the config excludes, and the validation sets are never packed.
+A build that was stopped continues when the same command is given again: finished items are in FILE.parts until the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
-from collections.abc import Iterator
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +42,13 @@ LONGEST_BACKDROP = 768
 EVERY = {"sfhq": 2}
 """Sets of which only every n-th photo is packed: they have many small, soft photos."""
 LAYER_SEED = 50_000
+_ENTRY = "entry.json"
 MOST_MIB = 55
 """Size limit of what can be copied to the accelerator besides the program, MiB."""
+
+
+Item = tuple[dict[str, Any], dict[str, bytes]]
+"""Index entry and pictures, by their names in the pack."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def webp(pixels: U8, quality: int, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def packed_person(source: Source, number: int, face: list[float] | None) -> tuple[dict[str, Any], dict[str, bytes]]:
+def packed_person(source: Source, number: int, face: list[float] | None) -> Item:
     """Index entry and pictures of one person."""
     rgb = np.asarray(Image.open(source.picture).convert("RGB"))
     label = Image.open(source.label)
@@ -135,28 +146,84 @@ def packed_backdrop(path: Path) -> bytes:
     return webp(np.asarray(picture), QUALITY["backdrop"])
 
 
-def build(data: Path, labels: Path, exclude: set[str], layers: int, limit: int | None, out: list[Path]) -> list[int]:
-    """Write the packs ``out``, distributing the people among them; returns the sizes in bytes."""
-    found = list(sources(data, labels, exclude, limit))
-    backdrops = sorted((data / "backgrounds").glob("*.jpg"))[:limit]
+@dataclass(frozen=True)
+class Parts:
+    """Finished items in a folder, so that a build that was stopped continues where it was."""
+
+    folder: Path
+
+    def get(self, key: tuple[object, ...], make: Callable[[], Item]) -> Item:
+        """The item made before with the same key, or a new one."""
+        path = self.folder / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.zip"
+        try:
+            with zipfile.ZipFile(path) as file:
+                pictures = {name: file.read(name) for name in file.namelist() if name != _ENTRY}
+                return json.loads(file.read(_ENTRY)), pictures
+        except FileNotFoundError:
+            pass
+        entry, pictures = make()
+        beside = path.with_suffix(".part")
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as file:
+            for name, blob in pictures.items():
+                file.writestr(name, blob)
+            file.writestr(_ENTRY, json.dumps(entry))
+        beside.replace(path)
+        return entry, pictures
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """Name, size and time of a file; they change when its content does."""
+    facts = path.stat()
+    return path.name, facts.st_size, facts.st_mtime_ns
+
+
+def build(material: tuple[list[Source], list[Path]], layers: int, out: list[Path], parts: Parts) -> list[int]:
+    """Write the packs ``out``, distributing the material among them; returns the sizes in bytes.
+
+    Args:
+        material: people and backdrops.
+        layers: number of layers of hair to draw.
+        out: the packs.
+        parts: finished items; a build that was stopped continues with them.
+    """
+    people, backdrops = material
+    parts.folder.mkdir(parents=True, exist_ok=True)
     indices: list[dict[str, Any]] = [{"people": [], "backdrops": [], "layers": []} for _ in out]
     pictures: list[dict[str, bytes]] = [{} for _ in out]
+
+    def add(group: str, number: int, item: Item) -> None:
+        entry, files = item
+        indices[number % len(out)][group].append(entry["picture"] if group == "backdrops" else entry)
+        pictures[number % len(out)].update(files)
+
     with Segmenter() as segmenter, ThreadPoolExecutor(2) as threads:
-        faces = tqdm((find_face(segmenter, source) for source in found), "people", len(found))
-        for number, (entry, files) in enumerate(threads.map(packed_person, found, range(len(found)), faces)):
-            indices[number % len(out)]["people"].append(entry)
-            pictures[number % len(out)].update(files)
-        for number, blob in enumerate(tqdm(threads.map(packed_backdrop, backdrops), "backdrops", len(backdrops))):
-            name = f"backdrops/{number:04d}.webp"
-            indices[number % len(out)]["backdrops"].append(name)
-            pictures[number % len(out)][name] = blob
+
+        def person(number: int) -> Item:
+            source = people[number]
+            key = ("person", number, source.kind, QUALITY[source.kind], stamp(source.picture), stamp(source.label))
+            return parts.get(key, lambda: packed_person(source, number, find_face(segmenter, source)))
+
+        def backdrop(number: int) -> Item:
+            path, name = backdrops[number], f"backdrops/{number:04d}.webp"
+            key = ("backdrop", number, QUALITY["backdrop"], LONGEST_BACKDROP, stamp(path))
+            return parts.get(key, lambda: ({"picture": name}, {name: packed_backdrop(path)}))
+
+        for group, make, count in (("people", person, len(people)), ("backdrops", backdrop, len(backdrops))):
+            for number, item in enumerate(tqdm(threads.map(make, range(count)), group, count)):
+                add(group, number, item)
     for number in tqdm(range(layers), "layers"):
-        hair = groom(LAYER_SEED + number, (640, 800))
-        entry = {part: f"layers/{number:03d}.{part}.webp" for part in ("front", "back")}
-        for part, name in entry.items():
-            pictures[number % len(out)][name] = webp(getattr(hair, part), QUALITY["layer"], alpha_quality=75)
-        indices[number % len(out)]["layers"].append(entry)
-    return [write_pack(p, i, f.items()) for p, i, f in zip(out, indices, pictures, strict=True)]
+        key = ("layer", number, LAYER_SEED, QUALITY["layer"])
+        add("layers", number, parts.get(key, partial(packed_layer, number)))
+    sizes = [write_pack(p, i, f.items()) for p, i, f in zip(out, indices, pictures, strict=True)]
+    shutil.rmtree(parts.folder)
+    return sizes
+
+
+def packed_layer(number: int) -> Item:
+    """A drawn layer of hair."""
+    hair = groom(LAYER_SEED + number, (640, 800))
+    entry = {part: f"layers/{number:03d}.{part}.webp" for part in ("front", "back")}
+    return entry, {name: webp(getattr(hair, part), QUALITY["layer"], alpha_quality=75) for part, name in entry.items()}
 
 
 def main() -> None:
@@ -180,7 +247,11 @@ def main() -> None:
     )
     given = parser.parse_args()
     exclude = set(tomllib.loads(given.config.read_text())["exclude"])
-    sizes = build(given.data, given.labels, exclude, given.layers, given.limit, given.out)
+    material = (
+        list(sources(given.data, given.labels, exclude, given.limit)),
+        sorted((given.data / "backgrounds").glob("*.jpg"))[: given.limit],
+    )
+    sizes = build(material, given.layers, given.out, Parts(given.out[0].with_suffix(".parts")))
     for path, size in zip(given.out, sizes, strict=True):
         print(f"{path}: {size / 2**20:.1f} MiB")
     if sum(sizes) > MOST_MIB * 2**20:

@@ -214,11 +214,29 @@ def data(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
     return root
 
 
+def test_a_stopped_build_continues_with_its_finished_items(tmp_path: Path) -> None:
+    parts, made = build_pack.Parts(tmp_path), []
+
+    def make() -> build_pack.Item:
+        made.append(1)
+        return {"name": "one", "face": None}, {"people/0.webp": b"pixels"}
+
+    first = parts.get(("person", 0), make)
+    assert parts.get(("person", 0), make) == first == ({"name": "one", "face": None}, {"people/0.webp": b"pixels"})
+    assert len(made) == 1
+    parts.get(("person", 1), make)  # other input
+    assert len(made) == 2
+
+
 @pytest.mark.weights
 @pytest.mark.slow
 def test_a_pack_is_built_read_and_trained_from(data: Path, tmp_path: Path) -> None:
     files = [tmp_path / "a.pack", tmp_path / "b.pack"]
-    sizes = build_pack.build(data, tmp_path / "none", {"1"}, 1, 4, files)
+    people = list(build_pack.sources(data, tmp_path / "none", {"1"}, 4))
+    material = (people, sorted((data / "backgrounds").glob("*.jpg")))
+    parts = build_pack.Parts(tmp_path / "parts")
+    sizes = build_pack.build(material, 1, files, parts)
+    assert not parts.folder.exists()
     assert sizes == [path.stat().st_size for path in files]
     found = pack.open_pack(files, CPU)
     names = {person.name for person in found.people}
