@@ -30,21 +30,24 @@ def unit(values: npt.NDArray[Any]) -> Alpha:
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 
 
-def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
-    """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1).
+def halved(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Shrink (H, W) or (H, W, C) by halves while it has at least twice the given size.
 
-    The picture is first halved while it stays large enough: area averaging by exactly two is ten times faster per pixel
-    than by other factors. Halving drops the last row or column of an odd size, so a place may be wrong by one halved
-    pixel, and rounding twice moves a level by a quarter on average.
+    Area averaging by exactly two is ten times faster per pixel than by other factors. Each step drops the last row or
+    column of an odd size, so a place may be wrong by one halved pixel, and rounds once more, which moves a level of
+    uint8 by a quarter on average.
     """
+    while values.shape[1] >= 2 * size.width and values.shape[0] >= 2 * size.height:
+        rows, columns = values.shape[0] // 2, values.shape[1] // 2
+        values = cv2.resize(values[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
+    return values
+
+
+def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
+    """A copy (:func:`halved`, then area-averaged) whose longest side is at most ``longest`` px; and its scale, <= 1."""
     height, width = rgb.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale == 1.0:
         return rgb, 1.0
     size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
-    halved = rgb
-    while halved.shape[1] >= 2 * size.width and halved.shape[0] >= 2 * size.height:
-        rows, columns = halved.shape[0] // 2, halved.shape[1] // 2
-        even = halved[: 2 * rows, : 2 * columns]
-        halved = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(resize(halved, size), np.uint8), scale
+    return np.asarray(resize(halved(rgb, size), size), np.uint8), scale

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from idseg.imaging.resize import resize
+from idseg.imaging.resize import halved, resize
 from idseg.system import side_by_side
 from idseg.types import Alpha, Rgb, Size, Window
 
@@ -26,7 +26,7 @@ from the head gets only the colour of its own strands."""
 _NARROWER = (0.006, 0.0012)
 """Half-widths of the second and third neighbourhood, as the same share (5 and 1 px at 840 px)."""
 _FIRST_SCALE = 4
-"""The widest neighbourhood is averaged on a picture shrunk by this factor."""
+"""The widest neighbourhood is averaged on a picture shrunk by this factor, a power of two."""
 _BLOCK = 96
 """Side of a block, px. Its floats fit into the processor's cache, and its margins cost less than the block."""
 _HALF_LEVEL = 0.5 / 255
@@ -55,7 +55,7 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha, pool: Executor | None = None) ->
         for part in parts:
             around = _grown(part, sum(radii), Size(width, height))
             at = np.s_[around.top : around.bottom, around.left : around.right]
-            first = [_enlarged(layer, around, Size(width, height)) for layer in wide]
+            first = [_enlarged(layer, around) for layer in wide]
             colours = _block(rgb[at], alpha[at], first[0], first[1], radii)
             inner = np.s_[part.top - around.top :, part.left - around.left :]
             result[part.top : part.bottom, part.left : part.right] = colours[inner][: part.height, : part.width]
@@ -107,19 +107,18 @@ def _wide_means(rgb: Rgb, alpha: Alpha) -> tuple[_Float, _Float]:
     """
     height, width = alpha.shape
     size = Size(max(width // _FIRST_SCALE, 1), max(height // _FIRST_SCALE, 1))
-    small = resize(rgb, size).astype(np.float32)
-    cover = np.asarray(resize(alpha, size), np.float32)
+    small = resize(halved(rgb, size), size).astype(np.float32)
+    cover = np.asarray(resize(halved(alpha, size), size), np.float32)
     radius = max(round(_WIDEST * max(height, width)) // _FIRST_SCALE, 1)
     weights = np.square(np.square(cover)), np.square(np.square(1.0 - cover))
     foreground, background = (_mean(small * _repeat_channels(weight), weight, radius) for weight in weights)
     return foreground, background
 
 
-def _enlarged(small: _Float, part: Window, size: Size) -> _Float:
-    """A part of a small picture enlarged to ``size``, bilinear."""
-    height, width = small.shape[:2]
-    x, y = width / size.width, height / size.height
-    from_part = np.array([[x, 0, (part.left + 0.5) * x - 0.5], [0, y, (part.top + 0.5) * y - 0.5]])
+def _enlarged(small: _Float, part: Window) -> _Float:
+    """A part of the picture that was shrunk by :data:`_FIRST_SCALE`, enlarged again, bilinear."""
+    step = 1 / _FIRST_SCALE
+    from_part = np.array([[step, 0, (part.left + 0.5) * step - 0.5], [0, step, (part.top + 0.5) * step - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     enlarged = cv2.warpAffine(small, from_part, part.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(enlarged, np.float32)

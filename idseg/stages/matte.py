@@ -155,15 +155,15 @@ class Matte:
         seen = inside(*self._seen(rgb, self._glance_form())) if glance is None else glance.seen
         reach = max(round(_REACH * max(seen.shape)), 1)
         around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
-        least = cv2.erode((seen > _SURE[1]).astype(np.float32), around)
-        most = cv2.dilate((seen > _SURE[0]).astype(np.float32), around)
+        least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
+        most = np.asarray(cv2.dilate((seen > _SURE[0]).astype(np.uint8), around), np.float32)
         near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
         # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
         ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
-        least, most = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
-        return np.asarray(np.clip(alpha, least, most), np.float32)
+        lower, upper = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
+        return np.asarray(np.clip(alpha, lower, upper), np.float32)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""

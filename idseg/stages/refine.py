@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
-from idseg.imaging.resize import resize, unit
+from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import OnnxNet
 from idseg.types import Alpha, Rgb, Size, Window
@@ -94,7 +94,9 @@ class RefineNet:
             return self._refined(rgb, alpha)
         factor = (_LARGEST_AREA / (height * width)) ** 0.5
         small = Size(max(round(width * factor), 1), max(round(height * factor), 1))
-        refined = self._refined(resize(rgb, small), unit(resize(alpha, small)))
+        # Below twice the size, bilinear skips no pixel, and is several times faster than area averaging.
+        small_rgb = np.asarray(cv2.resize(halved(rgb, small), small), np.uint8)
+        refined = self._refined(small_rgb, np.asarray(cv2.resize(halved(alpha, small), small), np.float32))
         return unit(resize(refined, Size(width, height)))
 
     def _refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
