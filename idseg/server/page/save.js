@@ -106,7 +106,7 @@ export function setBackground(background) {
 
 function backgroundNote() {
   const wanted = state.size.background_hex ?? [], { background } = state.options;
-  if (cropOnly(state.size)) return words.backKeep;
+  if (cropOnly(state.size)) return background === "keep" ? words.backKeep : words.backRefused;
   if (!wanted.length) return words.backFree;
   const rule = words.backRule([...new Set(wanted.map(backgroundName))].join(" / "));
   return wanted.includes(background) || state.size.background_any_light ? rule : `${words.backOther} ${rule}`;

@@ -133,7 +133,7 @@ function draw() {
   $("tools").hidden = !ready;
   $("live").hidden = !ready;
   $("stage-empty").hidden = ready || !item.bitmap;
-  $("stage").classList.toggle("old", ready && Boolean(item.problem || (item.step && size !== state.size)));
+  $("stage").classList.toggle("old", ready && Boolean(item.problem || item.step) && size.name !== state.size.name); // else it is drawn here as chosen
   busy(item);
   if (!ready && item.bitmap) plainPhoto(item, unable);
   if (ready) finished(item, size);

@@ -22,10 +22,10 @@ export default {
   states: { met: "met", "not met": "not met", "check yourself": "check yourself", "not applicable": "not applicable" },
   photoEnds: "The photo ends there.", notJudged: "Changed by hand: the check follows when you let go.",
   background: "Background", backgrounds: { white: "White", blue: "Blue", red: "Red", grey: "Grey", lightGrey: "Light grey", offWhite: "Off-white", lightBlue: "Light blue", darkBlue: "Dark blue", paleBlue: "Pale blue", cream: "Cream", beige: "Beige", own: "Your own colour", gradient: "Gradient", transparent: "Transparent", keep: "Keep the wall" },
-  backRule: (names) => `The document asks for: ${names}.`, backFree: "The document names no colour.", backKeep: "This authority does not accept a replaced background, so the wall is kept.", backOther: "The document asks for another background.",
+  backRule: (names) => `The document asks for: ${names}.`, backFree: "The document names no colour.", backKeep: "This authority does not accept a replaced background, so the wall is kept.", backRefused: "This authority does not accept a replaced background: the photo may be refused.", backOther: "The document asks for another background.",
   fileOptions: "File", format: "Format", dpi: "Resolution, dpi", kbLeast: "At least, KB", kbMost: "At most, KB", pxWide: "Width, px", pxHigh: "Height, px", auto: "Automatic",
   sheet: "Print sheet", paper: "Paper", copies: "Copies", asMany: "As many as fit", sheetFormat: "File", saveSheet: "Save the sheet", sheetJpeg: "JPEG, for a kiosk", sheetPdf: "PDF, for a printer", sheetLabel: (count, paper) => `${count} photos on ${paper}`,
-  sheetSaved: (count, paper) => `${count} photos on ${paper}. Print at 100 %, not “fit to page”.`, sheetNo: "A transparent photo cannot be printed: choose a background.",
+  sheetSaved: (count, paper) => `${count} photos on ${paper}. Print at 100 %, not “fit to page”.`, sheetNo: "A transparent photo cannot be printed: choose a background.",
   papers: { "5inch": "3.5 × 5 in", "6inch": "4 × 6 in (10 × 15 cm)", "7inch": "5 × 7 in", a4: "A4", a5: "A5", letter: "Letter" },
   save: "Save photo", saveThis: "Save this one", saveAnyway: "Save anyway", saved: (name) => `Saved as ${name}.`, saveAll: (count) => `Save all ${count} (ZIP)`, another: "Another photo", addPhoto: "Add a photo", photoNumber: (number, state) => `Photo ${number}: ${state}`, stripStates: { wait: "waiting", busy: "working", failed: "not possible", ready: "ready" },
   did: {

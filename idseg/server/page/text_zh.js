@@ -22,7 +22,7 @@ export default {
   states: { met: "合格", "not met": "不合格", "check yourself": "请自查", "not applicable": "不适用" },
   photoEnds: "原图到此为止。", notJudged: "松手后重新检查。",
   background: "底色", backgrounds: { white: "白色", blue: "蓝色", red: "红色", grey: "灰色", lightGrey: "浅灰", offWhite: "近白色", lightBlue: "浅蓝", darkBlue: "深蓝", paleBlue: "淡蓝", cream: "米色", beige: "米黄", own: "自选颜色", gradient: "渐变", transparent: "透明", keep: "保留原背景" },
-  backRule: (names) => `证件要求：${names}。`, backFree: "证件没有规定底色。", backKeep: "该机构不接受换底，因此保留原背景。", backOther: "与证件要求的底色不同。",
+  backRule: (names) => `证件要求：${names}。`, backFree: "证件没有规定底色。", backKeep: "该机构不接受换底，因此保留原背景。", backRefused: "该机构不接受换底，照片可能被拒。", backOther: "与证件要求的底色不同。",
   fileOptions: "文件", format: "格式", dpi: "分辨率（dpi）", kbLeast: "最小（KB）", kbMost: "最大（KB）", pxWide: "宽（像素）", pxHigh: "高（像素）", auto: "自动",
   sheet: "排版打印", paper: "相纸", copies: "张数", asMany: "排满", sheetFormat: "文件", saveSheet: "保存排版", sheetJpeg: "JPEG，冲印店用", sheetPdf: "PDF，打印机用", sheetLabel: (count, paper) => `${paper}，共 ${count} 张`,
   sheetSaved: (count, paper) => `${paper}，共 ${count} 张。请按 100% 打印，不要选“适合页面”。`, sheetNo: "透明照片无法打印，请先选择底色。",

@@ -53,7 +53,7 @@ async function serverAway(tour, page, format) {
   await painted(page, RED);
   await refused(page);
   await shows(page, "save-about", "JPEG");
-  seen.away = { title: await page.textContent("#problem-title"), jpeg: await tour.download(page, "#save", "away.jpg") };
+  seen.away = { title: await page.textContent("#problem-title"), note: await page.textContent("#background-note"), jpeg: await tour.download(page, "#save", "away.jpg") };
   await page.evaluate(() => (document.getElementById("file-options").open = true));
   await page.selectOption("#format", format);
   await shows(page, "save-about", format);

@@ -111,6 +111,7 @@ def test_a_parent_prints_two_photos(browser: Browser, open_live: Live, folder: P
     assert kept in seen["done"]
     assert seen["done"].endswith(face)
     assert saved_with_the_server_away(seen, folder, "us-passport", (600, 600)) == "PNG"
+    assert ("may be refused" in seen["away"]["note"]) or ("可能被拒" in seen["away"]["note"])
 
 
 def saved_with_the_server_away(seen: dict[str, Any], folder: Path, size: str, px: tuple[int, int]) -> str:
