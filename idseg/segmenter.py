@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -114,6 +114,7 @@ class Segmenter:
         self.options = Options() if options is None else options
         self._manifest = load_manifest(self.options.models)
         self._lock = threading.Lock()
+        self._matting_lock = threading.Lock()
         self._finding: _PersonModels | None = None
         self._matting_models: _MattingModels | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -163,6 +164,7 @@ class Segmenter:
             PersonError: the photo does not show exactly one upright person.
         """
         clock = _Clock()
+        self._begin_loading()
         with clock("decode"):
             decoded = decode(photo, self.options.limits if limits is None else limits)
         rgb, person = self._find_turning(decoded.rgb, clock)
@@ -287,7 +289,7 @@ class Segmenter:
     def _forget_after_fork(self) -> None:
         """In the child of a fork: drop the models without freeing them, which would wait for the parent's threads."""
         _abandoned_models.extend((self._finding, self._matting_models, self._pool))
-        self._lock = threading.Lock()
+        self._lock, self._matting_lock = threading.Lock(), threading.Lock()
         self._finding = self._matting_models = self._pool = None
 
     def _helpers(self) -> ThreadPoolExecutor | None:
@@ -329,8 +331,16 @@ class Segmenter:
             self._finding.users += 1
             return self._finding
 
+    def _begin_loading(self) -> None:
+        """Before the first photo: load the matting nets while the person is searched for. An error is raised when the
+        nets are used."""
+        pool = self._helpers() if self._matting_models is None else None
+        if pool is not None:
+            with suppress(RuntimeError):  # closed meanwhile
+                pool.submit(self._matting)
+
     def _matting(self) -> _MattingModels:
-        with self._lock:
+        with self._matting_lock:
             if self._matting_models is None:
                 chosen = self.options
                 coarse = load_matte(
