@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -106,14 +107,17 @@ class Result:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        files = {
-            "cut.png": encode.png(self.cut),
-            "scoremap.png": encode.png(self.scoremap),
-            "demo.png": encode.png(self.on("black")),
-            "cutout.png": encode.png(self.rgba),
+        pngs: dict[str, Callable[[], npt.NDArray[np.uint8]]] = {
+            "cut.png": lambda: self.cut,
+            "scoremap.png": lambda: self.scoremap,
+            "demo.png": lambda: self.on("black"),
+            "cutout.png": lambda: self.rgba,
         }
         if background is not None:
-            files["on_background.png"] = encode.png(self.on(background))
+            pngs["on_background.png"] = lambda: self.on(background)
+        with ThreadPoolExecutor(2, "idseg-encode") as pool:
+            encoded = pool.map(lambda draw: encode.png(draw()), pngs.values())
+            files = dict(zip(pngs, encoded, strict=True))
         if overlay:
             files["overlay.jpg"] = encode.jpeg(self.overlay())
         files["result.json"] = (json.dumps(self.to_dict(), indent=2) + "\n").encode()
