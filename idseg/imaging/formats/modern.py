@@ -1,7 +1,8 @@
 """Reads WebP and AVIF (Pillow's plugins) and HEIC (pi-heif): the first or the main picture.
 
-These libraries read the header first, have their own limits, and decode only on request. 10 and 12 bits are converted
-to 8. libheif applies HEIC's rotation and mirroring, so the EXIF orientation, which repeats them, is ignored.
+These libraries read the header first, have their own limits, and decode only on request. For HEIC these limits do not
+suffice; see :mod:`idseg.imaging.formats.heif`. 10 and 12 bits are converted to 8. libheif applies HEIC's rotation and
+mirroring, so the EXIF orientation, which repeats them, is ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 from PIL import Image
 
 from idseg.errors import PhotoFormatError
-from idseg.imaging.formats import Raster, exif, pillow
+from idseg.imaging.formats import Raster, exif, heif, pillow
 from idseg.types import Size
 
 
@@ -49,6 +50,7 @@ def read_heic(heic: bytes) -> Raster:
         raise PhotoFormatError(
             "A HEIC photo; to read it, install pi-heif: pip install pi-heif. Or save it as JPEG.", found="HEIC"
         ) from error
+    heif.check_heic(heic)
     with pillow.damage_of("HEIC", len(heic)):
         opened = pi_heif.open_heif(io.BytesIO(heic))
         main = opened[opened.primary_index]
