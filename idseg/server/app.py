@@ -33,6 +33,7 @@ from idseg.server.http.gate import Gate
 from idseg.server.http.guard import Guard, connection_of
 from idseg.server.http.limits import Budget, DailyQuota, PhotoThreads, RateLimit
 from idseg.server.logs import log
+from idseg.server.memory import keep_trimmed
 from idseg.server.metrics import Metrics
 from idseg.server.remember import load_segmenter
 from idseg.server.routes import cloud, page, v1
@@ -96,7 +97,9 @@ def create_app(
         warm_ms = round((time.perf_counter() - started) * 1000)
         log(logging.INFO, "ready", workers=settings.worker_count, warm_ms=warm_ms)
         show_link()
+        trimming = asyncio.create_task(keep_trimmed())
         yield
+        trimming.cancel()
         await gate.pool.close()
         await asyncio.to_thread(crew.close)
         log(logging.INFO, "stopped")

@@ -1,21 +1,61 @@
-"""Measures memory of processes and returns freed memory to the system. glibc keeps freed memory: after one photo of 16
-million pixels, a worker would keep hundreds of megabytes."""
+"""Measures memory of processes and returns freed memory to the system.
+
+glibc keeps freed memory: after one photo of 16 million pixels, a worker would keep hundreds of megabytes. It also gives
+each thread a heap (arena) of its own, up to eight per core, and each keeps its own freed memory.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import sys
+import time
 from pathlib import Path
+from typing import Any, Final
+
+_M_ARENA_MAX: Final = -8  # malloc.h
+_M_MMAP_THRESHOLD: Final = -3
+_MOST_ARENAS: Final = 2
+"""One for the main thread and one for all others, which rarely allocate at the same time."""
+_OWN_PAGES_BYTES: Final = 2**20
+"""An allocation of this size gets pages of its own, which are returned as soon as it is freed. By default the threshold
+rises up to 32 MiB, and pictures end up between small objects, where they leave holes."""
+TRIM_EVERY_S: Final = 2.0
+"""Interval at which :func:`keep_trimmed` looks."""
+_TRIM_AFTER_CPU_S: Final = 0.05
+"""CPU time after which a process may have freed memory worth returning; an idle server uses less between two looks."""
+
+
+def set_up_malloc() -> None:
+    """Let all threads of this process share two heaps without pictures in them, so that freed memory can be returned.
+    Call this before threads start. Does nothing without glibc."""
+    mallopt = _of_libc("mallopt")
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _MOST_ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
 
 
 def trim() -> None:
     """Return freed pages to the system; takes a few milliseconds. Does nothing without glibc."""
-    if sys.platform != "linux":
-        return
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    malloc_trim = _of_libc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(ctypes.c_size_t(0))
+
+
+async def keep_trimmed() -> None:
+    """Return freed memory every two seconds if this process has worked; runs until it is cancelled."""
+    worked_s = time.process_time()
+    while True:
+        await asyncio.sleep(TRIM_EVERY_S)
+        if time.process_time() - worked_s > _TRIM_AFTER_CPU_S:
+            await asyncio.to_thread(trim)
+            worked_s = time.process_time()
+
+
+def _of_libc(name: str) -> Any:
+    """A function of glibc; None elsewhere."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def resident_bytes(pid: int | None = None) -> int:

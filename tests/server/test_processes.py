@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import http.client
+import itertools
 import os
 import signal
 import socket
@@ -13,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,8 @@ import httpx
 import pytest
 
 from idseg.cloud import wire
+from idseg.server.http.body import Body
+from idseg.server.http.gate import Answer
 from idseg.server.memory import resident_bytes
 from idseg.server.settings import Settings
 from tests.server.fakes import DIES, DIES_ONCE, HANGS, SECONDS_VARIABLE, TWO_PEOPLE, FakeSegmenter, load_behind, picture
@@ -190,6 +194,32 @@ def test_the_port_opens_only_when_the_models_are_warm(tmp_path: Path) -> None:
 def resident(live: Live) -> int:
     """Of the server and its workers."""
     return sum(resident_bytes(pid) for pid in (live.pid, *live.workers))
+
+
+def test_nothing_waits_for_the_garbage_collector() -> None:
+    """A body or an answer in a cycle of references (an error, its traceback, a frame that knows the error) stays until
+    a full collection, which is rare: a server grows by it."""
+    kinds = (Body, Answer, Future)
+
+    def alive() -> int:
+        return sum(isinstance(one, kinds) for one in gc.get_objects())
+
+    photos = (picture(), picture(TWO_PEOPLE), picture(size=(30, 30)), b"no picture", b"")
+    with hosted() as live:
+        token = live.token()
+        gc.collect()
+        before = alive()
+        gc.disable()
+        try:
+            for photo, path in itertools.product(photos, (wire.PATH, "/v1/check?size=us-visa")):
+                for sent in (token, "wrong"):
+                    form = {"image": base64.b64encode(photo).decode()}
+                    httpx.post(live.url + path, params={"access_token": sent}, data=form, timeout=120, trust_env=False)
+            with socket.create_connection(("127.0.0.1", live.settings.port)) as leaving:
+                leaving.sendall(f"POST {wire.PATH}?access_token={token} HTTP/1.1\r\nContent-Length: 9\r\n\r\n".encode())
+            until(lambda: alive() <= before, "nothing is left")
+        finally:
+            gc.enable()
 
 
 def test_memory_stays_flat_over_many_requests(live: Live, token: str) -> None:

@@ -125,6 +125,11 @@ def _png(width: int, height: int, *chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + _chunk(b"IEND", b"")
 
 
+def largest() -> bytes:
+    """A small file of the most pixels."""
+    return _png(4096, 4096, _chunk(b"IDAT", zlib.compress(bytes((1 + 3 * 4096) * 4096), 9)))
+
+
 def bombs() -> list[bytes]:
     """Small files that want to be large."""
     zeros = zlib.compress(bytes(60_000_000), 9)
@@ -138,7 +143,7 @@ def bombs() -> list[bytes]:
         _png(30_000, 30_000, one_pixel),
         _png(2**31 - 1, 2**31 - 1, one_pixel),
         _png(4096, 4096, one_pixel),
-        _png(4096, 4096, _chunk(b"IDAT", flat)),
+        largest(),
         _png(4097, 4096, _chunk(b"IDAT", flat)),
         _png(100, 100, _chunk(b"IDAT", zeros)),
         _png(100, 100, _chunk(b"zTXt", b"a\x00\x00" + zeros), one_pixel),

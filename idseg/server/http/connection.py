@@ -182,6 +182,7 @@ class Connection(asyncio.Protocol):
             self._cancel(name)
         self._connections.forget(self)
         self._inner_lost(exc)
+        self._waiting = b""
 
     def _inner_lost(self, exc: Exception | None) -> None:
         if self._admitted:

@@ -92,8 +92,8 @@ class Gate:
         working = self.pool.submit(partial(self.crew.do, work, near), caller)
         self.quota.count(caller)
         leaving = asyncio.ensure_future(body.left())
+        both: set[asyncio.Future[Any]] = {working, leaving}
         try:
-            both: set[asyncio.Future[Any]] = {working, leaving}
             await asyncio.wait(both, timeout=self.answer_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if leaving.done() and not working.done():
                 raise Disconnected
@@ -106,6 +106,7 @@ class Gate:
         finally:
             working.cancel()
             leaving.cancel()
+            del working, both  # an error of theirs knows this frame, and the frame the body
 
 
 Refuse: TypeAlias = Callable[[BaseException, int], Answer]
@@ -165,6 +166,7 @@ async def respond(
         ms=_ms_since(started),
         stages_ms={stage: round(value, 1) for stage, value in done.stages_ms.items()},
     )
+    del caught  # knows this frame by its traceback, and with it the body
     headers = {"content-type": JSON, "cache-control": "no-store", "x-log-id": str(log_id), **done.headers}
     return Response(done.body, done.status, headers=headers)
 

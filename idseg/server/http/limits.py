@@ -129,9 +129,11 @@ class PhotoThreads:
 
     def _begin(self, caller: str, waiting: _Waiting) -> None:
         loop = asyncio.get_running_loop()
-        done = self._executor.submit(waiting.work)
         self._working[caller] += 1
-        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end, caller, waiting, done))
+        running = self._executor.submit(waiting.work)
+        # The callback must not know the future by another way than its argument: a future keeps its callbacks, and a
+        # cycle would keep the answer and the photo until the next full garbage collection.
+        running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, caller, waiting, done))
 
     def _end(self, caller: str, waiting: _Waiting, done: Future[Any]) -> None:
         self._working[caller] -= 1
