@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from tests.imaging.formats import test_heif
+
 MOST_BYTES: Final = 4_000_000
 SIDE: Final = 4096
 """The longest side that the cloud API accepts, px."""
@@ -170,6 +172,13 @@ def heics() -> Iterator[bytes]:
     except ImportError:
         return
     pillow_heif.register_heif_opener()
+    for picture, count in ((flat(512), 15), (waves(512, 2), 9), (waves(512, 1), 6), (waves(512, 8), 12)):
+        coded = saved(picture, "HEIF", quality=50)
+        start = coded.index(b"hvcC") - 4
+        settings = coded[start : start + int.from_bytes(coded[start : start + 4], "big")]
+        item = test_heif.Item(b"hvc1", coded[coded.index(b"mdat") + 4 :], (test_heif.ispe(512, 512), settings))
+        for side in (64, 512 * count):  # tiles that nobody sees, or all of them
+            yield test_heif.built(test_heif.grid(count, count, side, side), *[item] * count**2)
     yield from others("HEIF", {"quality": 30}, {"quality": 70})()
 
 

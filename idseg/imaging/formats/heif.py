@@ -17,17 +17,17 @@ from typing import Final, NamedTuple
 
 from idseg.errors import PhotoDamagedError, PhotoFormatError
 
-MAX_WORK: Final = 125_000_000
-"""Maximum work of a HEIC, in coded pixels of a plain picture, which cost about 15 ns each on one core of 2020. 64
-megapixels in tiles of 512 x 512 px, turned, ask for 121 million, a phone's 48 megapixels for 92 million."""
+MAX_WORK: Final = 110_000_000
+"""Maximum work of a HEIC, in coded pixels of a plain picture, about 15 ns each on one core of 2020. A phone's
+48 megapixels in tiles of 512 x 512 px, turned, ask for 91 million, 64 megapixels not turned for 105 million."""
 _ITEM_WORK: Final = 20_000
 """Work to begin one item: 0.3 ms."""
 _CANVAS_SHARE: Final = 0.5
 """Work per pixel of a canvas, on which items are put together, and to mix alpha in; as a share of a coded pixel's."""
 _TURN_SHARE: Final = 0.25
 """Work per pixel to rotate, mirror, cut or scale once."""
-_BYTE_WORK: Final = 16
-"""Work per coded byte (250 ns in a noisy picture). The file's own bytes are free, since a file of 4 MB has few; bytes
+_BYTE_WORK: Final = 20
+"""Work per coded byte (300 ns in a noisy picture). The file's own bytes are free, since a file of 4 MB has few; bytes
 that several items share count."""
 _MOST_ITEMS: Final = 1000
 """libheif's own limit."""

@@ -113,10 +113,11 @@ def test_what_is_built_here_is_read_by_libheif() -> None:
 
 
 def test_a_phone_of_48_megapixels_passes() -> None:
-    """In tiles of 512 x 512 px, turned. So do 64, and 24 with an alpha plane of the same size."""
-    for rows, columns, more in ((12, 16, ()), (16, 16, ()), (8, 12, (coded(6144, 4096, ALPHA, alpha_of=1),))):
+    """In tiles of 512 x 512 px, turned. So do 64 that are not turned, and 24 with an alpha plane of the same size."""
+    alpha = coded(6144, 4096, ALPHA, alpha_of=1)
+    for rows, columns, turns, more in ((12, 16, (TURN,), ()), (16, 16, (), ()), (8, 12, (TURN,), (alpha,))):
         main = grid(rows, columns, 500 * columns, 500 * rows)
-        turned = Item(main.kind, main.content, (*main.properties, TURN), main.parts)
+        turned = Item(main.kind, main.content, (*main.properties, *turns), main.parts)
         heif.check_heic(built(turned, *[coded(512, 512)] * (rows * columns), *more))
 
 
