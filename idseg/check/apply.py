@@ -15,7 +15,7 @@ from idseg.photo import head as heads
 from idseg.photo.finish import Finished, passed_over_faces, placed
 from idseg.photo.place import as_it_is
 from idseg.photo.size import PhotoSize
-from idseg.photo.verdict import CHECK_YOURSELF, NOT_APPLICABLE, NOT_MET
+from idseg.photo.verdict import CHECK_YOURSELF, MET, NOT_APPLICABLE, NOT_MET
 from idseg.result import Result
 from idseg.stages.decode import decode
 from idseg.types import Rgb
@@ -94,13 +94,20 @@ def delivered(segmenter: SeesWhole, content: bytes, size: PhotoSize, made: Finis
         report = check(segmenter.whole(rgb), size, finished=True)
     except PersonError as error:
         report = replace(refused(error, size), finished=True)
-    rules = report.rules
-    if made is not None and made.placement.lacks_mm:
-        lacks = dict(made.placement.lacks_mm)
-        known = judged("shoulders_inside", max(lacks.values()))
-        rules = tuple(known if rule.rule == "shoulders_inside" else rule for rule in rules)
+    known = {} if made is None else {rule.rule: rule for rule in _missing(made)}
+    rules = tuple(known.get(rule.rule, rule) for rule in report.rules)
     of_file = () if photo is None else check_file(content, size, photo)
-    return replace(report, rules=(*rules, *of_file))
+    unretouched = made is None or made.light_stops == 0
+    return replace(report, rules=(*rules, *of_file), unretouched=unretouched)
+
+
+def _missing(made: Finished) -> Iterator[RuleReport]:
+    """The rules that a finished photo breaks because the original photo ends too early. The backdrop around the missing
+    part hides this from a check of the file."""
+    if made.head_cut:
+        yield framing.head_inside(made.head_cut, finished=False)
+    if (shoulders := framing.shoulders_inside(made.placement)).status != MET:
+        yield shoulders
 
 
 def refused(error: PersonError, size: PhotoSize) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from idseg.check.report import RuleReport, judged, unseen
 from idseg.check.rules import RULES
@@ -79,20 +79,28 @@ def inside(placement: Placement, reach: Reach, *, finished: bool) -> Iterator[Ru
         finished: whether the edges are those of a finished photo. Then a rule may require a large head, so that wide
             hair may be cut off.
     """
-    cut = reach.head_cut
-    head = judged("head_inside", float(len(cut)))
-    if cut:
-        rule = RULES["head_inside"]
-        only_hair = finished and not {"top", "bottom"} & set(cut)
-        told = " and the ".join(_EDGES[side] for side in cut)
-        advice = f"The photo's {told} edge cuts the head: step back, or move the camera."
-        if only_hair:
-            advice = f"The {told} edge cuts hair or ears: see whether the face and both ears are whole."
-        status: Status = CHECK_YOURSELF if only_hair else NOT_MET
-        head = RuleReport("head_inside", rule.term, status, float(len(cut)), rule.unit, (None, 0.0), 0.0, advice)
-    yield head
+    yield head_inside(reach.head_cut, finished=finished)
+    yield shoulders_inside(placement)
+
+
+def head_inside(cut: Sequence[Side], *, finished: bool) -> RuleReport:
+    """Judge the sides on which the photo's edge cuts the head off; ``finished`` as in :func:`inside`."""
+    if not cut:
+        return judged("head_inside", 0.0)
+    rule = RULES["head_inside"]
+    only_hair = finished and not {"top", "bottom"} & set(cut)
+    told = " and the ".join(_EDGES[side] for side in cut)
+    advice = f"The photo's {told} edge cuts the head: step back, or move the camera."
+    if only_hair:
+        advice = f"The {told} edge cuts hair or ears: see whether the face and both ears are whole."
+    status: Status = CHECK_YOURSELF if only_hair else NOT_MET
+    return RuleReport("head_inside", rule.term, status, float(len(cut)), rule.unit, (None, 0.0), 0.0, advice)
+
+
+def shoulders_inside(placement: Placement) -> RuleReport:
+    """Judge what the photo's edge cuts off left, right and below, inside the finished photo."""
     lacks = placement.lacks_mm
-    yield judged("shoulders_inside", max((lacks.get(side, 0.0) for side in ("left", "right", "bottom")), default=0.0))
+    return judged("shoulders_inside", max((lacks.get(side, 0.0) for side in ("left", "right", "bottom")), default=0.0))
 
 
 _EDGES: Mapping[Side, str] = {"left": "left", "top": "upper", "right": "right", "bottom": "lower"}

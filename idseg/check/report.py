@@ -56,6 +56,8 @@ class Report:
     """Requirements that only the person can confirm, in whole sentences."""
     warnings: tuple[str, ...] = ()
     """Other remarks, in whole sentences."""
+    unretouched: bool = True
+    """False: idseg made the photo and corrected its light. A check cannot see what others did."""
 
     @property
     def verdict(self) -> Status:
@@ -63,14 +65,14 @@ class Report:
         return overall(rule.status for rule in self.rules)
 
     def to_dict(self) -> dict[str, Any]:
-        """The values ready for JSON. A check changes no pixels, so ``unretouched`` is always true."""
+        """The values ready for JSON."""
         return {
             "size": self.size.name,
             "source": self.size.source,
             "basis": self.size.basis,
             "finished": self.finished,
             "verdict": self.verdict,
-            "unretouched": True,
+            "unretouched": self.unretouched,
             "counts": {status: sum(rule.status == status for rule in self.rules) for status in STATUSES},
             "confirm": list(self.confirm),
             "warnings": list(self.warnings),
@@ -112,7 +114,7 @@ def ends(rule: Rule) -> tuple[float | None, float | None]:
 
 def summary(report: Report) -> str:
     """The report as a table for people."""
-    lines = [f"{report.size.name} ({report.size.en}): {report.verdict}; unretouched"]
+    lines = [f"{report.size.name} ({report.size.en}): {report.verdict}{'; unretouched' if report.unretouched else ''}"]
     for rule in report.rules:
         value = "" if rule.value is None else f"{rule.value:.4g} {rule.unit}"
         low, high = ("" if end is None else f"{end:.4g}" for end in rule.allowed)

@@ -54,6 +54,9 @@ class Finished:
     """Other faces in the photo, in whole sentences."""
     light_stops: float = 0.0
     """Manual change of brightness in stops; negative: darker."""
+    head_cut: tuple[heads.Side, ...] = ()
+    """Sides of the finished photo on which an edge of the original photo, inside the finished photo, cuts the head
+    off."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -151,10 +154,11 @@ def finish(
         against = tuple(_in_words(name, size) for name in conflicts(head, size, photo if keep else None))
     if keep and _is_poor(head, placement, size):
         room = place(head, _reach(result, head), size, photo).leaves_mm
+    head_cut = _head_cut(_reach(result, head), placement)
     if light_stops:
         result = replace(result, photo=lit(result.photo, light_stops), foreground=lit(result.foreground, light_stops))
     pixels = _painted(result, placement, size, background)
-    return Finished(pixels, size, placement, background, head, room, against, others, light_stops)
+    return Finished(pixels, size, placement, background, head, room, against, others, light_stops, head_cut)
 
 
 def passed_over_faces(person: Person) -> Iterator[str]:
@@ -200,6 +204,13 @@ def _turned(result: Result, size: PhotoSize, turn_deg: float, *, keep: bool) -> 
     head = heads.measure(person, person.mesh, result.alpha, result.window, -turn_deg)
     placement = place(head, _reach(result, head), size, result.photo_size, keep=keep)
     return head, placement, placement.cost + _LEFT_COST * abs(person.head.roll_deg + turn_deg)
+
+
+def _head_cut(reach: heads.Reach, placement: Placement) -> tuple[heads.Side, ...]:
+    """Sides on which the photo's edge cuts the head off inside the finished photo."""
+    other: Mapping[heads.Side, heads.Side] = {"left": "right", "right": "left"} if placement.mirrored else {}
+    cut = (other.get(side, side) for side in reach.head_cut)
+    return tuple(side for side in cut if side in placement.lacks_mm)
 
 
 def _reach(result: Result, head: heads.Head) -> heads.Reach:

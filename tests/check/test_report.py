@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idseg.check import Report, check, check_file, refused
+from idseg.check import Report, check, check_file, delivered, refused
 from idseg.check.framing import shoulders
 from idseg.check.report import summary
 from idseg.check.rules import RULES, Rule
@@ -22,7 +22,7 @@ from idseg.photo.sizes import find_size
 from idseg.photo.turn import Slope
 from idseg.photo.verdict import Status
 from idseg.result import Result
-from idseg.types import HeadAngles, Point, Window
+from idseg.types import FaceMesh, HeadAngles, Point, Window
 from tests.photo import person as drawn
 
 SIZE = find_size("icao")
@@ -263,3 +263,44 @@ def test_a_file_is_judged_by_pixels_dpi_kilobytes_and_format() -> None:
     told = {rule.rule: rule.status for rule in check_file(png.getvalue(), find_size("us-visa"))}
     assert told["format"] == "not met"
     assert told["dpi"] == "check yourself"
+
+
+@pytest.mark.parametrize("side", ["top", "right"])
+def test_a_head_that_the_photo_cuts_off_stays_cut_off_before_a_new_background(side: str) -> None:
+    """The backdrop above the cut hides it from a check of the finished file; the finished photo remembers."""
+    whole = drawn.result()
+    window = {"top": Window(0, 190, 600, 610), "right": Window(0, 0, 340, 800)}[side]
+    names = ("photo", "cut", "foreground", "alpha")
+    rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
+    part = {name: np.ascontiguousarray(getattr(whole, name)[rows, columns]) for name in names}
+    person = whole.person
+    assert person.mesh is not None
+    moved = dataclasses.replace(
+        person,
+        face_box=person.face_box.moved(-window.left, -window.top),
+        parts=person.parts.moved(-window.left, -window.top),
+        mesh=FaceMesh(person.mesh.points - np.array([window.left, window.top, 0.0]), 1.0),
+    )
+    place = Window(0, 0, window.width, window.height)
+    result = dataclasses.replace(whole, **part, window=place, person=moved)  # type: ignore[arg-type]
+    done = finish(result, find_size("cn-1inch"), parse_background("white"))
+    assert done.head_cut == (side,)
+    report = delivered(_Sees(), done.encode().content, done.size, done)
+    assert status(report, "head_inside") == "not met"
+    assert status(delivered(_Sees(), done.encode().content, done.size), "head_inside") == "met"
+
+
+def test_the_report_of_a_brightened_photo_does_not_call_it_unretouched() -> None:
+    size = find_size("cn-1inch")
+    for stops in (0.0, 0.5):
+        done = finish(good(), size, light_stops=stops)
+        report = delivered(_Sees(), done.encode().content, size, done)
+        assert report.to_dict()["unretouched"] is (stops == 0)
+        assert ("unretouched" in summary(report)) is (stops == 0)
+
+
+class _Sees:
+    """Sees a whole, good head in every photo."""
+
+    def whole(self, photo: object, /) -> Result:
+        return good()
