@@ -461,12 +461,15 @@ def plot_speed(result: Result, path: Path) -> None:
 
 
 def plot_growth(result: Result, path: Path) -> None:
-    """Time, CPU time and peak memory by megapixels, before and now, both axes logarithmic."""
+    """Time, CPU time and peak memory by megapixels, before and now, both axes logarithmic; no file without them."""
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for figure in result.figures:
         if figure.subject.startswith(_GROWN):
             size = float(figure.subject.removeprefix(_GROWN).removesuffix(" MP"))
             lines.setdefault((f"{figure.measure}, {figure.unit}", figure.on), []).append((size, figure.value))
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
     with _figure(path, (7.2, 4.4)) as axes:
         colors = dict(
             zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
