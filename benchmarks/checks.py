@@ -30,10 +30,11 @@ from idseg.errors import IdsegError, MultiplePersonsError
 from idseg.imaging.compose import over
 from idseg.photo import head as heads
 from idseg.photo import render
-from idseg.photo.finish import Finished, crop_options, finish
+from idseg.photo.finish import Finished, finish
 from idseg.photo.place import as_it_is
 from idseg.photo.size import PhotoSize
 from idseg.photo.sizes import find_size
+from idseg.photo.window import crop_options
 from idseg.result import Result
 from idseg.segmenter import Options, Segmenter
 from idseg.stages import pose

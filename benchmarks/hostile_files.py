@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from tests.imaging.formats import test_heif
+from benchmarks.heic_of_items import Item, built, grid, ispe
 
 MOST_BYTES: Final = 4_000_000
 SIDE: Final = 4096
@@ -176,9 +176,9 @@ def heics() -> Iterator[bytes]:
         coded = saved(picture, "HEIF", quality=50)
         start = coded.index(b"hvcC") - 4
         settings = coded[start : start + int.from_bytes(coded[start : start + 4], "big")]
-        item = test_heif.Item(b"hvc1", coded[coded.index(b"mdat") + 4 :], (test_heif.ispe(512, 512), settings))
+        item = Item(b"hvc1", coded[coded.index(b"mdat") + 4 :], (ispe(512, 512), settings))
         for side in (64, 512 * count):  # tiles that nobody sees, or all of them
-            yield test_heif.built(test_heif.grid(count, count, side, side), *[item] * count**2)
+            yield built(grid(count, count, side, side), *[item] * count**2)
     fast = {"preset": "ultrafast"}  # x265 needs minutes for 64 million pixels with its usual preset
     yield from others("HEIF", {"quality": 30, "enc_params": fast}, {"quality": 70, "enc_params": fast})()
 

@@ -61,7 +61,7 @@ def check(photos: tuple[Path, ...], size_name: str, finished: bool, strict: bool
 def _report(segmenter: Segmenter, path: Path, size: PhotoSize, finished: bool) -> Report:
     from idseg.check import check as check_result
     from idseg.check import delivered, refused
-    from idseg.photo.finish import crop_options
+    from idseg.photo.window import crop_options
 
     if finished:
         try:

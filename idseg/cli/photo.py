@@ -142,7 +142,8 @@ class _Job:
     def make(self, segmenter: Segmenter, path: Path, names: Sequence[str]) -> dict[str, Any]:
         """Write all files of one photo, with the names of :meth:`file_names`; returns a record of the output."""
         from idseg.check import delivered
-        from idseg.photo.finish import crop_options, finish
+        from idseg.photo.finish import finish
+        from idseg.photo.window import crop_options
         from idseg.system import write
 
         result = segmenter(path, crop=crop_options(*self.sizes))

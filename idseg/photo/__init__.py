@@ -10,10 +10,12 @@
     render       resamples the person once and composites it over the background
     output       JPEG, PNG, WebP, TIFF, PDF with DPI and sRGB, in a range of kilobytes
     sheet        several photos on one sheet of paper; pdf: in true millimetres
+    window       the window of a photo that a size needs
     finish       runs all steps: a Result and a size in; a finished photo and a record of its processing out
 
 >>> from idseg import Segmenter
->>> from idseg.photo.finish import crop_options, finish
+>>> from idseg.photo.finish import finish
+>>> from idseg.photo.window import crop_options
 >>> from idseg.photo.sizes import find_size
 >>> size = find_size("us-visa")
 >>> photo = finish(Segmenter()("selfie.jpg", crop=crop_options(size)), size)  # doctest: +SKIP

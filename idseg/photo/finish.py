@@ -22,8 +22,7 @@ from idseg.photo.size import Band, PhotoSize, RuleName
 from idseg.photo.turn import MOST_LEFT_DEG, sure_slope_deg, upright_deg
 from idseg.photo.verdict import CHECK_YOURSELF
 from idseg.result import Result
-from idseg.stages.crop import CropOptions
-from idseg.types import Box, Person, Window
+from idseg.types import Person, Window
 
 ENLARGED = 1.05
 """Finished pixels per photo pixel above which the photo has too few pixels; 5 % enlargement is not visible."""
@@ -128,7 +127,7 @@ def finish(
     """Make the finished photo of a person.
 
     Args:
-        result: result for the photo, ideally cut with :func:`crop_options`.
+        result: result for the photo, ideally cut with :func:`idseg.photo.window.crop_options`.
         size: the document.
         background: None: the photo's own if the document allows only cropping; otherwise the document's usual
             background, or white if it names none.
@@ -226,48 +225,6 @@ def _painted(result: Result, placement: Placement, size: PhotoSize, background: 
     colors, alpha = render.draw(result.foreground, result.alpha, result.window, placement, size.px)
     backdrop = background.paint(size.px)
     return render.rgba(colors, alpha) if backdrop is None else render.over(colors, alpha, backdrop)
-
-
-def crop_options(*sizes: PhotoSize) -> CropOptions:
-    """A window that contains what the finished photos of these sizes show of an average head, with a margin."""
-    shown = []
-    for size in sizes:
-        placement = place(_ORDINARY, heads.Reach(), size)
-        half = size.px.width / 2 / placement.scale
-        below = placement.mm["eyes"] * size.px_per_mm / placement.scale
-        shown.append((half, size.px.height / placement.scale - below, below))
-    half, above, below = (max(values) for values in zip(*shown, strict=True))
-    width, height = 2 * half * _SPARE / _BOX.width, (above + below) * _SPARE / _BOX.height
-    top = above * (1 + _SPARE) / 2 + (below * (_SPARE - 1) / 2)
-    return CropOptions(
-        aspect=min(5.0, max(0.2, width * _BOX.width / (height * _BOX.height))),
-        head_room=min(3.0, max(0.0, (top + _BOX.top) / _BOX.height)),
-        face_share=min(1.0, max(0.1, 1 / width)),
-        shoulder_share=1.0,
-        most_faces_wide=width,
-        keep_inside=False,
-    )
-
-
-_SPARE = 1.15
-"""Enlargement of the window relative to the finished photo, because heads differ."""
-# An average head in units of the distance from eyes to chin, and its face box relative to the eyes: medians of 84
-# frontal photos.
-_ORDINARY = heads.Head(
-    origin=(0.0, 0.0),
-    roll_deg=0.0,
-    chin_y=1.0,
-    hair_y=-1.11,
-    crown_y=-0.93,
-    crown_doubt=0.1,
-    forehead_y=-0.46,
-    center_x=0.0,
-    face_width=1.28,
-    head_width=1.35,
-    eyes_apart=0.57,
-    exact=True,
-)
-_BOX = Box(left=-0.684, top=-0.776, width=1.368, height=1.776)
 
 
 _SIDES: Mapping[str, str] = {"left": "left edge", "top": "upper edge", "right": "right edge", "bottom": "lower edge"}

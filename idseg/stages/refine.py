@@ -132,9 +132,9 @@ def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
         part = alpha[max(top - 1, 0) : top + _ROWS + 1]
         darkest = np.minimum.reduceat(cv2.erode(cv2.reduce(part, 0, cv2.REDUCE_MIN), _NEXT)[0], starts)
         lightest = np.maximum.reduceat(cv2.dilate(cv2.reduce(part, 0, cv2.REDUCE_MAX), _NEXT)[0], starts)
-        unsure = ((lightest > low) & (darkest < high)).astype(np.int8)
-        near = cv2.dilate(unsure[None].view(np.uint8), reach)[0].view(np.int8)
-        changes = np.flatnonzero(np.diff(near, prepend=np.int8(0), append=np.int8(0)))
+        unsure = ((lightest > low) & (darkest < high)).astype(np.uint8)
+        near = np.pad(cv2.dilate(unsure[None], reach)[0], 1)
+        changes = np.flatnonzero(near[1:] != near[:-1])
         for first, last in changes.reshape(-1, 2).tolist():
             left, right = first * _GRAIN, min(last * _GRAIN, width)
             yield Window(left, top, right - left, min(_ROWS, height - top))

@@ -70,9 +70,9 @@ class DetailNet(nn.Module):
 
 
 class PublishedDetail(nn.Module):
-    """The detail net as published: alpha clamped to 0..1."""
+    """A net with the detail net's inputs, as published: alpha clamped to 0..1."""
 
-    def __init__(self, net: DetailNet) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 

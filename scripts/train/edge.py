@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 
-from scripts.train import export, joint, loop
+from scripts.train import joint, loop
 from scripts.train.bank import Record, hard
 from scripts.train.detail import detail_loss
 from scripts.train.nets import FEATURES, RefineNet, fold_batchnorm, stretched_alpha, zeroed
@@ -43,7 +43,8 @@ class EdgeNet(nn.Module):
     """Refines alpha around the edge: (N, 1, H, W), not clamped.
 
     ``forward`` takes normalised RGB (N, 3, H, W), the coarse alpha in 0..1 at that size (N, 1, H, W) and the coarse
-    net's features at half of that size (N, FEATURES, H / 2, W / 2); H and W are multiples of 16.
+    net's features at half of that size (N, FEATURES, H / 2, W / 2); H and W are multiples of 16. Export it with
+    :func:`scripts.train.export.export_detail`.
     """
 
     def __init__(self) -> None:
@@ -72,18 +73,6 @@ class EdgeNet(nn.Module):
         return coarse + share * (refined - coarse) + (slopes * rgb).sum(dim=1, keepdim=True) + offset
 
 
-class PublishedEdge(nn.Module):
-    """The edge net as published: alpha clamped to 0..1."""
-
-    def __init__(self, net: EdgeNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, rgb: Tensor, coarse: Tensor, features: Tensor) -> Tensor:
-        alpha: Tensor = self.net(rgb, coarse, features)
-        return alpha.clamp(0.0, 1.0)
-
-
 def from_refiner(path: Path) -> EdgeNet:
     """An edge net with the body of a published refiner; it returns the coarse alpha unchanged."""
     net = EdgeNet()
@@ -96,17 +85,6 @@ def from_refiner(path: Path) -> EdgeNet:
             state[name] = value
     net.body.load_state_dict(state)
     return net
-
-
-def export_edge(net: EdgeNet, path: Path, note: str) -> float:
-    """Call :func:`export.export` for an edge net."""
-    chance = torch.Generator().manual_seed(0)
-    examples = {
-        "rgb": torch.randn(1, 3, 64, 64, generator=chance),
-        "coarse": torch.rand(1, 1, 64, 64, generator=chance),
-        "features": torch.randn(1, FEATURES, 32, 32, generator=chance),
-    }
-    return export.export(PublishedEdge(net), examples, path, note=note)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import pytest
 from idseg.errors import OptionError
 from idseg.photo import render
 from idseg.photo.background import parse_background
-from idseg.photo.finish import crop_options, finish
+from idseg.photo.finish import finish
 from idseg.photo.head import measure, reach
 from idseg.photo.place import Placement, place
 from idseg.photo.sizes import find_size, load_sizes
 from idseg.photo.turn import MOST_LEFT_DEG
+from idseg.photo.window import crop_options
 from idseg.result import Result
 from idseg.stages import crop
 from idseg.types import FaceMesh, Person, Size, Window

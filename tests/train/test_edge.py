@@ -17,7 +17,7 @@ pytest.importorskip("numba", reason="drawn hair needs numba")
 import onnxruntime
 import torch
 
-from scripts.train import bank, edge, joint
+from scripts.train import bank, edge, export, joint
 from scripts.train.nets import FEATURES
 from scripts.train.scene.compose import PackBatches, Shares
 from tests.train.test_scene import drawn_store
@@ -85,7 +85,7 @@ def test_an_exported_edge_net_is_the_trained_one(tmp_path: Path) -> None:
     net = edge.from_refiner(REFINER)
     torch.nn.init.normal_(net.choice.weight, std=0.1)
     path = tmp_path / "edge.onnx"
-    assert edge.export_edge(net, path, "test") < 1e-3
+    assert export.export_detail(net, path, "test") < 1e-3
     assert path.stat().st_size < 2**20
     rgb, coarse, features = inputs(32, 48)  # another size than the export's example
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

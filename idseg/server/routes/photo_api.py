@@ -37,12 +37,13 @@ from idseg.errors import EmptyPhotoError, IdsegError, OptionError, PersonError, 
 from idseg.imaging import encode
 from idseg.imaging.colours import parse_color
 from idseg.imaging.resize import reduced
-from idseg.photo.finish import Finished, crop_options, finish
+from idseg.photo.finish import Finished, finish
 from idseg.photo.numbers import Number
 from idseg.photo.output import Encoded, Format
 from idseg.photo.search import search_sizes
 from idseg.photo.sheet import PAPERS, Layout, SheetPhoto, encode_sheet, lay_out
 from idseg.photo.size import PhotoSize
+from idseg.photo.window import crop_options
 from idseg.result import Result
 from idseg.server.handles import UnknownHandleError
 from idseg.server.layers import layers

@@ -70,7 +70,7 @@ class Wanted:
     light_stops: float
 
     def finish(self, result: Result) -> Finished:
-        """Make the finished photo from a result cut with the size's :func:`idseg.photo.finish.crop_options`."""
+        """Make the finished photo from a result cut with the size's :func:`idseg.photo.window.crop_options`."""
         return finish(result, self.size, self.background, self.by_hand, self.light_stops)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.heic_of_items import Item, box, built, grid, ispe
 from idseg.errors import InputError, PhotoDamagedError, PhotoFormatError
 from idseg.imaging.formats import heif
 from idseg.stages.decode import decode
@@ -18,15 +18,6 @@ from idseg.stages.decode import decode
 DATA = Path(__file__).resolve().parents[2] / "data"
 SCENE = (DATA / "scene.heic").read_bytes()
 NAMES = ("scene", "ten_bits", "turned", "alpha")
-
-
-def box(kind: bytes, payload: bytes, version: int | None = None) -> bytes:
-    head = b"" if version is None else struct.pack(">I", version << 24)
-    return struct.pack(">I4s", 8 + len(head) + len(payload), kind) + head + payload
-
-
-def ispe(width: int, height: int) -> bytes:
-    return box(b"ispe", struct.pack(">II", width, height), 0)
 
 
 def stored(kind: bytes) -> bytes:
@@ -43,57 +34,10 @@ ALPHA = box(b"auxC", b"urn:mpeg:hevc:2015:auxid:1\0", 0)
 TURN = box(b"irot", b"\1")
 
 
-@dataclass(frozen=True)
-class Item:
-    """An item of a file to build; its number is its place, counted from 1."""
-
-    kind: bytes
-    content: bytes
-    properties: tuple[bytes, ...]
-    parts: tuple[int, ...] = ()
-    alpha_of: int = 0
-
-
-def built(*items: Item) -> bytes:
-    """A HEIC of these items; the first is the main one. Equal contents and properties are stored once."""
-    properties = list(dict.fromkeys(one for item in items for one in item.properties))
-    contents = list(dict.fromkeys(item.content for item in items))
-    infe, refs, ipma = b"", b"", struct.pack(">I", len(items))
-    for number, item in enumerate(items, 1):
-        infe += box(b"infe", struct.pack(">HH4s", number, 0, item.kind) + b"\0", 2)
-        if item.parts:
-            counted = struct.pack(f">HH{len(item.parts)}H", number, len(item.parts), *item.parts)
-            refs += box(b"dimg", counted)
-        if item.alpha_of:
-            refs += box(b"auxl", struct.pack(">HHH", number, 1, item.alpha_of))
-        ipma += struct.pack(">HB", number, len(item.properties))
-        ipma += bytes(properties.index(one) + 1 for one in item.properties)
-
-    def meta(start: int) -> bytes:
-        iloc = struct.pack(">BBH", 0x44, 0, len(items))
-        for number, item in enumerate(items, 1):
-            offset = start + sum(map(len, contents[: contents.index(item.content)]))
-            iloc += struct.pack(">HHHII", number, 0, 1, offset, len(item.content))
-        hdlr = box(b"hdlr", struct.pack(">I4s13x", 0, b"pict"), 0)
-        iinf = box(b"iinf", struct.pack(">H", len(items)) + infe, 0)
-        iprp = box(b"iprp", box(b"ipco", b"".join(properties)) + box(b"ipma", ipma, 0))
-        iref = box(b"iref", refs, 0) if refs else b""
-        pitm = box(b"pitm", struct.pack(">H", 1), 0)
-        return box(b"meta", hdlr + pitm + iinf + iref + iprp + box(b"iloc", iloc, 0), 0)
-
-    ftyp = box(b"ftyp", b"heic\0\0\0\0mif1heic")
-    return ftyp + meta(len(ftyp) + len(meta(0)) + 8) + box(b"mdat", b"".join(contents))
-
-
 def coded(width: int = WIDTH, height: int = HEIGHT, *more: bytes, alpha_of: int = 0, length: int = 0) -> Item:
     """The scene's pixels; another size is a lie, which only the rules get to see, and so is another length."""
     content = stored(b"mdat")[8:].ljust(length, b"\0")
     return Item(b"hvc1", content, (ispe(width, height), stored(b"hvcC"), *more), alpha_of=alpha_of)
-
-
-def grid(rows: int, columns: int, width: int, height: int, first: int = 2) -> Item:
-    content = struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, width, height)
-    return Item(b"grid", content, (ispe(width, height),), tuple(range(first, first + rows * columns)))
 
 
 def overlay(side: int, parts: tuple[int, ...]) -> Item:

@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image
 
 from idseg.check import delivered
-from idseg.photo.finish import crop_options, finish
+from idseg.photo.finish import finish
 from idseg.photo.sizes import find_size
+from idseg.photo.window import crop_options
 from idseg.segmenter import Segmenter
 from idseg.server.settings import Settings
 from tests.server.live import running
