@@ -36,6 +36,7 @@ import torch
 
 from scripts.train import joint
 from scripts.train.pack import HairDresser, open_pack
+from scripts.train.pool import Pool
 from scripts.train.scene.compose import PackBatches, Shares
 from scripts.train.scene.store import Store
 
@@ -44,6 +45,10 @@ _FIRST_SEED = 100_000
 """First seed of the hair that is drawn during training. The packs use smaller seeds."""
 _MOST_LAYERS = 4000
 """Maximum number of hair layers in memory; each takes up to 6 MB."""
+_MEMORY = 24e9
+"""Memory for composed pictures, bytes."""
+_COMPOSING = 3
+"""Number of threads that compose pictures."""
 _QUANTISED = (640, 800)
 """Width and height, px, of the pictures for quantisation: the size of a finished cut."""
 _NOTE = "portrait-5, scripts/train/accelerator.py"
@@ -93,14 +98,12 @@ def run_train(given: argparse.Namespace) -> None:
     store = open_pack(given.pack, device)
     drawing = HairDresser(store, first=_FIRST_SEED, processes=given.drawing, most=_MOST_LAYERS)
     with drawing if given.drawing else nullcontext():
-        train(store, given.start, given.out, given.minutes)
+        memory = _MEMORY if device.type == "cuda" else _MEMORY / 20
+        train(store, given.start, given.out, given.minutes, memory)
 
 
 def prepare(config: Path, models: Path, out: Path) -> None:
-    """Write the published nets' weights (float16) and the config's table to ``out``, about 7 MB.
-
-    If no detail net is published yet, the file has none and the training starts with a new one.
-    """
+    """Write the published nets' weights (float16) and the config's table to ``out``, about 8 MB."""
     import tomllib
 
     from scripts.train.published import published_weights  # needs onnx
@@ -117,20 +120,34 @@ def load_start(path: Path) -> tuple[joint.Pair, joint.JointConfig]:
     """The nets and the table of a file that :func:`prepare` wrote."""
     start = torch.load(path, map_location="cpu", weights_only=True)
     config = joint.JointConfig(**start["config"])
-    return joint.pair_of(start["weights"], config), config
+    return joint.pair_of(start["weights"]), config
 
 
-def train(store: Store, start: Path, out: Path, minutes: float) -> list[dict[str, float]]:
-    """Train from ``start``, or continue from ``out/joint.pt``, on the device of the material; returns the log."""
+def train(store: Store, start: Path, out: Path, minutes: float, memory: float = _MEMORY) -> list[dict[str, float]]:
+    """Train from ``start``, or continue from ``out/joint.pt``, on the device of the material; returns the log.
+
+    ``memory``: bytes for composed pictures.
+    """
     out.mkdir(parents=True, exist_ok=True)
     pair, config = load_start(start)
     config = replace(config, minutes=minutes, workers=0)  # the pictures are composed on the device
     shapes = [(width, height) for width, height in config.shapes]
+    with Pool(store, shapes, room(shapes, memory), Shares(), config.seed, _COMPOSING) as pool:
+        log = joint.train(
+            pair,
+            config,
+            out / "joint.pt",
+            lambda step: pool.batches(config.batch, config.seed + step),
+            device=store.device,
+        )
+        print(f"{pool.made} pictures composed, {len(store.layers)} layers of hair", flush=True)
+    return log
 
-    def batches(step: int) -> PackBatches:
-        return PackBatches(store, shapes, config.batch, config.seed + step, Shares())
 
-    return joint.train(pair, config, out / "joint.pt", batches, device=store.device)
+def room(shapes: list[tuple[int, int]], memory: float) -> list[int]:
+    """Number of pictures of each shape that fit into ``memory`` bytes, half of which is for the first shape."""
+    shares = [0.5 if number == 0 else 0.5 / max(len(shapes) - 1, 1) for number in range(len(shapes))]
+    return [max(int(memory * s / (5 * w * h)), 8) for s, (w, h) in zip(shares, shapes, strict=True)]
 
 
 def finish(store: Store, out: Path, pictures: int) -> None:

@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from scripts.train.detail import PublishedDetail
+from scripts.train.detail import DetailNet, PublishedDetail
 from scripts.train.nets import FEATURES, CoarseNet, PublishedCoarse
 
 OPSET = 17
@@ -90,8 +90,8 @@ def export_coarse(net: CoarseNet, size: tuple[int, int], path: Path, note: str) 
     return export(PublishedCoarse(net), examples, path, outputs=("alpha", "features"), note=note)
 
 
-def export_detail(net: nn.Module, path: Path, note: str) -> float:
-    """Call :func:`export` for a detail net or an edge net."""
+def export_detail(net: DetailNet, path: Path, note: str) -> float:
+    """Call :func:`export` for a detail net."""
     chance = torch.Generator().manual_seed(0)
     examples = {
         "rgb": torch.randn(1, 3, 64, 64, generator=chance),

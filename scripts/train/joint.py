@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,8 +66,6 @@ class JointConfig:
     rate: float = 0.0  # peak learning rate of the coarse net's decoder
     encoder_rate: float = 0.0  # peak learning rate of its encoder
     frozen: int = 3  # number of first encoder blocks that are not trained (nor is the stem)
-    width: int = 24  # channels of a new detail net at stride 2
-    deep: int = 48  # channels of a new detail net at stride 4
     workers: int = 0
 
 
@@ -78,11 +77,8 @@ class Pair(nn.Module):
         self.coarse, self.detail = coarse, detail
 
 
-def pair_of(weights: dict[str, Tensor], config: JointConfig | None = None) -> Pair:
-    """The nets with the given weights, in eval mode. Names begin with ``coarse.`` or ``detail.``.
-
-    Without weights for a detail net, the pair gets a new one with the config's width.
-    """
+def pair_of(weights: dict[str, Tensor]) -> Pair:
+    """The nets with the given weights, in eval mode. Names begin with ``coarse.`` or ``detail.``."""
     parts: dict[str, dict[str, Tensor]] = {"coarse": {}, "detail": {}}
     for name, value in weights.items():
         part, _, rest = name.partition(".")
@@ -93,13 +89,8 @@ def pair_of(weights: dict[str, Tensor], config: JointConfig | None = None) -> Pa
     )
     fold_batchnorm(coarse)
     coarse.load_state_dict(parts["coarse"])
-    if parts["detail"]:
-        width, deep = (parts["detail"][f"{name}.weight"].shape[0] for name in ("near", "down"))
-        detail = DetailNet(width=width, deep=deep)
-        detail.load_state_dict(parts["detail"])
-    else:
-        assert config is not None
-        detail = DetailNet(width=config.width, deep=config.deep)
+    detail = DetailNet()
+    detail.load_state_dict(parts["detail"])
     return Pair(coarse, detail).eval()
 
 
@@ -110,8 +101,14 @@ def averaged_pair(checkpoint: Path) -> Pair:
 
 def normalised(rgb: Tensor) -> Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 with ImageNet statistics."""
-    mean, std = (torch.tensor(values, device=rgb.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    mean, std = (_channels(values, rgb.device) for values in (MEAN, STD))
     return ((rgb.permute(0, 3, 1, 2).float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache
+def _channels(values: tuple[float, float, float], device: torch.device) -> Tensor:
+    """(1, 3, 1, 1); kept, because a copy to an accelerator waits for it."""
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
 def coarse_size(height: int, width: int, area: float) -> tuple[int, int]:
@@ -139,11 +136,9 @@ def corners(target: Tensor, trusted: Tensor, seen: Tensor, config: JointConfig) 
     chances = functional.avg_pool2d(hard, 4).flatten(1)
     columns = width // 4
     found = []
-    for picture in range(count):
-        weights = chances[picture]
-        if float(weights.sum()) == 0.0:
-            weights = torch.ones_like(weights)
-        places = torch.multinomial(weights, config.crops, replacement=True).tolist()
+    nothing = chances.sum(dim=1, keepdim=True) == 0.0
+    chosen = torch.multinomial(chances + nothing.float(), config.crops, replacement=True).tolist()
+    for picture, places in enumerate(chosen):
         shifts = torch.rand(config.crops, 3).tolist()
         for place, (down, across, edge) in zip(places, shifts, strict=True):
             top, left = place // columns * 4 - down * side, place % columns * 4 - across * side

@@ -66,12 +66,15 @@ class Average:
 
     def update(self, net: nn.Module, step: int) -> None:
         decay = min(self.decay, (1.0 + step) / (10.0 + step))
+        floats: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for name, value in net.state_dict().items():
+            if value.dtype.is_floating_point:
+                floats[0].append(self.state[name])
+                floats[1].append(value.detach())
+            else:
+                self.state[name].copy_(value)
         with torch.no_grad():
-            for name, value in net.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.state[name].lerp_(value, 1.0 - decay)
-                else:
-                    self.state[name].copy_(value)
+            torch._foreach_lerp_(floats[0], floats[1], 1.0 - decay)
 
 
 PARTS = ("", ".net", ".adam")
@@ -208,7 +211,8 @@ def fit(
         num_workers=schedule.workers,
         prefetch_factor=4 if schedule.workers else None,
     )
-    clock, running, counted = Clock(), 0.0, 0
+    clock, counted = Clock(), 0
+    running = torch.zeros((), device=next(net.parameters()).device)  # read only for the log: reading waits
     last_save = last_check = progress.elapsed_s
     for batch in loader:
         fraction = progress.fraction(schedule.steps, schedule.minutes)
@@ -224,13 +228,13 @@ def fit(
         progress.step += 1
         average.update(net, progress.step)
         progress.elapsed_s += clock.lap()
-        running += float(loss.detach())
+        running += loss.detach()
         counted += 1
         if counted == lesson.log_every:
             row = {
                 "step": float(progress.step),
                 "minutes": progress.elapsed_s / 60.0,
-                "loss": running / counted,
+                "loss": float(running) / counted,
                 "rate": learning_rate(fraction),
             }
             if lesson.check is not None and progress.elapsed_s - last_check > CHECK_S:
@@ -243,7 +247,8 @@ def fit(
                 last_check = progress.elapsed_s
             progress.log.append(row)
             print({name: round(value, 5) for name, value in row.items()}, flush=True)
-            running, counted = 0.0, 0
+            counted = 0
+            running.zero_()
         if progress.elapsed_s - last_save > SAVE_S:
             save_checkpoint(checkpoint, net, average, optimizer, progress)
             write_log(checkpoint.with_suffix(".csv"), progress.log)

@@ -1,4 +1,4 @@
-"""Converts the published ONNX files back to weights of the torch nets, so that a training can start from them.
+"""Converts the published ONNX files to weights of the torch nets, so that a training can start from them.
 
 This needs no checkpoints of the original training. The weights equal those of the nets, except for the rounding of
 weights that are stored as float16.
@@ -15,25 +15,27 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from scripts.train.detail import from_refiner
+
 _HALF = "_half"
 """Suffix that ``export.halve_weights`` adds to the name of a float16 weight."""
 _WRAPPER = "net."
 """Name prefix of the net inside an exported module."""
-_FILES = {"coarse": "portrait-coarse.onnx", "detail": "portrait-detail.onnx"}
 
 
 def published_weights(models: Path) -> dict[str, torch.Tensor]:
     """Float32 weights of the nets in a folder, in the form that :func:`scripts.train.joint.pair_of` takes.
 
     The names are those of the torch nets with the prefix ``coarse.`` or ``detail.``. If the detail net's file is
-    missing, its weights are missing too.
+    missing, the weights are those of an untrained detail net with the refiner's body.
     """
-    found: dict[str, torch.Tensor] = {}
-    for part, name in _FILES.items():
-        path = models / name
-        if part == "coarse" or path.exists():
-            found |= {f"{part}.{name}": value for name, value in stored_weights(path).items()}
-    return found
+    detail = models / "portrait-detail.onnx"
+    if detail.exists():
+        weights = stored_weights(detail)
+    else:
+        weights = from_refiner(convolution_weights(models / "portrait-refine.onnx")).state_dict()
+    parts = {"coarse": stored_weights(models / "portrait-coarse.onnx"), "detail": weights}
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def stored_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -59,7 +59,7 @@ def a_batch(count: int = 2, height: int = 128, width: int = 96) -> joint.Batch:
 
 
 def test_the_published_coarse_file_comes_back_as_the_net_it_was() -> None:
-    net = PublishedCoarse(joint.pair_of(published_weights(MODELS), table()).coarse).eval()
+    net = PublishedCoarse(joint.pair_of(published_weights(MODELS)).coarse).eval()
     picture = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
     session = onnxruntime.InferenceSession(str(MODELS / "portrait-coarse.onnx"), providers=["CPUExecutionProvider"])
     expected = session.run(["alpha"], {"rgb": picture.numpy()})[0]
@@ -76,7 +76,7 @@ def test_a_new_detail_net_gives_the_coarse_matte_back_and_learns_from_the_first_
     found = net(rgb, coarse, torch.randn(1, FEATURES, 32, 48))
     assert torch.equal(found, coarse)
     detail_loss(found, torch.zeros_like(coarse), torch.ones_like(coarse)).backward()
-    slope = net.map.weight.grad
+    slope = net.choice.weight.grad
     assert slope is not None
     assert float(slope.abs().max()) > 1e-4
 
@@ -104,14 +104,14 @@ def test_crops_lie_inside_on_the_grid_of_the_features() -> None:
 @pytest.mark.parametrize("trained", ["detail", "decoder", "all"])
 def test_what_is_not_to_learn_stays_and_the_rest_moves(trained: str) -> None:
     config = table(trained=trained)
-    pair = joint.pair_of(published_weights(MODELS), config)
+    pair = joint.pair_of(published_weights(MODELS))
     groups = joint.groups(pair, config)
     optimizer = torch.optim.SGD([p for group in groups for p in group["params"]], lr=0.1)
     before = {name: value.clone() for name, value in pair.named_parameters()}
     joint.step_loss(pair, a_batch(), config, 96 * 128, torch.float32).backward()
     optimizer.step()
     moved = {name for name, value in pair.named_parameters() if not torch.equal(value, before[name])}
-    assert "detail.map.weight" in moved
+    assert "detail.choice.weight" in moved
     assert ("coarse.head.weight" in moved) == (trained != "detail")
     assert any(name.startswith("coarse.encoder._blocks.10") for name in moved) == (trained == "all")
     assert not any(name.startswith(("coarse.encoder._conv_stem", "coarse.encoder._blocks.0")) for name in moved)
@@ -122,8 +122,8 @@ def test_half_precision_gives_nearly_the_same_loss() -> None:
     found = []
     for precision in (torch.float32, torch.bfloat16):
         torch.manual_seed(0)  # of the crops
-        pair = joint.pair_of(published_weights(MODELS), config)
-        torch.nn.init.normal_(pair.detail.map.weight, 0.0, 0.1)
+        pair = joint.pair_of(published_weights(MODELS))
+        torch.nn.init.normal_(pair.detail.choice.weight, 0.0, 0.1)
         found.append(float(joint.step_loss(pair, a_batch(), config, 96 * 128, precision).detach()))
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
@@ -143,7 +143,7 @@ def test_the_training_needs_torch_numpy_and_pillow_alone() -> None:
 def test_onnx_equals_torch_for_the_detail_net(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = DetailNet()
-    torch.nn.init.normal_(net.map.weight, 0.0, 0.01)
+    torch.nn.init.normal_(net.choice.weight, 0.0, 0.01)
     assert export.export_detail(net, tmp_path / "detail.onnx", "test") < 1e-3
     session = onnxruntime.InferenceSession(str(tmp_path / "detail.onnx"), providers=["CPUExecutionProvider"])
     rgb, coarse, features = torch.randn(3, 3, 96, 48), torch.rand(3, 1, 96, 48), torch.randn(3, FEATURES, 48, 24)
@@ -181,16 +181,16 @@ def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_pat
     accelerator.prepare(config, MODELS, start)
     assert start.stat().st_size < 8_000_000
     store = drawn_store()
-    accelerator.train(store, start, out, minutes=5.0)
+    accelerator.train(store, start, out, minutes=5.0, memory=3e6)
     files = [out / f"joint{part}.pt" for part in loop.PARTS]
     assert all(file.stat().st_size < 16 * 1024**2 for file in files)
     config.write_text(CONFIG.replace("steps = 3", "steps = 5"))
     accelerator.prepare(config, MODELS, start)
     before = torch.load(files[0], weights_only=True)
-    log = accelerator.train(store, start, out, minutes=5.0)
+    log = accelerator.train(store, start, out, minutes=5.0, memory=3e6)
     after = torch.load(files[0], weights_only=True)
     assert (before["step"], after["step"]) == (3, 5)
-    assert not torch.equal(before["average"]["detail.map.weight"], after["average"]["detail.map.weight"])
+    assert not torch.equal(before["average"]["detail.choice.weight"], after["average"]["detail.choice.weight"])
     assert log == after["log"]
     accelerator.finish(store, out, pictures=2)
     assert (out / "portrait-coarse-int8.onnx").stat().st_size < 4_000_000
