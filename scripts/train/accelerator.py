@@ -27,6 +27,7 @@ the pack.
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from itertools import islice
@@ -47,8 +48,8 @@ _MOST_LAYERS = 4000
 """Maximum number of hair layers in memory; each takes up to 6 MB."""
 _MEMORY = 24e9
 """Memory for composed pictures, bytes."""
-_COMPOSING = 3
-"""Number of threads that compose pictures."""
+_COMPOSING = 1
+"""Number of threads that compose pictures. More would hinder the training: only one thread runs Python at a time."""
 _QUANTISED = (640, 800)
 """Width and height, px, of the pictures for quantisation: the size of a finished cut."""
 _NOTE = "portrait-5, scripts/train/accelerator.py"
@@ -72,7 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
     train_command.add_argument("--pack", type=Path, nargs="+", required=True, help="files of scripts.train.build_pack")
     train_command.add_argument("--start", type=Path, required=True, help="output file of prepare")
     train_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    train_command.add_argument("--minutes", type=float, required=True, help="minutes of training, all calls together")
+    train_command.add_argument(
+        "--minutes", type=float, required=True, help="minutes for this call, with all its preparation"
+    )
     train_command.add_argument("--device", help="cuda, cpu, … (default: cuda if available)")
     train_command.add_argument(
         "--drawing", type=int, default=0, help="number of processes that draw more hair during training"
@@ -94,12 +97,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run_train(given: argparse.Namespace) -> None:
+    began = time.monotonic()
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     store = open_pack(given.pack, device)
     drawing = HairDresser(store, first=_FIRST_SEED, processes=given.drawing, most=_MOST_LAYERS)
     with drawing if given.drawing else nullcontext():
         memory = _MEMORY if device.type == "cuda" else _MEMORY / 20
-        train(store, given.start, given.out, given.minutes, memory)
+        train(store, given.start, given.out, given.minutes - (time.monotonic() - began) / 60.0, memory)
 
 
 def prepare(config: Path, models: Path, out: Path) -> None:
@@ -126,17 +130,28 @@ def load_start(path: Path) -> tuple[joint.Pair, joint.JointConfig]:
 def train(store: Store, start: Path, out: Path, minutes: float, memory: float = _MEMORY) -> list[dict[str, float]]:
     """Train from ``start``, or continue from ``out/joint.pt``, on the device of the material; returns the log.
 
-    ``memory``: bytes for composed pictures.
+    Args:
+        store: the material.
+        start: file of :func:`prepare`.
+        out: folder of the checkpoint and the log.
+        minutes: for all of this call; the learning rate falls to its end within them.
+        memory: bytes for composed pictures.
     """
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     pair, config = load_start(start)
-    config = replace(config, minutes=minutes, workers=0)  # the pictures are composed on the device
+    joint.warm_up(pair, config, store.device)
+    checkpoint = out / "joint.pt"
+    earlier = torch.load(checkpoint, weights_only=True)["elapsed_s"] if checkpoint.exists() else 0.0
+    left = earlier / 60.0 + minutes - (time.monotonic() - began) / 60.0
+    print(f"training for {left:.1f} min, warm-up included in the others", flush=True)
+    config = replace(config, minutes=max(left, 0.1), workers=0)  # the pictures are composed in threads
     shapes = [(width, height) for width, height in config.shapes]
     with Pool(store, shapes, room(shapes, memory), Shares(), config.seed, _COMPOSING) as pool:
         log = joint.train(
             pair,
             config,
-            out / "joint.pt",
+            checkpoint,
             lambda step: pool.batches(config.batch, config.seed + step),
             device=store.device,
         )

@@ -4,6 +4,9 @@ The pictures have at least the size of finished cuts. The coarse net sees each o
 sees crops at full size, mostly at the edge, with the coarse alpha and features of the same place. The detail net's loss
 also trains the coarse net's features, so that they learn about hair. Only torch is needed; the same code runs on a CPU
 and on an accelerator.
+
+All pictures have nearly the same aspect, and the coarse net's inputs a few fixed sizes: for each new size, an
+accelerator needs half a minute to prepare.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -33,6 +36,8 @@ MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 _MULTIPLE = 32
 """The sides of the coarse net's input are multiples of this."""
+_USUAL = 2 / 3
+"""Share of the steps with the first input size."""
 _EDGE_CROPS = 0.8
 """Share of the crops around a pixel whose true alpha is between 0 and 1, or where the coarse net is wrong."""
 
@@ -55,10 +60,11 @@ class JointConfig:
     batch: int  # pictures per step
     crops: int  # per picture, for the detail net
     crop: int  # px, side of a crop, a multiple of 4
-    areas: list[int]  # smallest and largest input of the coarse net, px
+    areas: list[int]  # inputs of the coarse net, px; the first is used two thirds of the time
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
-    detail_rate: float  # peak learning rate of the detail net
+    detail_rate: float  # peak learning rate of the detail net's own layers
+    body_rate: float  # peak learning rate of the detail net's layers that come from the refiner
     weight_decay: float
     average: float  # decay of the averaged weights
     seed: int
@@ -160,9 +166,26 @@ def mendable(target: Tensor, seen: Tensor) -> Tensor:
 
 def cropped(values: Tensor, places: list[tuple[int, int, int]], side: int, share: int = 1) -> Tensor:
     """The crops of (N, C, H / share, W / share), stacked."""
-    part = side // share
     starts = [(picture, top // share, left // share) for picture, top, left in places]
-    return torch.stack([values[n, :, top : top + part, left : left + part] for n, top, left in starts])
+    crops: Tensor = _Crops.apply(values, starts, side // share)
+    return crops
+
+
+class _Crops(torch.autograd.Function):
+    """Slices, stacked. Autograd's own slices each make a gradient of the whole picture, which takes half of a step."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, starts: list[tuple[int, int, int]], side: int) -> Tensor:
+        ctx.starts, ctx.side, ctx.whole = starts, side, values.shape
+        return torch.stack([values[n, :, top : top + side, left : left + side] for n, top, left in starts])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        whole = gradient.new_zeros(ctx.whole)
+        for (n, top, left), part in zip(ctx.starts, gradient, strict=True):
+            whole[n, :, top : top + ctx.side, left : left + ctx.side] += part
+        return whole, None, None
 
 
 def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precision: torch.dtype) -> Tensor:
@@ -197,7 +220,9 @@ def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precis
 
 def groups(pair: Pair, config: JointConfig) -> list[dict[str, Any]]:
     """Parameter groups with their peak learning rates. Parameters in no group are not trained."""
-    learning: list[tuple[list[nn.Parameter], float]] = [(list(pair.detail.parameters()), config.detail_rate)]
+    body = list(pair.detail.body.parameters())
+    own = [p for name, p in pair.detail.named_parameters() if not name.startswith("body.")]
+    learning: list[tuple[list[nn.Parameter], float]] = [(own, config.detail_rate), (body, config.body_rate)]
     if config.trained != "detail":
         named = pair.coarse.named_parameters()
         learning.append(([p for name, p in named if not name.startswith("encoder.")], config.rate))
@@ -209,6 +234,23 @@ def groups(pair: Pair, config: JointConfig) -> list[dict[str, Any]]:
         for parameter in parameters:
             parameter.requires_grad_(True)
     return [{"params": parameters, "peak": peak} for parameters, peak in learning]
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+def warm_up(pair: Pair, config: JointConfig, device: torch.device) -> None:
+    """Run one step of each size and forget it. An accelerator prepares its programs for each, up to a minute in all."""
+    pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    width, height = config.shapes[0]
+    rgb = torch.randint(0, 255, (config.batch, height, width, 3), dtype=torch.uint8, device=device)
+    groups(pair, config)
+    for area in config.areas:
+        step_loss(
+            pair, (rgb, rgb[..., 0], torch.full_like(rgb[..., 0], 255)), config, area, _precision(device)
+        ).backward()
+    pair.zero_grad()
 
 
 def train(
@@ -233,11 +275,11 @@ def train(
     torch.manual_seed(config.seed)
     pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     pair.train()
-    least, most = config.areas
 
     def loss_of(batch: Batch) -> Tensor:
-        area = least * (most / least) ** float(torch.rand(()))
-        return step_loss(pair, batch, config, area, torch.float32 if device.type == "cpu" else torch.bfloat16)
+        usual = len(config.areas) == 1 or float(torch.rand(())) < _USUAL
+        area = config.areas[0 if usual else int(torch.randint(1, len(config.areas), ()))]
+        return step_loss(pair, batch, config, area, _precision(device))
 
     return loop.fit(
         pair,

@@ -33,11 +33,12 @@ def table(**changes: Any) -> joint.JointConfig:
         "batch": 2,
         "crops": 2,
         "crop": 64,
-        "areas": [64 * 96, 96 * 128],
+        "areas": [96 * 128, 64 * 96],
         "steps": 4,
         "minutes": 10.0,
         "trained": "all",
         "detail_rate": 1e-3,
+        "body_rate": 3e-4,
         "rate": 1e-4,
         "encoder_rate": 1e-4,
         "weight_decay": 0.01,
@@ -160,11 +161,12 @@ shapes = [[96, 128], [64, 64]]
 batch = 2
 crops = 2
 crop = 32
-areas = [4096, 12288]
+areas = [12288, 4096]
 steps = 3
 minutes = 1.0
 trained = "all"
 detail_rate = 1e-3
+body_rate = 3e-4
 rate = 1e-4
 encoder_rate = 1e-4
 weight_decay = 0.01

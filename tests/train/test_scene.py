@@ -235,7 +235,7 @@ def test_a_pack_is_built_read_and_trained_from(data: Path, tmp_path: Path) -> No
     people = list(build_pack.sources(data, tmp_path / "none", {"1"}, 4))
     material = (people, sorted((data / "backgrounds").glob("*.jpg")))
     parts = build_pack.Parts(tmp_path / "parts")
-    sizes = build_pack.build(material, 1, files, parts)
+    sizes = build_pack.build(material, [build_pack.LAYER_SEED], files, parts)
     assert not parts.folder.exists()
     assert sizes == [path.stat().st_size for path in files]
     found = pack.open_pack(files, CPU)

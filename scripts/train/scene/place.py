@@ -22,7 +22,7 @@ def person_map(
     ``sharp``: probability that the map neither rotates nor scales.
     """
     width, height = frame
-    base = width / source[0]
+    base = max(width / source[0], 0.9 * height / source[1])
     scale = base * (
         rng.uniform(0.5, 0.95) if rng.random() < 0.12 else np.clip(np.exp(rng.normal(0.02, 0.16)), 0.72, 1.6)
     )
