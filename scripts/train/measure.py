@@ -46,12 +46,12 @@ class Nets:
     def mattes(self, rgb: Rgb) -> dict[str, Alpha]:
         """``coarse`` and, with a detail net, ``coarse + detail``, at the picture's own size."""
         height, width = rgb.shape[:2]
-        multiple = 32 if height * width <= _AREA * _AS_IT_IS else 4
+        multiple = 32 if height * width <= _AREA * _AS_IT_IS else 16
         rows, columns = (-(-side // multiple) * multiple for side in (height, width))
         padded = cv2.copyMakeBorder(rgb, 0, rows - height, 0, columns - width, cv2.BORDER_REPLICATE)
         picture = joint.normalised(torch.from_numpy(padded)[None])
         seen = padded
-        if multiple == 4:
+        if multiple == 16:
             size = joint.coarse_size(rows, columns, _AREA)
             seen = np.asarray(cv2.resize(padded, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         found = self.coarse({"rgb": joint.normalised(torch.from_numpy(seen)[None]).numpy()})
