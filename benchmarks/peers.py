@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from idseg.models.manifest import load_manifest
 from idseg.segmenter import Options, Segmenter
-from idseg.stages.matte import load_matte
+from idseg.stages.matte import Coarse, load_matte
 from idseg.stages.refine import RefinerName, refine_closed_form, unknown_band
 from idseg.types import Alpha, Rgb
 
@@ -146,7 +146,7 @@ class _Remembered:
 
 
 def _closed_form(coarse: Method) -> Method:
-    return lambda rgb: refine_closed_form(rgb, coarse(rgb))
+    return lambda rgb: refine_closed_form(rgb, Coarse(coarse(rgb), None))
 
 
 def _rembg(isnet: Path) -> Method:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -30,14 +30,19 @@ from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
-from idseg.stages.refine import MIN_UPSCALE, Refiner, RefinerName, load_refiner
+from idseg.stages.matte import AUTO, PRESETS, Coarse, Glance, Matte, load_matte
+from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import usable_cores
 from idseg.types import Alpha, Person, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
 
 DetectOptions = find.DetectOptions
+Quality: TypeAlias = Literal["best", "fast"]
+
+_FAST_UPSCALE = 4.0
+"""With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
+is nearly as sharp as the picture."""
 
 _MOST_LOOKS = 4
 """Maximum number of attempts to place the window, which grows while hair or a hat reaches its edge."""
@@ -58,8 +63,10 @@ class Options:
     """Name of a ``matting`` entry of the manifest; ``auto``: idseg's own net, in 8-bit integers on a CPU."""
     preset: str | None = None
     """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
+    quality: Quality = "best"
+    """``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
     refine: RefinerName = "net"
-    """``net``: idseg's, on cuts with at least four times the coarse net's pixels (about 2 MP). Others: on all cuts."""
+    """``net``: idseg's, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow. ``none``: no refiner."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: if a forced one is not available, that is an error."""
     threads: int | None = None
@@ -73,6 +80,8 @@ class Options:
         for name, (kind, said) in _GROUPS.items():
             if not isinstance(getattr(self, name), kind):
                 raise OptionError(f"{name} must be {said}, not {getattr(self, name)!r}", option=name)
+        if self.quality not in get_args(Quality):
+            raise OptionError(f"quality {self.quality!r} is none of best, fast", quality=str(self.quality))
         if self.refine not in get_args(RefinerName):
             raise OptionError(
                 f"refine {self.refine!r} is none of {', '.join(get_args(RefinerName))}", refine=str(self.refine)
@@ -129,7 +138,7 @@ class Segmenter:
         with self._person_models() as finding:
             finding.warm(grey)
         models = self._matting()
-        models.refine(grey, models.coarse(grey))
+        models.refine(grey, models.coarse.look(grey))
 
     def close(self) -> None:
         """End the threads, and free MediaPipe's models when the calls that use them have ended. The next use of the
@@ -216,7 +225,7 @@ class Segmenter:
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a whole picture, without detection or crop."""
         models = self._matting()
-        return models.refined(rgb, models.coarse(rgb))
+        return models.refined(rgb, models.coarse.look(rgb))
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
         """The person, and the photo, which is first rotated upright if the options allow it."""
@@ -252,9 +261,9 @@ class Segmenter:
             glances, head = self._look_at_head(rgb, person, window, models)
             fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
             if models.coarse.scales or fitted not in glances:
-                coarse = models.coarse(cutting.filled(rgb, fitted), glances.get(fitted))
+                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted))
             else:
-                coarse = glances[fitted].alpha
+                coarse = Coarse(glances[fitted].alpha, None)
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse)
             if not cutting.lies_inside(photo, fitted):
@@ -347,7 +356,7 @@ class Segmenter:
                     self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
                 )
                 refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
-                min_upscale = MIN_UPSCALE if chosen.refine == "net" and coarse.scales else 0.0
+                min_upscale = _FAST_UPSCALE if chosen.quality == "fast" else 0.0
                 self._matting_models = _MattingModels(coarse, refine, min_upscale)
             return self._matting_models
 
@@ -422,10 +431,10 @@ class _MattingModels:
     def provider(self) -> str:
         return self.coarse.provider
 
-    def refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
+    def refined(self, rgb: Rgb, coarse: Coarse) -> Alpha:
         """The refined matte; the coarse matte if the picture has too few pixels for refining."""
         upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
-        return alpha if upscale < self.min_upscale else self.refine(rgb, alpha)
+        return coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse)
 
 
 class _Clock:

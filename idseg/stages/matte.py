@@ -74,6 +74,8 @@ class MatteForm:
     """Name of the input; None: the first one."""
     output: str | None = None
     """Name of the output; None: the first one. Its last two axes are rows and columns; the first channel is used."""
+    features: str | None = None
+    """Name of the output with the net's last features, for a refiner; None: it has none."""
     second_look: bool = False
     """Whether a low-resolution pass bounds the matte. Requires ``fit`` to be ``area``."""
 
@@ -92,6 +94,34 @@ PRESETS: Mapping[str, MatteForm] = {
     # github.com/ZhengPeng7/BiRefNet, README: ImageNet statistics at 1024 x 1024; the graph ends in logits.
     "birefnet": MatteForm(Size(1024, 1024), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "sigmoid"),
 }
+
+
+class Features(NamedTuple):
+    """The coarse net's last features, which tell a refiner what is person."""
+
+    values: npt.NDArray[np.float32]
+    """(h, w, C), at half the size of the net's input."""
+    inner: Window
+    """The picture's window in the net's input."""
+
+
+class Coarse(NamedTuple):
+    """What a coarse net found in a picture."""
+
+    alpha: Alpha
+    """At the picture's own size (H, W)."""
+    features: Features | None
+    """None if the net has no such output."""
+
+
+class _Seen(NamedTuple):
+    """A net's output for a framed picture."""
+
+    alpha: npt.NDArray[np.float32]
+    """(h, w), at the size of the net's input."""
+    inner: Window
+    """The picture's window in it."""
+    features: Features | None
 
 
 class Glance(NamedTuple):
@@ -114,10 +144,11 @@ class Matte:
         self._net, self._form = net, form
         self._input = form.input if form.input is not None else net.inputs[0]
         self._output = form.output if form.output is not None else net.outputs[0]
-        if self._input not in net.inputs or self._output not in net.outputs:
+        wanted = {self._output} if form.features is None else {self._output, form.features}
+        if self._input not in net.inputs or not wanted <= set(net.outputs):
             raise ModelDamagedError(
                 f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}, "
-                f"not {self._input!r} and {self._output!r}",
+                f"not {self._input!r} and {' and '.join(repr(name) for name in sorted(wanted))}",
                 path=str(net.path),
             )
         levels = np.arange(256, dtype=np.float32)[:, None]
@@ -141,7 +172,11 @@ class Matte:
         return picture.width * picture.height / (seen.width * seen.height)
 
     def __call__(self, rgb: Rgb, glance: Glance | None = None) -> Alpha:
-        """Alpha of the person, (H, W), at the picture's own size.
+        """Alpha of the person, (H, W), at the picture's own size; see :meth:`look`."""
+        return self.look(rgb, glance).alpha
+
+    def look(self, rgb: Rgb, glance: Glance | None = None) -> Coarse:
+        """Alpha of the person at the picture's own size, and the net's features.
 
         ``glance``: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
 
@@ -149,10 +184,12 @@ class Matte:
         background more reliably (at a large scale, a checked jacket looks like any other pattern). The low-resolution
         matte bounds the full-resolution one, except where the latter confidently disagrees.
         """
-        alpha = self._at(rgb, self._form)
-        if not self._form.second_look or self.enlargement(Size(rgb.shape[1], rgb.shape[0]), self._glance_form()) <= 1.0:
-            return alpha
-        seen = inside(*self._seen(rgb, self._glance_form())) if glance is None else glance.seen
+        whole = self._seen(rgb, self._form)
+        picture = Size(rgb.shape[1], rgb.shape[0])
+        alpha = out_of_frame(whole.alpha, whole.inner, picture)
+        if not self._form.second_look or self.enlargement(picture, self._glance_form()) <= 1.0:
+            return Coarse(alpha, whole.features)
+        seen = self._glanced(rgb) if glance is None else glance.seen
         reach = max(round(_REACH * max(seen.shape)), 1)
         around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
         least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
@@ -163,33 +200,36 @@ class Matte:
         # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
         ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
         lower, upper = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
-        return np.asarray(np.clip(alpha, lower, upper), np.float32)
+        return Coarse(np.asarray(np.clip(alpha, lower, upper), np.float32), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""
-        seen = inside(*self._seen(rgb, self._glance_form() if self.scales else self._form))
+        seen = self._glanced(rgb)
         return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
+
+    def _glanced(self, rgb: Rgb) -> npt.NDArray[np.float32]:
+        seen = self._seen(rgb, self._glance_form() if self.scales else self._form)
+        return inside(seen.alpha, seen.inner)
 
     def _glance_form(self) -> MatteForm:
         width, height = self._form.size
         share = _LOW_RESOLUTION_SHARE**0.5
         return replace(self._form, size=Size(round(share * width), round(share * height)))
 
-    def _at(self, rgb: Rgb, form: MatteForm) -> Alpha:
-        """Alpha at the picture's own size, with the given form."""
-        return out_of_frame(*self._seen(rgb, form), Size(rgb.shape[1], rgb.shape[0]))
-
-    def _seen(self, rgb: Rgb, form: MatteForm) -> tuple[npt.NDArray[np.float32], Window]:
-        """The net's output for the framed picture, and the window of the picture in the frame."""
+    def _seen(self, rgb: Rgb, form: MatteForm) -> _Seen:
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
         for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
             cv2.LUT(plane, table, target)
-        value = self._net({self._input: planes})[self._output].astype(np.float32)
+        found = self._net({self._input: planes})
+        value = found[self._output].astype(np.float32)
         value = value.reshape(-1, *value.shape[-2:])[0]
         if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
-        return value, inner
+        if form.features is None:
+            return _Seen(value, inner, None)
+        features = np.ascontiguousarray(found[form.features][0].transpose(1, 2, 0), np.float32)
+        return _Seen(value, inner, Features(features, inner))
 
 
 def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
@@ -271,6 +311,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
             activation=activation,
             input=entry.input.get("name"),
             output=entry.output.get("name"),
+            features=entry.output.get("features"),
             second_look=fit == "area" and bool(entry.input.get("second_look", False)),
         )
     except KeyError as error:
@@ -309,7 +350,8 @@ def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
 def into_frame(rgb: Rgb, form: MatteForm) -> tuple[Rgb, Window]:
     """The picture as input for a net of this form, with edge pixels repeated as a border, and its window there."""
     scaled, whole = frame(Size(rgb.shape[1], rgb.shape[0]), form)
-    left, top = (whole.width - scaled.width) // 2, (whole.height - scaled.height) // 2
+    # Even, so that the picture's features begin at a whole pixel of half the size.
+    left, top = (whole.width - scaled.width) // 4 * 2, (whole.height - scaled.height) // 4 * 2
     right, bottom = whole.width - scaled.width - left, whole.height - scaled.height - top
     small = resize(rgb, scaled)
     if scaled != whole:

@@ -1,7 +1,7 @@
 """Refines hair around the edge of a coarse matte, from the picture at its own resolution.
 
-A refiner is a callable ``(rgb, alpha) -> alpha``. ``net`` is idseg's own; ``closed-form`` is PyMatting's, imported only
-on request, because its first import compiles for many seconds; ``none`` returns the coarse matte.
+A refiner is a callable ``(rgb, coarse) -> alpha``. ``net`` is idseg's own; ``closed-form`` is PyMatting's, imported
+only on request, because its first import compiles for many seconds; ``none`` returns the coarse matte.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import OnnxNet
+from idseg.stages.matte import Coarse, Features
 from idseg.types import Alpha, Rgb, Size, Window
 
-Refiner: TypeAlias = Callable[[Rgb, Alpha], Alpha]
+Refiner: TypeAlias = Callable[[Rgb, Coarse], Alpha]
 RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
 
-REFINE_MODEL = "portrait-refine"
+REFINE_MODEL = "portrait-detail"
 """Name of the refiner's block in the manifest."""
 
-MIN_UPSCALE = 4.0
-"""Minimum picture pixels per pixel of the coarse net's input for refining. With fewer, the refiner makes the matte
-worse, because it takes lines of the background that touch hair for strands."""
 _LARGEST_AREA = 2_000_000
 """Maximum pixels of a picture for refining, four times the coarse net's input. A larger picture is shrunk first, and
-its matte enlarged bicubically. The net was trained on heads 200 to 500 px wide; here they are about 600 px wide."""
+its matte enlarged bicubically. The net was trained on heads 200 to 700 px wide; here they are about 600 px wide."""
 _UNSURE = (0.02, 0.98)
 """Coarse alpha between these values is uncertain."""
 _ROWS = 96
@@ -59,18 +57,19 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
         return refine_closed_form
     if name == "net":
         entry = manifest[REFINE_MODEL]
-        return RefineNet(OnnxNet(entry.check(), provider=provider, threads=threads or 0), entry)
+        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=threads or 0), entry)
     known = get_args(RefinerName)
     raise OptionError(f"no refiner is called {name!r}; there are: {', '.join(known)}", refine=name, known=list(known))
 
 
-def refine_none(rgb: Rgb, alpha: Alpha) -> Alpha:
+def refine_none(rgb: Rgb, coarse: Coarse) -> Alpha:
     """Return the coarse matte unchanged."""
-    return alpha
+    return coarse.alpha
 
 
-class RefineNet:
-    """idseg's refiner, run only on tiles with an uncertain pixel; thread-safe."""
+class DetailNet:
+    """idseg's refiner, run only on tiles with an uncertain pixel; thread-safe. It needs the features of idseg's coarse
+    net, and returns the mattes of other nets unchanged."""
 
     def __init__(self, net: OnnxNet, entry: ModelEntry) -> None:
         self._net = net
@@ -79,27 +78,31 @@ class RefineNet:
             scale = (1.0 / np.array(entry.input["std"])).astype(np.float32)
             tables = (levels - np.array(entry.input["mean"], np.float32)) * scale
             self._tables = [np.ascontiguousarray(table) for table in tables.T]
-            self._input, self._output = str(entry.input["name"]), str(entry.output["name"])
+            self._rgb, self._coarse, self._features = (str(entry.input[name]) for name in ("rgb", "coarse", "features"))
+            self._output = str(entry.output["name"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
-        if self._input not in net.inputs or self._output not in net.outputs:
+        if set(net.inputs) != {self._rgb, self._coarse, self._features} or self._output not in net.outputs:
             raise ModelDamagedError(
                 f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
             )
 
-    def __call__(self, rgb: Rgb, alpha: Alpha) -> Alpha:
+    def __call__(self, rgb: Rgb, coarse: Coarse) -> Alpha:
         """Refined alpha, same size; rounded to 0 or 1 on tiles where the coarse matte is certain."""
+        alpha, features = coarse
+        if features is None:
+            return alpha
         height, width = alpha.shape
         if height * width <= _LARGEST_AREA:
-            return self._refined(rgb, alpha)
+            return self._refined(rgb, alpha, features)
         factor = (_LARGEST_AREA / (height * width)) ** 0.5
         small = Size(max(round(width * factor), 1), max(round(height * factor), 1))
         # Below twice the size, bilinear skips no pixel, and is several times faster than area averaging.
         small_rgb = np.asarray(cv2.resize(halved(rgb, small), small), np.uint8)
-        refined = self._refined(small_rgb, np.asarray(cv2.resize(halved(alpha, small), small), np.float32))
-        return unit(resize(refined, Size(width, height)))
+        small_alpha = np.asarray(cv2.resize(halved(alpha, small), small), np.float32)
+        return unit(resize(self._refined(small_rgb, small_alpha, features), Size(width, height)))
 
-    def _refined(self, rgb: Rgb, alpha: Alpha) -> Alpha:
+    def _refined(self, rgb: Rgb, alpha: Alpha, features: Features) -> Alpha:
         height, width = alpha.shape
         refined = np.round(alpha)
         # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
@@ -109,15 +112,37 @@ class RefineNet:
         for core in unsure_tiles(alpha):
             rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
             window = np.s_[core.top : core.top + rows, core.left : core.left + columns]
-            planes = np.empty((1, 4, rows, columns), np.float32)
-            for plane, table, target in zip(cv2.split(padded_rgb[window]), self._tables, planes[0, :3], strict=True):
+            planes = np.empty((1, 3, rows, columns), np.float32)
+            for plane, table, target in zip(cv2.split(padded_rgb[window]), self._tables, planes[0], strict=True):
                 cv2.LUT(plane, table, target)
-            planes[0, 3] = padded_alpha[window]
-            found = self._net({self._input: planes})[self._output]
+            at = Window(core.left - _MARGIN, core.top - _MARGIN, columns, rows)
+            feeds = {
+                self._rgb: planes,
+                self._coarse: np.ascontiguousarray(padded_alpha[window])[None, None],
+                self._features: tile_features(features, at, Size(width, height))[None],
+            }
+            found = self._net(feeds)[self._output]
             refined[core.top : core.bottom, core.left : core.right] = found[
                 0, 0, _MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width
             ]
         return refined
+
+
+def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArray[np.float32]:
+    """The features (C, h / 2, w / 2) of a tile of a picture; ``tile`` (with even sides) may reach beyond the picture,
+    where the outermost features are repeated. Bilinear."""
+    across, down = features.inner.width / picture.width, features.inner.height / picture.height
+    # The centre of the tile's feature (i, j) lies at picture pixel (left + 2 i + 1, top + 2 j + 1).
+    map_back = np.array(
+        (
+            (across, 0.0, (features.inner.left + (tile.left + 1) * across) / 2 - 0.5),
+            (0.0, down, (features.inner.top + (tile.top + 1) * down) / 2 - 0.5),
+        )
+    )
+    size = (tile.width // 2, tile.height // 2)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    found = cv2.warpAffine(features.values, map_back, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
 
 
 def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
@@ -149,8 +174,9 @@ def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:
     return cv2.dilate(unsure.astype(np.uint8), kernel).astype(bool)
 
 
-def refine_closed_form(rgb: Rgb, alpha: Alpha) -> Alpha:
+def refine_closed_form(rgb: Rgb, coarse: Coarse) -> Alpha:
     """Levin, Lischinski & Weiss 2008, solved by PyMatting in the unknown band around the coarse matte's edge."""
+    alpha = coarse.alpha
     unknown = unknown_band(alpha)
     rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
     if rows.size == 0:

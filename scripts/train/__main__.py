@@ -13,15 +13,14 @@ import cv2
 import tomllib
 import torch
 
-from scripts.train import coarse, export, publish, quantize, refine
+from scripts.train import coarse, export, quantize, refine
 from scripts.train.loop import Job
 from scripts.train.nets import PublishedRefine
 
 COARSE_STAGES = ("coarse", "coarse-tune", "coarse-fine", "coarse-sharp", "coarse-full", "coarse-deep")
 REFINE_STAGES = ("refine", "refine-fine")
 """Each stage continues from the averaged weights of the stage before. A config may omit all but the first."""
-STAGES = (*COARSE_STAGES, "export-coarse", "quantize", *REFINE_STAGES, "export-refine", "publish")
-MODELS = Path(__file__).parents[2] / "models"
+STAGES = (*COARSE_STAGES, "export-coarse", "quantize", *REFINE_STAGES, "export-refine")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,11 +66,6 @@ def run(config: dict[str, Any], root: Path, runs: Path, stages: list[str], limit
             refine_net = PublishedRefine(refine.averaged_net(runs / f"{last}.pt"))
             examples = {"rgba": torch.randn(1, 4, 192, 192, generator=torch.Generator().manual_seed(0))}
             export.report(refine_file, export.export(refine_net, examples, refine_file, note=config["name"]))
-        elif stage == "publish":
-            files = [path for path in (coarse_file, int8_file, refine_file) if path.exists()]
-            width, height = config[present(config, COARSE_STAGES)[-1]]["shapes"][0]
-            source = f"trained here: scripts/train/configs/{config['name']}.toml"
-            publish.publish(runs, MODELS, {f.stem: export.facts(f) for f in files}, source, (width, height))
 
 
 def present(config: dict[str, Any], stages: tuple[str, ...]) -> list[str]:

@@ -18,7 +18,7 @@ Then on your own machine, with the files of OUT:
     python -m scripts.train.measure --data ../shared/data --nets OUT
 
 ``finish`` writes the ONNX files, including the coarse net in 8-bit integers, whose value ranges come from pictures of
-the pack.
+the pack; ``publish`` copies them to models/.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -53,6 +53,8 @@ _COMPOSING = 1
 _QUANTISED = (640, 800)
 """Width and height, px, of the pictures for quantisation: the size of a finished cut."""
 _NOTE = "portrait-5, scripts/train/accelerator.py"
+_SOURCE = "trained here: scripts/train/configs/portrait-5.toml"
+_NAMES = ("portrait-coarse", "portrait-coarse-int8", "portrait-detail")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -92,6 +94,10 @@ def main(arguments: list[str] | None = None) -> None:
     finish_command.set_defaults(
         run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures)
     )
+    publish_command = commands.add_parser("publish", help="copy the files of finish to models/ and its manifest")
+    publish_command.add_argument("--out", type=Path, required=True, help="folder of the files")
+    publish_command.add_argument("--models", type=Path, default=MODELS, help="folder of the published files")
+    publish_command.set_defaults(run=lambda given: publish(given.out, given.models))
     given = parser.parse_args(arguments)
     given.run(given)
 
@@ -170,12 +176,20 @@ def finish(store: Store, out: Path, pictures: int) -> None:
     from scripts.train import export, quantize  # needs onnx
 
     pair = joint.averaged_pair(out / "joint.pt")
-    coarse, int8, detail = (out / f"portrait-{name}.onnx" for name in ("coarse", "coarse-int8", "detail"))
+    coarse, int8, detail = (out / f"{name}.onnx" for name in _NAMES)
     export.report(coarse, export.export_coarse(pair.coarse, _QUANTISED, coarse, _NOTE))
     export.report(detail, export.export_detail(pair.detail, detail, _NOTE))
     stream = islice(PackBatches(store, [_QUANTISED], 1, _FIRST_SEED, Shares()), pictures)
     quantize.quantize(coarse, int8, (joint.normalised(rgb).numpy() for rgb, _, _ in stream))
     export.report(int8)
+
+
+def publish(out: Path, models: Path) -> None:
+    """Copy the files of :func:`finish` to ``models`` and describe them in its manifest."""
+    from scripts.train import export  # needs onnx
+    from scripts.train import publish as files
+
+    files.publish(out, models, {name: export.facts(out / f"{name}.onnx") for name in _NAMES}, _SOURCE, _QUANTISED)
 
 
 if __name__ == "__main__":

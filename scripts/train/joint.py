@@ -136,7 +136,7 @@ def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[
 
 def corners(target: Tensor, trusted: Tensor, seen: Tensor, config: JointConfig) -> list[tuple[int, int, int]]:
     """(picture, top, left) of crops, multiples of 4; most of them lie around a difficult pixel."""
-    count, _, height, width = target.shape
+    height, width = target.shape[-2:]
     side = config.crop
     hard = ((target > 0.02) & (target < 0.98) | ((target - seen).abs() > 0.2)).float() * trusted
     chances = functional.avg_pool2d(hard, 4).flatten(1)

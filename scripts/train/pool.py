@@ -30,7 +30,7 @@ _WAIT_S = 0.2
 
 
 def side_stream(device: torch.device) -> AbstractContextManager[Any]:
-    """On an accelerator, a stream of high priority, whose small operations do not wait for the training's large ones."""
+    """On an accelerator, a stream of high priority: its small operations do not wait for the training's large ones."""
     if device.type != "cuda":
         return nullcontext()
     return torch.cuda.stream(torch.cuda.Stream(device, priority=-1))
@@ -118,7 +118,7 @@ class Pool:
                         shelf.rgb[place], shelf.alpha[place], shelf.trust[place] = rgb, alpha, trust
                         finish_stream(device)
                         shelf.made += 1
-        except Exception as error:  # shown by `batches`
+        except Exception as error:  # noqa: BLE001  # raised by `batches`
             self._failure = error
 
     def batches(self, count: int, seed: int) -> PoolBatches:
@@ -165,7 +165,7 @@ class PoolBatches(IterableDataset[Batch]):
                             break
                         except queue.Full:
                             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised in the training's thread
             ready.put(error)
 
     def _one(self, rng: np.random.Generator, chance: torch.Generator, stop: threading.Event) -> Batch:

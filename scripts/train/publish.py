@@ -1,4 +1,4 @@
-"""Stage "publish": copy the exported files into models/ and rewrite their blocks of the manifest."""
+"""Copies the exported files into models/ and rewrites their blocks of the manifest."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ source = "{source}"
 licence = "Apache-2.0"
 input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
 std = [58.395, 57.12, 57.375], second_look = true }}
-output = {{ name = "alpha", activation = "none" }}
+output = {{ name = "alpha", features = "features", activation = "none" }}
 """
-_REFINE = """[[model]]
+_DETAIL = """[[model]]
 name = "{name}"
 task = "refine"
 file = "{name}.onnx"
@@ -30,10 +30,11 @@ sha256 = "{sha256}"
 bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
-input = {{ name = "rgba", multiple = 16, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375] }}
+input = {{ rgb = "rgb", coarse = "coarse", features = "features", multiple = 16, mean = [123.675, 116.28, 103.53], \
+std = [58.395, 57.12, 57.375] }}
 output = {{ name = "alpha", activation = "none" }}
 """
-_BLOCKS = {"portrait-coarse": _COARSE, "portrait-coarse-int8": _COARSE, "portrait-refine": _REFINE}
+_BLOCKS = {"portrait-coarse": _COARSE, "portrait-coarse-int8": _COARSE, "portrait-detail": _DETAIL}
 
 
 def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: tuple[int, int]) -> None:

@@ -37,9 +37,21 @@ def _integers(name: str, values: list[int]) -> bytes:
 
 def write_net(path: Path, operator: str, source: str, result: str, **attributes: list[int]) -> Path:
     """A network ``result = operator(source)`` on (N, C, H, W) float32, opset 9."""
+    return _write(path, operator, (source,), source, result, **attributes)
+
+
+def write_chosen(path: Path, sources: tuple[str, ...], chosen: str, result: str, channel: int) -> Path:
+    """A network with several inputs that gives one channel of the input ``chosen`` back."""
+    return _write(path, "Slice", sources, chosen, result, axes=[1], starts=[channel], ends=[channel + 1])
+
+
+def _write(
+    path: Path, operator: str, sources: tuple[str, ...], source: str, result: str, **attributes: list[int]
+) -> Path:
     node = _nested(1, source) + _nested(2, result) + _nested(4, operator)
     node += b"".join(_nested(5, _integers(name, values)) for name, values in attributes.items())
-    graph = _nested(1, node) + _nested(2, "tiny") + _nested(11, _tensor(source)) + _nested(12, _tensor(result))
+    inputs = b"".join(_nested(11, _tensor(name)) for name in sources)
+    graph = _nested(1, node) + _nested(2, "tiny") + inputs + _nested(12, _tensor(result))
     path.write_bytes(_number(1, 8) + _nested(7, graph) + _nested(8, _nested(1, "") + _number(2, 9)))
     return path
 

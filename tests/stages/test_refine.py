@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
-from idseg.stages.refine import REFINE_MODEL, Refiner, load_refiner, refine_closed_form, unknown_band, unsure_tiles
-from tests.models.tiny_onnx import write_channel
+from idseg.stages.matte import AUTO, Coarse, Features, load_matte
+from idseg.stages.refine import (
+    REFINE_MODEL,
+    Refiner,
+    load_refiner,
+    refine_closed_form,
+    tile_features,
+    unknown_band,
+    unsure_tiles,
+)
+from idseg.types import Size, Window
+from tests.models.tiny_onnx import write_chosen
 
 
 def disc(height: int, width: int, radius: float, soft: float) -> npt.NDArray[np.float32]:
@@ -25,9 +35,26 @@ def disc(height: int, width: int, radius: float, soft: float) -> npt.NDArray[np.
     return np.asarray(np.clip((radius - distance) / soft + 0.5, 0.0, 1.0), np.float32)
 
 
+INPUTS = ("rgb", "coarse", "features")
+
+
+def with_features(alpha: npt.NDArray[np.float32], values: npt.NDArray[np.float32] | None = None) -> Coarse:
+    """A coarse matte of a picture that was not resampled, with features (zeros, if not given)."""
+    height, width = alpha.shape
+    if values is None:
+        values = np.zeros((-(-height // 2), -(-width // 2), 2), np.float32)
+    return Coarse(alpha, Features(values, Window(0, 0, width, height)))
+
+
+def tiny(path: Path, chosen: str, channel: int) -> Path:
+    """A refiner that gives one channel of one of its inputs back."""
+    return write_chosen(path, INPUTS, chosen, "alpha", channel)
+
+
 def manifest_of(path: Path, **changed: object) -> Manifest:
     content = path.read_bytes()
-    table: dict[str, object] = {"name": "rgba", "mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]} | changed
+    names = {name: name for name in INPUTS}
+    table: dict[str, object] = {**names, "mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]} | changed
     block = ModelEntry(
         REFINE_MODEL,
         "refine",
@@ -44,14 +71,14 @@ def manifest_of(path: Path, **changed: object) -> Manifest:
 
 @pytest.fixture(scope="module")
 def gives_back(tmp_path_factory: pytest.TempPathFactory) -> Refiner:
-    """Our tiling around a net whose output is its fourth channel: the coarse alpha."""
-    return load_refiner(manifest_of(write_channel(tmp_path_factory.mktemp("net") / "a.onnx", "rgba", "alpha", 3)))
+    """Our tiling around a net whose output is the coarse alpha."""
+    return load_refiner(manifest_of(tiny(tmp_path_factory.mktemp("net") / "a.onnx", "coarse", 0)))
 
 
 @pytest.fixture(scope="module")
 def gives_green(tmp_path_factory: pytest.TempPathFactory) -> Refiner:
     """The same around a net whose output is the picture's green: shows where tiles come from and go to."""
-    return load_refiner(manifest_of(write_channel(tmp_path_factory.mktemp("net") / "g.onnx", "rgba", "alpha", 1)))
+    return load_refiner(manifest_of(tiny(tmp_path_factory.mktemp("net") / "g.onnx", "rgb", 1)))
 
 
 @settings(deadline=None, max_examples=40)
@@ -93,7 +120,7 @@ def test_tiles_follow_the_edge() -> None:
 
 @pytest.mark.parametrize(("level", "expected"), [(0.0, 0.0), (0.01, 0.0), (0.99, 1.0), (1.0, 1.0)])
 def test_nothing_unsure_nothing_run_and_no_haze_left(gives_green: Refiner, level: float, expected: float) -> None:
-    refined = gives_green(np.full((200, 300, 3), 90, np.uint8), np.full((200, 300), level, np.float32))
+    refined = gives_green(np.full((200, 300, 3), 90, np.uint8), with_features(np.full((200, 300), level, np.float32)))
     assert refined.dtype == np.float32
     assert refined.min() == refined.max() == expected
 
@@ -102,25 +129,43 @@ def test_nothing_unsure_nothing_run_and_no_haze_left(gives_green: Refiner, level
 def test_paste_back_is_exact(gives_back: Refiner, gives_green: Refiner, shape: tuple[int, int]) -> None:
     alpha = disc(*shape, radius=min(shape) / 3, soft=9)
     picture = np.random.default_rng(5).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    assert np.array_equal(gives_back(picture, alpha), alpha)
-    green = gives_green(picture, alpha)
+    assert np.array_equal(gives_back(picture, with_features(alpha)), alpha)
+    green = gives_green(picture, with_features(alpha))
     for core in unsure_tiles(alpha):
         window = np.s_[core.top : core.bottom, core.left : core.right]
         assert np.abs(green[window] - picture[..., 1][window] / 255).max() < 1e-6
+
+
+def test_a_tile_gets_the_features_of_its_place() -> None:
+    """Of a picture that the net saw shrunk to a third, with a border; each feature holds its own place there."""
+    columns, rows = np.meshgrid(np.arange(60, dtype=np.float32), np.arange(50, dtype=np.float32))
+    features = Features(np.dstack((columns, rows)), Window(10, 4, 100, 90))
+    tile = Window(96, 48, 64, 32)
+    found = tile_features(features, tile, Size(300, 270))
+    assert found.shape == (2, 16, 32)
+    at = np.arange(32) * 2 + 1 + 96  # middle of two picture pixels
+    assert np.abs(found[0] - ((10 + at / 3) / 2 - 0.5)).max() < 0.04
+    down = np.arange(16)[:, None] * 2 + 1 + 48
+    assert np.abs(found[1] - ((4 + down / 3) / 2 - 0.5)).max() < 0.04
+
+
+def test_a_matte_of_another_net_stays_as_it_is(gives_green: Refiner) -> None:
+    alpha = disc(300, 200, 60, 8)
+    assert gives_green(np.zeros((300, 200, 3), np.uint8), Coarse(alpha, None)) is alpha
 
 
 def test_inputs_are_left_alone(gives_green: Refiner) -> None:
     alpha = disc(300, 200, 60, 8)
     picture = np.random.default_rng(6).integers(0, 256, (300, 200, 3), dtype=np.uint8)
     kept = alpha.copy(), picture.copy()
-    gives_green(picture, alpha)
+    gives_green(picture, with_features(alpha))
     assert np.array_equal(alpha, kept[0])
     assert np.array_equal(picture, kept[1])
 
 
 def test_a_large_picture_is_refined_smaller_and_grows_back(gives_back: Refiner) -> None:
     alpha = disc(1600, 1200, 400, 60)
-    refined = gives_back(np.zeros((1600, 1200, 3), np.uint8), alpha)
+    refined = gives_back(np.zeros((1600, 1200, 3), np.uint8), with_features(alpha))
     assert refined.shape == alpha.shape
     assert np.abs(refined - alpha).max() < 0.01
     assert refined.min() >= 0.0
@@ -129,16 +174,16 @@ def test_a_large_picture_is_refined_smaller_and_grows_back(gives_back: Refiner) 
 
 def test_none_gives_the_matte_back() -> None:
     alpha = disc(30, 40, 10, 4)
-    assert load_refiner(load_manifest(), "none")(np.zeros((30, 40, 3), np.uint8), alpha) is alpha
+    assert load_refiner(load_manifest(), "none")(np.zeros((30, 40, 3), np.uint8), Coarse(alpha, None)) is alpha
 
 
 def test_errors(tmp_path: Path) -> None:
-    path = write_channel(tmp_path / "a.onnx", "rgba", "alpha", 3)
+    path = tiny(tmp_path / "a.onnx", "coarse", 0)
     with pytest.raises(OptionError, match="net, closed-form, none"):
         load_refiner(manifest_of(path), "closedform")
     with pytest.raises(ModelNameError):
         load_refiner(Manifest(tmp_path, ()), "net")
-    for changed in ({"name": "rgb"}, {"mean": "red"}, {"std": None}):
+    for changed in ({"rgb": "red"}, {"mean": "red"}, {"std": None}):
         with pytest.raises(ModelDamagedError):
             load_refiner(manifest_of(path, **changed), "net")
     path.write_bytes(path.read_bytes() + b"x")
@@ -161,9 +206,10 @@ def test_the_unknown_band_lies_around_the_edge() -> None:
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_closed_form_leaves_empty_and_full_mattes_alone_without_pymatting(level: float) -> None:
     code = (
-        "import sys, numpy as np\nfrom idseg.stages.refine import refine_closed_form\n"
+        "import sys, numpy as np\n"
+        "from idseg.stages.matte import Coarse\nfrom idseg.stages.refine import refine_closed_form\n"
         f"alpha = np.full((60, 50), {level}, np.float32)\n"
-        "same = np.array_equal(refine_closed_form(np.zeros((60, 50, 3), np.uint8), alpha), alpha)\n"
+        "same = np.array_equal(refine_closed_form(np.zeros((60, 50, 3), np.uint8), Coarse(alpha, None)), alpha)\n"
         "sys.exit(0 if same and 'pymatting' not in sys.modules else 1)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -176,7 +222,7 @@ def test_closed_form_finds_the_edge_of_a_two_coloured_picture() -> None:
     colours = truth[..., None] * (200, 60, 40) + (1 - truth[..., None]) * (20, 90, 160)
     picture = np.clip(colours + rng.normal(0, 1, colours.shape), 0, 255).astype(np.uint8)
     coarse = np.roll(disc(160, 120, 41, 14), 1, axis=1)
-    refined = refine_closed_form(picture, coarse)
+    refined = refine_closed_form(picture, Coarse(coarse, None))
     assert np.abs(refined - truth).mean() < 0.2 * np.abs(coarse - truth).mean()
 
 
@@ -184,6 +230,6 @@ def test_closed_form_finds_the_edge_of_a_two_coloured_picture() -> None:
 def test_the_shipped_refiner_sharpens_a_blurred_matte() -> None:
     truth = disc(480, 360, 120, 3)
     picture = np.asarray(truth[..., None] * (70, 50, 40) + (1 - truth[..., None]) * (180, 190, 200), np.uint8)
-    coarse = disc(480, 360, 120, 12)
+    coarse = Coarse(disc(480, 360, 120, 12), load_matte(load_manifest(), AUTO, "cpu", 1).look(picture).features)
     refined = load_refiner(load_manifest(), "net", "cpu", 1)(picture, coarse)
-    assert np.abs(refined - truth).mean() < 0.6 * np.abs(coarse - truth).mean()
+    assert np.abs(refined - truth).mean() < 0.6 * np.abs(coarse.alpha - truth).mean()
