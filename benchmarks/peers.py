@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from idseg.models.manifest import load_manifest
 from idseg.segmenter import Options, Segmenter
-from idseg.stages.matte import Coarse, load_matte
+from idseg.stages.matte import load_matte
 from idseg.stages.refine import RefinerName, refine_closed_form, unknown_band
-from idseg.types import Alpha, Rgb
+from idseg.types import Alpha, Coarse, Rgb
 
 Method: TypeAlias = Callable[[Rgb], Alpha]
 

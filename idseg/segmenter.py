@@ -30,10 +30,10 @@ from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, PRESETS, Coarse, Glance, Matte, load_matte
+from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import usable_cores
-from idseg.types import Alpha, Person, Rgb, Size, Window
+from idseg.types import Alpha, Coarse, Person, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
 

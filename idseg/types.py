@@ -108,6 +108,24 @@ class Window(NamedTuple):
         return Size(self.width, self.height)
 
 
+class Features(NamedTuple):
+    """The coarse net's last features, which tell a refiner what is person."""
+
+    values: npt.NDArray[np.float32]
+    """(h, w, C), at half the size of the net's input."""
+    inner: Window
+    """The picture's window in the net's input."""
+
+
+class Coarse(NamedTuple):
+    """What a coarse net found in a picture."""
+
+    alpha: Alpha
+    """At the picture's own size (H, W)."""
+    features: Features | None
+    """None if the net has no such output."""
+
+
 class Point(NamedTuple):
     """A point in pixels with a score, 0..1: the confidence that the part is visible at this point."""
 

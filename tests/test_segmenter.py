@@ -9,8 +9,8 @@ import pytest
 
 from idseg.models.onnx import OnnxNet
 from idseg.segmenter import _FAST_UPSCALE, _MattingModels
-from idseg.stages.matte import Coarse, Matte, MatteForm
-from idseg.types import Alpha, Rgb, Size
+from idseg.stages.matte import Matte, MatteForm
+from idseg.types import Alpha, Coarse, Rgb, Size
 from tests.models.tiny_onnx import write_channel
 
 

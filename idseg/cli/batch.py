@@ -31,7 +31,7 @@ _LINE_EVERY_S = 30.0
 """Interval between progress lines if stderr is not a terminal."""
 _PIPELINE = (
     *("aspect", "head_room", "turn", "second_face", "pick", "max_side"),
-    *("refine", "matting_model", "preset", "provider"),
+    *("quality", "refine", "matting_model", "preset", "provider"),
 )
 """Options that this command shares with ``idseg segment``."""
 

@@ -57,6 +57,7 @@ _SHOWN = (
     help="Picture to which their box and points refer; auto: the one in which their face boxes fit ours.",
 )
 @click.option("--worst", default=6, show_default=True, metavar="N", help="Pictures for each kind of worst case.")
+@click.option("--quality", type=click.Choice(["best", "fast"]), help="Quality of our matte (default: best).")
 @click.option(
     "--refine", type=click.Choice(["net", "closed-form", "none"]), help="Refiner for our matte (default: as in idseg)."
 )

@@ -87,11 +87,18 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Another matting model: a name from `idseg models`, or an ONNX file. Default: idseg's.",
         ),
         click.option(
+            "--quality",
+            type=click.Choice(["best", "fast"]),
+            default="best",
+            show_default=True,
+            help="best: hair is refined on every cut. fast: only on cuts above about 2 MP.",
+        ),
+        click.option(
             "--refine",
             type=click.Choice(["net", "closed-form", "none"]),
             default="net",
             show_default=True,
-            help="Refiner for hair. net: used on large cuts, where it helps.",
+            help="Refiner for hair. net: idseg's, for mattes of idseg's own net.",
         ),
         click.option(
             "--turn",
@@ -114,7 +121,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-MODEL_OPTIONS = ("threads", "provider", "matting_model", "preset", "refine", "turn", "second_face", "pick")
+MODEL_OPTIONS = ("threads", "provider", "matting_model", "preset", "quality", "refine", "turn", "second_face", "pick")
 """Names of the options that choose the models and the face."""
 
 
@@ -138,7 +145,7 @@ def options_of(chosen: dict[str, Any], **more: Any) -> Options:
         "second_face_ratio": chosen["second_face"],
         "pick": chosen["pick"],
     }
-    names = ("threads", "provider", "matting_model", "preset", "refine")
+    names = ("threads", "provider", "matting_model", "preset", "quality", "refine")
     return Options(detect=DetectOptions(**given(detect)), **given({name: chosen[name] for name in names}), **more)
 
 

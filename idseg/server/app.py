@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +49,8 @@ SCHEMA: Final = Path(__file__).with_name("schema") / "body_seg_photo.json"
 
 def create_worker_app() -> FastAPI:
     """The factory that uvicorn calls: settings from the environment, models from the manifest."""
-    return create_app(Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}")), load_segmenter)
+    settings = Settings.from_json(os.environ.get(SETTINGS_VARIABLE, "{}"))
+    return create_app(settings, partial(load_segmenter, settings.quality))
 
 
 def create_app(

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from idseg.check.apply import SeesWhole
 from idseg.result import Result, SegmentPhoto
@@ -119,10 +119,10 @@ class _Kept:
         return self.owner.whole(photo)
 
 
-def load_segmenter() -> Looks:
+def load_segmenter(quality: Literal["best", "fast"]) -> Looks:
     """Load and warm the models in a worker. Each worker uses one core, because the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
 
-    segmenter = Segmenter(Options(threads=1))
+    segmenter = Segmenter(Options(threads=1, quality=quality))
     segmenter.warm()
     return Remembering(Reducing(segmenter))

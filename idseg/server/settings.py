@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from idseg.errors import OptionError
 from idseg.system import usable_cores
@@ -56,6 +56,8 @@ class Settings:
     killed and replaced."""
     header_timeout_s: float = 10.0
     """Maximum seconds for the headers of a request after the connection, or after the previous request."""
+    quality: Literal["best", "fast"] = "best"
+    """``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
     body_memory_mb: int = 128
     """Maximum megabytes of bodies that are being received; the next one is refused with code 4."""
     connections: int = 4096
@@ -81,6 +83,8 @@ class Settings:
             )
         if self.auth and self.lan_address:
             raise OptionError("a server with keys needs no link")
+        if self.quality not in ("best", "fast"):
+            raise OptionError(f"quality {self.quality!r} is none of best, fast", quality=self.quality)
         if bool(self.tls_cert) != bool(self.tls_key):
             raise OptionError("TLS needs both files: a certificate and its key")
         if not _ROOT_PATH.fullmatch(self.root_path):

@@ -20,7 +20,7 @@ from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.imaging.resize import resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import OnnxNet, first_provider
-from idseg.types import Alpha, Rgb, Size, Window
+from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
 """How a picture is fitted to the network's input.
@@ -48,8 +48,9 @@ _LOW_RESOLUTION_SHARE = 0.25
 _REACH = 0.01
 """Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
 bounds. The bounds tighten up to three times this distance."""
-_SURE = (0.05, 0.95)
-"""Low-resolution alpha below the first value is certainly background, above the second certainly person."""
+_SURE = (0.2, 0.95)
+"""Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair have
+about .3 at a low resolution; many wrong pieces of background have less than .2."""
 _UNCERTAIN_SHARE = 0.15
 """Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
 matte to overrule it."""
@@ -94,24 +95,6 @@ PRESETS: Mapping[str, MatteForm] = {
     # github.com/ZhengPeng7/BiRefNet, README: ImageNet statistics at 1024 x 1024; the graph ends in logits.
     "birefnet": MatteForm(Size(1024, 1024), "stretch", 32, _IMAGENET_MEAN, _IMAGENET_STD, "sigmoid"),
 }
-
-
-class Features(NamedTuple):
-    """The coarse net's last features, which tell a refiner what is person."""
-
-    values: npt.NDArray[np.float32]
-    """(h, w, C), at half the size of the net's input."""
-    inner: Window
-    """The picture's window in the net's input."""
-
-
-class Coarse(NamedTuple):
-    """What a coarse net found in a picture."""
-
-    alpha: Alpha
-    """At the picture's own size (H, W)."""
-    features: Features | None
-    """None if the net has no such output."""
 
 
 class _Seen(NamedTuple):

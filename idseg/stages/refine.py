@@ -17,8 +17,7 @@ from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import OnnxNet
-from idseg.stages.matte import Coarse, Features
-from idseg.types import Alpha, Rgb, Size, Window
+from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Refiner: TypeAlias = Callable[[Rgb, Coarse], Alpha]
 RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
