@@ -49,8 +49,8 @@ _REACH = 0.01
 """Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
 bounds. The bounds tighten up to three times this distance."""
 _SURE = (0.2, 0.95)
-"""Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair have
-about .3 at a low resolution; many wrong pieces of background have less than .2."""
+"""Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair are
+above .2 there, and many wrong pieces of background below."""
 _UNCERTAIN_SHARE = 0.15
 """Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
 matte to overrule it."""

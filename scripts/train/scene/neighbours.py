@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -159,8 +160,29 @@ def grid(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.
     return scene
 
 
+def strata(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
+    """Layered rock, wood, fur or cloth: a wavy region of fine, nearly parallel lines that look like hair."""
+    width = frame.size[0]
+    if rng.random() < 0.5:
+        colour = np.clip(np.array((0.22, 0.15, 0.12)) * np.exp(rng.normal(0.0, 0.5, 3)), 0.0, 1.0)
+    bend = width * float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
+    cells = int(rng.integers(2, 6))
+    along, across = shapes.turned(frame, at, rng.uniform(0, np.pi))
+    bent = across + bend * noise(frame.size, (cells, cells), frame.chance)
+    shade = 1.0 + 0.25 * noise(frame.size, (3, 3), frame.chance)
+    for period in width * np.exp(rng.uniform(np.log(0.003), np.log(0.08), 3)):
+        wobble = 1.5 * noise(frame.size, (8, 8), frame.chance)
+        shade = shade + rng.uniform(0.08, 0.3) * torch.sin(6.28 * bent / float(period) + wobble)
+    thick, reach = width * rng.uniform(0.08, 0.4), width * rng.uniform(0.2, 1.2)
+    inside = torch.maximum((bent - 0.8 * thick * rng.choice((-1.0, 1.0))).abs() - thick, along.abs() - reach)
+    return over(scene, shapes.shaded(frame, colour, shade.clamp(0.15, 2.0)), shapes.cover(inside))
+
+
 Drawing = Callable[[Tensor, Frame, Point, Colour, np.random.Generator], Tensor]
-KINDS: tuple[Drawing, ...] = (plank, plank, edge, edge, rock, curtain, screen, screen, figure, limbs, grid)
+KINDS: tuple[Drawing, ...] = (
+    *(plank, plank, edge, edge, rock, curtain, screen, screen, figure, limbs, grid),
+    *(strata, strata),  # not in the training of portrait-5, which takes dark rock with such lines for hair
+)
 """Functions that each draw one object on a scene: (scene, frame, place, colour, rng) → scene."""
 
 
