@@ -164,9 +164,21 @@ def _rembg(isnet: Path) -> Method:
 
 
 def _selfie(path: Path) -> Method:
-    from benchmarks.matting import selfie
+    """Load MediaPipe's selfie segmentation (general model, 256 x 256) with its Tasks API."""
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
 
-    return selfie(path)
+    options = vision.ImageSegmenterOptions(
+        base_options=BaseOptions(model_asset_buffer=path.read_bytes()), output_confidence_masks=True
+    )
+    segmenter = vision.ImageSegmenter.create_from_options(options)
+
+    def matte(rgb: Rgb) -> Alpha:
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        mask = segmenter.segment(image).confidence_masks[0].numpy_view()
+        return np.array(mask, np.float32).reshape(rgb.shape[:2])
+
+    return matte
 
 
 def _pymatting(name: str, threads: int) -> Method:

@@ -79,7 +79,7 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
 def find_sets(data: Path) -> dict[str, list[Sample]]:
     """All sets below ``data``, by name. Sets without pictures are left out."""
     found = {
-        "val": _beside(data / "val"),
+        "val": beside(data / "val"),
         "P3M-500-P": _first(
             _folders(data / place, "blurred_image", "mask")
             for place in ("P3M-10k/validation/P3M-500-P", "P3M-10k/validation1", "P3M-500-P")
@@ -99,7 +99,7 @@ def find_sets(data: Path) -> dict[str, list[Sample]]:
     return {name: samples for name, samples in found.items() if samples}
 
 
-def _beside(folder: Path) -> list[Sample]:
+def beside(folder: Path) -> list[Sample]:
     """Pairs NAME.jpg and NAME.png in one folder."""
     mattes = sorted(folder.glob("*.png"))
     return [Sample(path.stem, path.with_suffix(".jpg"), path) for path in mattes if path.with_suffix(".jpg").exists()]

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import trend
+from benchmarks import matting_tables, trend
 from benchmarks.figures import HERE, RESULTS, Figure, Result
+from benchmarks.markdown import number, table
 
 README = HERE / "README.md"
 CARD = HERE.parent / "models" / "MODEL_CARD.md"
@@ -82,7 +83,7 @@ def filled(
         if name == "trend":
             body = trend_table(lines)
         elif name == "matting" and matting is not None:
-            body = "\n".join(matting_tables(matting))
+            body = "\n".join(matting_tables.tables(matting))
         elif name in results:
             body = "\n".join([_about(results[name]), "", *makers[name](results[name]), *_notes(results[name])])
         else:
@@ -118,83 +119,9 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"\nNote: {note.rstrip('.')}."
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column except the first is right-aligned."""
-    lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def number(value: float | None) -> str:
-    """Format with three or four digits; a dash for None (not measured)."""
-    if value is None:
-        return "–"
-    if value == 0 or abs(value) >= 1000:
-        return f"{value:.0f}"
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    if abs(value) >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
-
-
 def _ordered(figures: Iterable[Figure], key: str) -> list[str]:
     """The distinct values of a field, in the order of first appearance."""
     return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))
-
-
-def matting_tables(found: Mapping[str, Any]) -> Iterator[str]:
-    """Results of ``python -m benchmarks.matting``: the nets on ``val`` and on the held-out photos, and times."""
-    place, val = found["environment"], found["val"]
-    load = number(place["load_average"][0])
-    yield f"*{place['date']}; {place['machine']}, {place['threads']} threads, load {load} before.*\n"
-    yield f"**val**, {val['pictures']} pictures: mean (median); s: the median picture\n"
-    names = {"mad": "MAD", "mse": "MSE", "grad": "Grad", "sad": "SAD", "conn": "Conn", "seconds": "s"}
-    rows = [
-        [
-            name,
-            *(f"{number(method['mean'][key])} ({number(method['median'][key])})" for key in names if key != "seconds"),
-            number(method["median"]["seconds"]),
-        ]
-        for name, method in val["methods"].items()
-    ]
-    yield table(["", *names.values()], rows)
-    yield "\n**held-out**: MAD to the label, mean (median)\n"
-    methods = found["held_out"]
-    groups = list(next(iter(methods.values()))["groups"])
-    first = next(iter(methods.values()))["groups"]
-    yield table(
-        ["", "photos", *methods],
-        (
-            [
-                group.replace("_", " "),
-                str(first[group]["photos"]),
-                *(
-                    f"{number(m['groups'][group]['mean'])} ({number(m['groups'][group]['median'])})"
-                    for m in methods.values()
-                ),
-            ]
-            for group in groups
-        ),
-    )
-    speed, memory = dict(found["speed"]), found["memory_mib"]
-    slower = speed.pop("ISNet is slower by", None)
-    yield f"\n**Time** for a cut of 600x840, {place['threads']} threads, ms\n"
-    yield table(
-        ["", "median", "fastest"],
-        ([name, *(number(1000 * row[key]) for key in ("median_s", "fastest_s"))] for name, row in speed.items()),
-    )
-    if slower is not None:
-        times = number(slower)
-        yield f"\nISNet alone takes {times} times as long as ours as it ships: coarse + foreground on such a cut."
-    size = sum(found["files_bytes"].values()) / 1e6
-    peak, imports = number(memory["peak"]), number(memory["imports"])
-    yield f"\nPeak memory {peak} MiB ({imports} after the imports); files {size:.1f} MB."
-    yield "\n**Foreground colours**: mean error in half-covered pixels times alpha, 0..255\n"
-    yield table(
-        ["", "error", "ms"],
-        ([name, number(row["error"]), number(1000 * row["median_s"])] for name, row in found["foreground"].items()),
-    )
 
 
 def quality_tables(result: Result) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from benchmarks import environment, figures, tables, trend
+from benchmarks import environment, figures, markdown, tables, trend
 from benchmarks.figures import Figure, Result
 from benchmarks.published import PUBLISHED
 
@@ -141,7 +141,7 @@ def test_blocks_are_replaced_and_the_rest_is_not() -> None:
 
 
 def test_numbers_keep_their_digits() -> None:
-    assert [tables.number(value) for value in (None, 0.0, 0.00421, 1.234, 12.34, 123.4, 12345.6)] == [
+    assert [markdown.number(value) for value in (None, 0.0, 0.00421, 1.234, 12.34, 123.4, 12345.6)] == [
         "–", "0", "0.0042", "1.23", "12.3", "123", "12346",
     ]  # fmt: skip
 
