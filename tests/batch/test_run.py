@@ -294,11 +294,9 @@ def test_a_report_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-def test_a_photo_that_kills_or_hangs_its_process_is_failed_and_the_others_are_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_that_kills_or_hangs_its_process_is_failed_and_the_others_are_done(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
-    monkeypatch.setenv("IDSEG_TEST_MARK", str(tmp_path / "mark"))
+    fakes.MARK.unlink(missing_ok=True)
     put(folder, **{f"p{number}": (number, 1, 1) for number in range(12)})
     put(folder, p3k=fakes.KILLS, p5h=fakes.HANGS, p7once=fakes.KILLS_ONCE)
     options = LocalOptions(workers=2, tries=2, timeout_s=2.0)
