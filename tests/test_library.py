@@ -138,6 +138,7 @@ def test_a_script_that_closes_nothing_ends_in_silence(astronaut: Rgb, tmp_path: 
     ("options", "says"),
     [
         ({"refine": "magicc"}, "refine 'magicc' is none of net, closed-form, none"),
+        ({"quality": "superb"}, "quality 'superb' is none of best, fast"),
         ({"preset": "modnett"}, "preset 'modnett' is none of modnet"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"parallel": 0}, "parallel must be at least 1"),

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from idseg.models.manifest import load_manifest
 from idseg.models.onnx import OnnxNet
-from idseg.segmenter import _FAST_UPSCALE, _MattingModels
-from idseg.stages.matte import Matte, MatteForm
+from idseg.segmenter import _FAST_UPSCALE, Options, Segmenter, _MattingModels
+from idseg.stages.matte import AUTO, Matte, MatteForm, load_matte
 from idseg.types import Alpha, Coarse, Rgb, Size
 from tests.models.tiny_onnx import write_channel
 
@@ -31,3 +32,17 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
     picture = np.zeros((side, side, 3), np.uint8)
     matter.refined(picture, matter.coarse.look(picture))
     assert bool(called) is runs
+
+
+@pytest.mark.weights
+def test_best_and_fast_differ_at_the_edge_alone(astronaut: Rgb) -> None:
+    """The cut has fewer pixels than the coarse net's input, so "fast" gives the coarse matte."""
+    mattes = []
+    for quality in ("best", "fast"):
+        with Segmenter(Options(quality=quality, threads=1)) as segmenter:
+            mattes.append(segmenter.matte(astronaut))
+    best, fast = mattes
+    coarse = load_matte(load_manifest(), AUTO, "cpu", 1)(astronaut)
+    assert np.array_equal(fast, coarse)
+    assert np.abs(best - fast).max() > 0.1
+    assert np.abs(best - fast).mean() < 0.01

@@ -133,6 +133,7 @@ def test_a_forced_provider_that_is_not_there(selfie: Path, tmp_path: Path) -> No
         ["--aspect", "5"],
         ["--aspect", "0:1"],
         ["--refine", "magic"],
+        ["--quality", "superb"],
         ["--second-face", "7"],
     ],
 )

@@ -34,6 +34,7 @@ def test_settings_travel() -> None:
         {"connections": 1},
         {"tls_cert": "/nowhere/a.pem", "tls_key": "/nowhere/b.pem"},
         {"queue": -1},
+        {"quality": "superb"},
         {"rate_per_s": -1.0},
         {"token_seconds": 0},
     ],
