@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -33,12 +33,11 @@ from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import usable_cores
-from idseg.types import Alpha, Coarse, Person, Rgb, Size, Window
+from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
 
 DetectOptions = find.DetectOptions
-Quality: TypeAlias = Literal["best", "fast"]
 
 _FAST_UPSCALE = 4.0
 """With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
@@ -81,7 +80,9 @@ class Options:
             if not isinstance(getattr(self, name), kind):
                 raise OptionError(f"{name} must be {said}, not {getattr(self, name)!r}", option=name)
         if self.quality not in get_args(Quality):
-            raise OptionError(f"quality {self.quality!r} is none of best, fast", quality=str(self.quality))
+            raise OptionError(
+                f"quality {self.quality!r} is none of {', '.join(get_args(Quality))}", quality=str(self.quality)
+            )
         if self.refine not in get_args(RefinerName):
             raise OptionError(
                 f"refine {self.refine!r} is none of {', '.join(get_args(RefinerName))}", refine=str(self.refine)

@@ -30,6 +30,9 @@ Alpha: TypeAlias = npt.NDArray[np.float32]
 Points: TypeAlias = npt.NDArray[np.float64]
 """Points, float64 (N, 2) or (N, 3), pixels."""
 
+Quality: TypeAlias = Literal["best", "fast"]
+"""``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
+
 PartName: TypeAlias = Literal[
     "left_ear",
     "right_ear",

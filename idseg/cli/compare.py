@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idseg.cli.runner import clear_errors, given, progress_bar, write_text
+from idseg.cli.runner import clear_errors, given, progress_bar, quality_option, write_text
 
 if TYPE_CHECKING:
     from idseg.cloud.compare import ComparisonSummary
@@ -57,7 +57,7 @@ _SHOWN = (
     help="Picture to which their box and points refer; auto: the one in which their face boxes fit ours.",
 )
 @click.option("--worst", default=6, show_default=True, metavar="N", help="Pictures for each kind of worst case.")
-@click.option("--quality", type=click.Choice(["best", "fast"]), help="Quality of our matte (default: best).")
+@quality_option
 @click.option(
     "--refine", type=click.Choice(["net", "closed-form", "none"]), help="Refiner for our matte (default: as in idseg)."
 )

@@ -60,6 +60,15 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+quality_option = click.option(
+    "--quality",
+    type=click.Choice(["best", "fast"]),
+    default="best",
+    show_default=True,
+    help="best: hair is refined on every cut. fast: only on cuts above about 2 MP.",
+)
+
+
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of :data:`MODEL_OPTIONS`, for a command."""
     for option in (
@@ -86,13 +95,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME|FILE",
             help="Another matting model: a name from `idseg models`, or an ONNX file. Default: idseg's.",
         ),
-        click.option(
-            "--quality",
-            type=click.Choice(["best", "fast"]),
-            default="best",
-            show_default=True,
-            help="best: hair is refined on every cut. fast: only on cuts above about 2 MP.",
-        ),
+        quality_option,
         click.option(
             "--refine",
             type=click.Choice(["net", "closed-form", "none"]),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from idseg.cli.keys import state_option
-from idseg.cli.runner import clear_errors
+from idseg.cli.runner import clear_errors, quality_option
 from idseg.errors import DependencyError, OptionError
 
 _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
@@ -27,13 +27,7 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 @click.option(
     "--queue", default=16, show_default=True, metavar="N", help="Maximum waiting photos; the next one gets code 4."
 )
-@click.option(
-    "--quality",
-    type=click.Choice(["best", "fast"]),
-    default="best",
-    show_default=True,
-    help="best: hair is refined on every cut. fast: only on cuts above about 2 MP; a third less work a photo.",
-)
+@quality_option
 @click.option(
     "--rate",
     "rate_per_s",

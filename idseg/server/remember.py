@@ -13,14 +13,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from idseg.check.apply import SeesWhole
 from idseg.result import Result, SegmentPhoto
 from idseg.server.reduce import Reducing
 from idseg.stages.crop import CropOptions
 from idseg.stages.decode import DecodeLimits
-from idseg.types import Rgb
+from idseg.types import Quality, Rgb
 
 LIFE_S: Final = 300.0
 """Seconds after its last use until a result is dropped."""
@@ -119,7 +119,7 @@ class _Kept:
         return self.owner.whole(photo)
 
 
-def load_segmenter(quality: Literal["best", "fast"]) -> Looks:
+def load_segmenter(quality: Quality) -> Looks:
     """Load and warm the models in a worker. Each worker uses one core, because the workers share the cores."""
     from idseg.segmenter import Options, Segmenter
 

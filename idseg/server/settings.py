@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, get_args
 
 from idseg.errors import OptionError
 from idseg.system import usable_cores
+from idseg.types import Quality
 
 SETTINGS_VARIABLE: Final = "IDSEG_SERVER_SETTINGS"
 _ROOT_PATH: Final = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
@@ -56,8 +57,7 @@ class Settings:
     killed and replaced."""
     header_timeout_s: float = 10.0
     """Maximum seconds for the headers of a request after the connection, or after the previous request."""
-    quality: Literal["best", "fast"] = "best"
-    """``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
+    quality: Quality = "best"
     body_memory_mb: int = 128
     """Maximum megabytes of bodies that are being received; the next one is refused with code 4."""
     connections: int = 4096
@@ -83,8 +83,10 @@ class Settings:
             )
         if self.auth and self.lan_address:
             raise OptionError("a server with keys needs no link")
-        if self.quality not in ("best", "fast"):
-            raise OptionError(f"quality {self.quality!r} is none of best, fast", quality=self.quality)
+        if self.quality not in get_args(Quality):
+            raise OptionError(
+                f"quality {self.quality!r} is none of {', '.join(get_args(Quality))}", quality=self.quality
+            )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise OptionError("TLS needs both files: a certificate and its key")
         if not _ROOT_PATH.fullmatch(self.root_path):

@@ -150,7 +150,7 @@ def train(store: Store, start: Path, out: Path, minutes: float, memory: float = 
     checkpoint = out / "joint.pt"
     earlier = torch.load(checkpoint, weights_only=True)["elapsed_s"] if checkpoint.exists() else 0.0
     left = earlier / 60.0 + minutes - (time.monotonic() - began) / 60.0
-    print(f"training for {left:.1f} min, warm-up included in the others", flush=True)
+    print(f"the preparation is done; training until {left:.1f} min in all calls", flush=True)
     config = replace(config, minutes=max(left, 0.1), workers=0)  # the pictures are composed in threads
     shapes = [(width, height) for width, height in config.shapes]
     with Pool(store, shapes, room(shapes, memory), Shares(), config.seed, _COMPOSING) as pool:

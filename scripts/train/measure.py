@@ -19,11 +19,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from benchmarks.matting_sections import errors_of
 from benchmarks.sets import Sample
-from idseg.imaging.metrics import matte_errors
 from idseg.models.onnx import OnnxNet
 from idseg.types import Alpha, Rgb
 from scripts.train import joint
@@ -82,12 +81,6 @@ def samples(data: Path, name: str, every: int) -> Iterator[Sample]:
         yield Sample(matte.stem, matte.with_suffix(".jpg"), matte)
 
 
-def errors_of(alpha: Alpha, truth: Alpha, band: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    """MAD, MSE, Grad and Conn of the whole picture, MAD and Grad in the band."""
-    whole, edge = matte_errors(alpha, truth), matte_errors(alpha, truth, band)
-    return whole.mad, whole.mse, whole.grad, whole.conn, edge.mad, edge.grad
-
-
 def measure(data: Path, nets: Nets, peers: dict[str, Path], every: int) -> dict[str, dict[str, tuple[float, ...]]]:
     """Mean errors of every method on every set; the number of pictures comes first."""
     table: dict[str, dict[str, tuple[float, ...]]] = {}
@@ -102,7 +95,7 @@ def measure(data: Path, nets: Nets, peers: dict[str, Path], every: int) -> dict[
                 if kept is not None and kept.shape == truth.shape:
                     mattes[peer] = kept.astype(np.float32) / np.float32(255)
             for method, alpha in mattes.items():
-                rows.setdefault(method, []).append(errors_of(alpha, truth, band))
+                rows.setdefault(method, []).append(tuple(errors_of(alpha, truth, band).values()))
         table[name] = {method: (len(found), *np.mean(found, axis=0)) for method, found in rows.items()}
     return table
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from scripts.train.scene.compose import Batch, Composer, Shares
+from scripts.train.scene.compose import Batch, Composer, Shares, mostly_first, plane_bytes, rgb_bytes
 from scripts.train.scene.degrade import degrade
 from scripts.train.scene.store import Store
 
@@ -96,10 +96,6 @@ class Pool:
         """Number of pictures composed so far."""
         return sum(shelf.made for shelf in self.shelves)
 
-    def _chosen(self, rng: np.random.Generator) -> Shelf:
-        first = len(self.shelves) == 1 or rng.random() < 0.5
-        return self.shelves[0 if first else int(rng.integers(1, len(self.shelves)))]
-
     def _run(self, number: int) -> None:
         device = self.store.device
         rng = np.random.default_rng((self.seed, number))
@@ -109,10 +105,10 @@ class Pool:
         try:
             with torch.no_grad(), side_stream(device):
                 while not self._stop.is_set():
-                    shelf = self._chosen(rng)
+                    shelf = mostly_first(self.shelves, rng)
                     sample = composer.sample(shelf.size)
-                    rgb = (sample.rgb + 0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8)
-                    alpha, trust = ((plane * 255.0 + 0.5).to(torch.uint8) for plane in (sample.alpha, sample.trust))
+                    rgb = rgb_bytes(sample.rgb)
+                    alpha, trust = plane_bytes(sample.alpha), plane_bytes(sample.trust)
                     with self._lock:
                         place = shelf.made % shelf.room
                         shelf.rgb[place], shelf.alpha[place], shelf.trust[place] = rgb, alpha, trust
@@ -170,7 +166,7 @@ class PoolBatches(IterableDataset[Batch]):
 
     def _one(self, rng: np.random.Generator, chance: torch.Generator, stop: threading.Event) -> Batch:
         pool = self.pool
-        shelf = pool._chosen(rng)
+        shelf = mostly_first(pool.shelves, rng)
         while shelf.filled < min(4 * self.count, shelf.room) and not stop.wait(_WAIT_S):
             if pool._failure is not None:
                 raise pool._failure
@@ -183,4 +179,4 @@ class PoolBatches(IterableDataset[Batch]):
         alpha, trust = (torch.where(mirrored[:, None, None], plane.flip(2), plane) for plane in (alpha, trust))
         pictures: Tensor = rgb.permute(0, 3, 1, 2).float().contiguous()
         pictures = degrade(pictures, rng, chance, pool.shares.strength)
-        return (pictures + 0.5).clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).contiguous(), alpha, trust
+        return rgb_bytes(pictures), alpha, trust

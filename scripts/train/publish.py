@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-BEGIN = "# --- our matting nets: written by scripts/train (stage publish) ---"
+BEGIN = "# --- our matting nets: written by scripts.train.accelerator publish ---"
 END = "# --- end of our matting nets ---"
 
 _COARSE = """[[model]]

@@ -18,9 +18,11 @@ pytest.importorskip("numba", reason="drawn hair needs numba")
 import onnxruntime  # noqa: E402
 
 from scripts.train import accelerator, export, joint, loop, measure  # noqa: E402
-from scripts.train.detail import DetailNet, PublishedDetail, detail_loss  # noqa: E402
-from scripts.train.nets import FEATURES, PublishedCoarse  # noqa: E402
+from scripts.train.detail import STEP, DetailNet, PublishedDetail, detail_loss, from_refiner  # noqa: E402
+from scripts.train.nets import FEATURES, PublishedCoarse, RefineNet, fold_batchnorm  # noqa: E402
+from scripts.train.pool import Pool  # noqa: E402
 from scripts.train.published import published_weights  # noqa: E402
+from scripts.train.scene.compose import Composer, Shares  # noqa: E402
 from tests.train.test_scene import drawn_store  # noqa: E402
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -80,6 +82,38 @@ def test_a_new_detail_net_gives_the_coarse_matte_back_and_learns_from_the_first_
     slope = net.choice.weight.grad
     assert slope is not None
     assert float(slope.abs().max()) > 1e-4
+
+
+def test_the_detail_net_contains_the_refiner_that_it_starts_from() -> None:
+    torch.manual_seed(0)
+    refiner = fold_batchnorm(RefineNet()).eval()
+    net = from_refiner(refiner.state_dict()).eval()
+    rgb, coarse = torch.randn(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
+    with torch.no_grad():
+        torch.nn.init.constant_(net.choice.bias[:4], 1.0 / STEP)  # type: ignore[index]  # the refined alpha everywhere
+        found = net(rgb, coarse, torch.randn(1, FEATURES, 32, 48))
+        expected = refiner(torch.cat((rgb, coarse), dim=1))
+    assert float(expected.std()) > 1e-3
+    assert float((found - expected).abs().max()) < 1e-5
+
+
+def test_a_pool_gives_batches_while_it_composes_and_shows_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Pool(drawn_store(), [(96, 128), (64, 64)], [4, 4], Shares(), seed=1, threads=1) as pool:
+        batches = iter(pool.batches(2, seed=1))
+        for _ in range(3):
+            rgb, alpha, trust = next(batches)
+            assert rgb.shape[1:] in {(128, 96, 3), (64, 64, 3)}
+            assert rgb.shape[:3] == alpha.shape == trust.shape
+            assert rgb.dtype == alpha.dtype == trust.dtype == torch.uint8
+        assert pool.made >= 4
+
+    def fails(*values: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Composer, "sample", fails)
+    broken = Pool(drawn_store(), [(64, 64)], [4], Shares(), seed=1, threads=1)
+    with broken, pytest.raises(ZeroDivisionError, match="a bug"):
+        next(iter(broken.batches(2, seed=1)))
 
 
 def test_a_filled_gap_is_the_detail_nets_to_mend_and_a_missed_head_is_not() -> None:

@@ -11,8 +11,9 @@ unless opaque hair covers them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -292,6 +293,25 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """RGB (N, H, W, 3), alpha (N, H, W) and trust (N, H, W), all uint8 on the store's device."""
 
 
+Option = TypeVar("Option")
+
+
+def mostly_first(options: Sequence[Option], rng: np.random.Generator) -> Option:
+    """The first option half of the time, else a random other one."""
+    first = len(options) == 1 or rng.random() < 0.5
+    return options[0 if first else int(rng.integers(1, len(options)))]
+
+
+def rgb_bytes(rgb: Tensor) -> Tensor:
+    """Colours 0..255 (..., 3, H, W) to uint8 (..., H, W, 3)."""
+    return (rgb + 0.5).clamp(0, 255).movedim(-3, -1).to(torch.uint8).contiguous()
+
+
+def plane_bytes(plane: Tensor) -> Tensor:
+    """Alpha or trust, 0..1, to uint8."""
+    return (plane * 255.0 + 0.5).to(torch.uint8)
+
+
 class PackBatches(IterableDataset[Batch]):
     """Endless batches. All pictures of a batch have one size: the first size half of the time, else a random other."""
 
@@ -305,9 +325,7 @@ class PackBatches(IterableDataset[Batch]):
         chance.manual_seed(self.seed)
         composer = Composer(self.store, self.shares, rng, chance)
         while True:
-            first = len(self.shapes) == 1 or rng.random() < 0.5
-            size = self.shapes[0 if first else int(rng.integers(1, len(self.shapes)))]
-            yield self.one(composer, size)
+            yield self.one(composer, mostly_first(self.shapes, rng))
 
     def one(self, composer: Composer, size: tuple[int, int]) -> Batch:
         """One batch of ``size``."""
@@ -315,6 +333,7 @@ class PackBatches(IterableDataset[Batch]):
             samples = [composer.sample(size) for _ in range(self.batch)]
             rgb = torch.stack([s.rgb for s in samples])
             rgb = degrade(rgb, composer.rng, composer.chance, self.shares.strength)
-            planes = [torch.stack([getattr(s, name) for s in samples]) for name in ("alpha", "trust")]
-            alpha, trust = ((plane * 255.0 + 0.5).to(torch.uint8) for plane in planes)
-            return (rgb + 0.5).clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).contiguous(), alpha, trust
+            alpha, trust = (
+                plane_bytes(torch.stack([getattr(s, name) for s in samples])) for name in ("alpha", "trust")
+            )
+            return rgb_bytes(rgb), alpha, trust
