@@ -27,33 +27,33 @@ the pack; ``publish`` copies them to models/.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 
 from scripts.train import joint
-from scripts.train.pack import HairDresser, open_pack
-from scripts.train.pool import Pool
+from scripts.train.pack import open_pack
+from scripts.train.pool import Material, Pool
 from scripts.train.scene.compose import PackBatches, Shares
 from scripts.train.scene.store import Store
 
 MODELS = Path(__file__).parents[2] / "models"
 _FIRST_SEED = 100_000
-"""First seed of the hair that is drawn during training. The packs use smaller seeds."""
-_MOST_LAYERS = 4000
-"""Maximum number of hair layers in memory; each takes up to 6 MB."""
+"""Seed of the pictures for quantisation."""
 _MEMORY = 24e9
 """Memory for composed pictures, bytes."""
-_COMPOSING = 1
-"""Number of threads that compose pictures. More would hinder the training: only one thread runs Python at a time."""
+_SWITCH_S = 5e-4
+"""Seconds after which a thread that runs Python lets another one run. The default, ten times as long, delays the
+training's thread, which starts hundreds of small operations."""
 _QUANTISED = (640, 800)
 """Width and height, px, of the pictures for quantisation: the size of a finished cut."""
-_NOTE = "portrait-5, scripts/train/accelerator.py"
-_SOURCE = "trained here: scripts/train/configs/portrait-5.toml"
+_NOTE = "portrait-6, scripts/train/accelerator.py"
+_SOURCE = "trained here: scripts/train/configs/portrait-6.toml"
 _NAMES = ("portrait-coarse", "portrait-coarse-int8", "portrait-detail")
 
 
@@ -80,7 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     train_command.add_argument("--device", help="cuda, cpu, … (default: cuda if available)")
     train_command.add_argument(
-        "--drawing", type=int, default=0, help="number of processes that draw more hair during training"
+        "--composing", type=int, default=1, help="number of processes that compose pictures (default: 1)"
+    )
+    train_command.add_argument(
+        "--drawing", type=int, default=0, help="number of processes that draw more hair for each of those (default: 0)"
     )
     train_command.set_defaults(run=run_train)
     finish_command = commands.add_parser("finish", help="write the trained nets as ONNX files")
@@ -103,13 +106,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run_train(given: argparse.Namespace) -> None:
-    began = time.monotonic()
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    store = open_pack(given.pack, device)
-    drawing = HairDresser(store, first=_FIRST_SEED, processes=given.drawing, most=_MOST_LAYERS)
-    with drawing if given.drawing else nullcontext():
-        memory = _MEMORY if device.type == "cuda" else _MEMORY / 20
-        train(store, given.start, given.out, given.minutes - (time.monotonic() - began) / 60.0, memory)
+    open_store = partial(open_pack, given.pack)
+    material = Material(open_store, device, Shares(), given.composing, given.drawing)
+    train(material, given.start, given.out, given.minutes, _MEMORY if device.type == "cuda" else _MEMORY / 20)
 
 
 def prepare(config: Path, models: Path, out: Path) -> None:
@@ -133,35 +133,38 @@ def load_start(path: Path) -> tuple[joint.Pair, joint.JointConfig]:
     return joint.pair_of(start["weights"]), config
 
 
-def train(store: Store, start: Path, out: Path, minutes: float, memory: float = _MEMORY) -> list[dict[str, float]]:
+def train(
+    material: Material, start: Path, out: Path, minutes: float, memory: float = _MEMORY
+) -> list[dict[str, float]]:
     """Train from ``start``, or continue from ``out/joint.pt``, on the device of the material; returns the log.
 
     Args:
-        store: the material.
+        material: for the pictures.
         start: file of :func:`prepare`.
         out: folder of the checkpoint and the log.
         minutes: for all of this call; the learning rate falls to its end within them.
         memory: bytes for composed pictures.
     """
     began = time.monotonic()
+    sys.setswitchinterval(_SWITCH_S)
     out.mkdir(parents=True, exist_ok=True)
     pair, config = load_start(start)
-    joint.warm_up(pair, config, store.device)
-    checkpoint = out / "joint.pt"
-    earlier = torch.load(checkpoint, weights_only=True)["elapsed_s"] if checkpoint.exists() else 0.0
-    left = earlier / 60.0 + minutes - (time.monotonic() - began) / 60.0
-    print(f"the preparation is done; training until {left:.1f} min in all calls", flush=True)
-    config = replace(config, minutes=max(left, 0.1), workers=0)  # the pictures are composed in threads
     shapes = [(width, height) for width, height in config.shapes]
-    with Pool(store, shapes, room(shapes, memory), Shares(), config.seed, _COMPOSING) as pool:
+    with Pool(material, shapes, room(shapes, memory), config.seed) as pool:
+        joint.warm_up(pair, config, material.device)  # meanwhile, the processes load the material
+        checkpoint = out / "joint.pt"
+        earlier = torch.load(checkpoint, weights_only=True)["elapsed_s"] if checkpoint.exists() else 0.0
+        left = earlier / 60.0 + minutes - (time.monotonic() - began) / 60.0
+        print(f"the preparation is done; training until {left:.1f} min in all calls", flush=True)
+        config = replace(config, minutes=max(left, 0.1), workers=0)  # the pictures are composed in other processes
         log = joint.train(
             pair,
             config,
             checkpoint,
             lambda step: pool.batches(config.batch, config.seed + step),
-            device=store.device,
+            device=material.device,
         )
-        print(f"{pool.made} pictures composed, {len(store.layers)} layers of hair", flush=True)
+        print(f"{pool.made} pictures composed, {pool.taken} used, {pool.layers} layers of hair", flush=True)
     return log
 
 

@@ -5,8 +5,7 @@ sees crops at full size, mostly at the edge, with the coarse alpha and features 
 also trains the coarse net's features, so that they learn about hair. Only torch is needed; the same code runs on a CPU
 and on an accelerator.
 
-All pictures have nearly the same aspect, and the coarse net's inputs a few fixed sizes: for each new size, an
-accelerator needs half a minute to prepare.
+The coarse net's inputs have a few fixed sizes: for each new size, an accelerator needs half a minute to prepare.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -21,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,6 +38,8 @@ _MULTIPLE = 32
 """The sides of the coarse net's input are multiples of this."""
 _USUAL = 2 / 3
 """Share of the steps with the first input size."""
+_SAME_ASPECT = 0.05
+"""Largest relative difference of aspects that count as the same."""
 _EDGE_CROPS = 0.8
 """Share of the crops around a pixel whose true alpha is between 0 and 1, or where the coarse net is wrong."""
 
@@ -60,7 +62,7 @@ class JointConfig:
     batch: int  # pictures per step
     crops: int  # per picture, for the detail net
     crop: int  # px, side of a crop, a multiple of 4
-    areas: list[int]  # inputs of the coarse net, px; the first is used two thirds of the time
+    areas: list[int]  # inputs of the coarse net, px; the first is used two thirds of the time, see `area_for`
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
     detail_rate: float  # peak learning rate of the detail net's own layers
@@ -122,6 +124,19 @@ def coarse_size(height: int, width: int, area: float) -> tuple[int, int]:
     scale = min((area / (height * width)) ** 0.5, 1.0)
     rows, columns = (max(round(side * scale / _MULTIPLE), 1) * _MULTIPLE for side in (height, width))
     return rows, columns
+
+
+def area_for(height: int, width: int, config: JointConfig, draw: float) -> int:
+    """Area of the coarse net's input, px, for pictures of this size; ``draw``: a random number, 0..1.
+
+    Pictures of another aspect than the first shape always have the first area, so that there are fewer sizes.
+    """
+    first_width, first_height = config.shapes[0]
+    other_aspect = abs(width * first_height / (height * first_width) - 1.0) > _SAME_ASPECT
+    if draw < _USUAL or other_aspect:
+        return config.areas[0]
+    rest = config.areas[1:] or config.areas
+    return rest[int((draw - _USUAL) / (1.0 - _USUAL) * len(rest)) % len(rest)]
 
 
 def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -243,13 +258,18 @@ def _precision(device: torch.device) -> torch.dtype:
 def warm_up(pair: Pair, config: JointConfig, device: torch.device) -> None:
     """Run one step of each size and forget it. An accelerator prepares its programs for each, up to a minute in all."""
     pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    width, height = config.shapes[0]
-    rgb = torch.randint(0, 255, (config.batch, height, width, 3), dtype=torch.uint8, device=device)
     groups(pair, config)
-    for area in config.areas:
-        step_loss(
-            pair, (rgb, rgb[..., 0], torch.full_like(rgb[..., 0], 255)), config, area, _precision(device)
-        ).backward()
+    known = set()
+    for width, height in config.shapes:
+        for draw in np.linspace(0.0, 1.0, 3 * len(config.areas), endpoint=False):
+            area = area_for(height, width, config, float(draw))
+            size = coarse_size(height, width, area)
+            if size in known:
+                continue
+            known.add(size)
+            rgb = torch.randint(0, 255, (config.batch, height, width, 3), dtype=torch.uint8, device=device)
+            batch = (rgb, rgb[..., 0], torch.full_like(rgb[..., 0], 255))
+            step_loss(pair, batch, config, area, _precision(device)).backward()
     pair.zero_grad()
 
 
@@ -277,8 +297,8 @@ def train(
     pair.train()
 
     def loss_of(batch: Batch) -> Tensor:
-        usual = len(config.areas) == 1 or float(torch.rand(())) < _USUAL
-        area = config.areas[0 if usual else int(torch.randint(1, len(config.areas), ()))]
+        height, width = batch[1].shape[-2:]
+        area = area_for(height, width, config, float(torch.rand(())))
         return step_loss(pair, batch, config, area, _precision(device))
 
     return loop.fit(

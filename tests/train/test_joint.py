@@ -20,9 +20,10 @@ import onnxruntime  # noqa: E402
 from scripts.train import accelerator, export, joint, loop, measure  # noqa: E402
 from scripts.train.detail import STEP, DetailNet, PublishedDetail, detail_loss, from_refiner  # noqa: E402
 from scripts.train.nets import FEATURES, PublishedCoarse, RefineNet, fold_batchnorm  # noqa: E402
-from scripts.train.pool import Pool  # noqa: E402
+from scripts.train.pool import ComposeError, Material, Pool  # noqa: E402
 from scripts.train.published import published_weights  # noqa: E402
-from scripts.train.scene.compose import Composer, Shares  # noqa: E402
+from scripts.train.scene.compose import Shares  # noqa: E402
+from scripts.train.scene.store import Store  # noqa: E402
 from tests.train.test_scene import drawn_store  # noqa: E402
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -97,23 +98,47 @@ def test_the_detail_net_contains_the_refiner_that_it_starts_from() -> None:
     assert float((found - expected).abs().max()) < 1e-5
 
 
-def test_a_pool_gives_batches_while_it_composes_and_shows_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Pool(drawn_store(), [(96, 128), (64, 64)], [4, 4], Shares(), seed=1, threads=1) as pool:
+def small_store(device: torch.device) -> Store:
+    return drawn_store()
+
+
+def broken_store(device: torch.device) -> Store:
+    raise ZeroDivisionError("a bug")
+
+
+def test_a_pool_gives_batches_while_it_composes_and_shows_a_failure() -> None:
+    cpu = torch.device("cpu")
+    with Pool(Material(small_store, cpu, Shares()), [(96, 128), (64, 64)], [4, 4], seed=1) as pool:
         batches = iter(pool.batches(2, seed=1))
         for _ in range(3):
             rgb, alpha, trust = next(batches)
             assert rgb.shape[1:] in {(128, 96, 3), (64, 64, 3)}
             assert rgb.shape[:3] == alpha.shape == trust.shape
             assert rgb.dtype == alpha.dtype == trust.dtype == torch.uint8
+            assert 0 < alpha.float().mean() < 255
         assert pool.made >= 4
-
-    def fails(*values: object) -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(Composer, "sample", fails)
-    broken = Pool(drawn_store(), [(64, 64)], [4], Shares(), seed=1, threads=1)
-    with broken, pytest.raises(ZeroDivisionError, match="a bug"):
+        assert pool.taken >= 6
+    broken = Pool(Material(broken_store, cpu, Shares()), [(64, 64)], [4], seed=1)
+    with broken, pytest.raises(ComposeError, match="ZeroDivisionError: a bug"):
         next(iter(broken.batches(2, seed=1)))
+
+
+def test_a_killed_composing_process_ends_the_training() -> None:
+    with Pool(Material(small_store, torch.device("cpu"), Shares()), [(64, 64)], [4], seed=1) as pool:
+        pool._processes[0].kill()
+        with pytest.raises(ComposeError, match="killed"):
+            for _ in pool.batches(2, seed=1):
+                pass
+
+
+def test_other_aspects_have_one_input_size_and_the_first_has_all() -> None:
+    config = table(shapes=[[640, 800], [1024, 1024]], areas=[512000, 157696])
+    draws = [i / 100 for i in range(100)]
+    chosen = [joint.area_for(800, 640, config, draw) for draw in draws]
+    assert chosen.count(512000) == 67
+    assert set(chosen) == {512000, 157696}
+    assert {joint.area_for(1024, 1024, config, draw) for draw in draws} == {512000}
+    assert joint.coarse_size(1216, 1216, 512000) == (704, 704)
 
 
 def test_a_filled_gap_is_the_detail_nets_to_mend_and_a_missed_head_is_not() -> None:
@@ -216,19 +241,19 @@ def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_pat
     config.write_text(CONFIG)
     accelerator.prepare(config, MODELS, start)
     assert start.stat().st_size < 8_000_000
-    store = drawn_store()
-    accelerator.train(store, start, out, minutes=5.0, memory=3e6)
+    material = Material(small_store, torch.device("cpu"), Shares())
+    accelerator.train(material, start, out, minutes=5.0, memory=3e6)
     files = [out / f"joint{part}.pt" for part in loop.PARTS]
     assert all(file.stat().st_size < 16 * 1024**2 for file in files)
     config.write_text(CONFIG.replace("steps = 3", "steps = 5"))
     accelerator.prepare(config, MODELS, start)
     before = torch.load(files[0], weights_only=True)
-    log = accelerator.train(store, start, out, minutes=5.0, memory=3e6)
+    log = accelerator.train(material, start, out, minutes=5.0, memory=3e6)
     after = torch.load(files[0], weights_only=True)
     assert (before["step"], after["step"]) == (3, 5)
     assert not torch.equal(before["average"]["detail.choice.weight"], after["average"]["detail.choice.weight"])
     assert log == after["log"]
-    accelerator.finish(store, out, pictures=2)
+    accelerator.finish(drawn_store(), out, pictures=2)
     assert (out / "portrait-coarse-int8.onnx").stat().st_size < 4_000_000
     rng = np.random.default_rng(0)
     for name in ("val", "val-hr", "val-hair"):
