@@ -2,7 +2,7 @@
 
 On your own machine, which has onnx and the data:
 
-    python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-5.toml --out start.pt
+    python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-6.toml --out start.pt
 
 On the accelerator, with this folder, the packs (``scripts.train.build_pack``) and start.pt:
 
