@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.train import build_pack, pack
-from scripts.train.scene import degrade, neighbours, place, shapes, store, warp, worn
-from scripts.train.scene.compose import Composer, PackBatches, Shares
+from scripts.train.scene import degrade, gaps, neighbours, place, shapes, store, warp, worn
+from scripts.train.scene.compose import Composer, PackBatches, Sample, Shares
 from scripts.train.scene.store import Layer, Person, Store
 from scripts.train.split import held_out
 
@@ -123,7 +124,7 @@ def test_the_foreground_of_a_composite_is_found_again() -> None:
 
 def test_samples_have_exact_alpha() -> None:
     """Without hair, things and changes of colour a sample is F a + B (1 - a) of one person and one backdrop."""
-    shares = Shares(hair=0.0, worn=0.0, neighbours=0.0, bystander=0.0, pale=0.0, sharp=1.0)
+    shares = Shares(hair=0.0, worn=0.0, gaps=0.0, neighbours=0.0, bystander=0.0, pale=0.0, sharp=1.0)
     composer = Composer(drawn_store(("studio",)), shares, np.random.default_rng(0), chance())
     sample = composer.sample(SIZE)
     alphas = {int(v) for v in (sample.alpha * 255 + 0.5).flatten().tolist()}
@@ -272,3 +273,90 @@ def test_hair_is_drawn_beside_the_training() -> None:
     assert isinstance(added, Layer)
     assert added.front.shape == (4, 800, 640) or added.front.shape == (4, 1280, 1024)
     assert float(added.front[3].float().mean()) > 1
+
+
+def long_hair(size: tuple[int, int] = (192, 240)) -> tuple[shapes.Frame, worn.Face, worn.Figure]:
+    """A skin-coloured face in a large dark ellipse of hair, on shoulders."""
+    frame = shapes.make_frame(size, chance())
+    face = worn.Face((96.0, 110.0), 70.0)
+    hair = shapes.ellipse(frame, (96, 110), (85, 95))
+    colour = shapes.over(
+        shapes.solid(frame, np.array((0.2, 0.12, 0.08))),
+        shapes.solid(frame, np.array((0.9, 0.7, 0.6))),
+        shapes.ellipse(frame, (96, 112), (32, 40)),
+    )
+    return frame, face, worn.Figure(colour, hair)
+
+
+@pytest.mark.parametrize("kind", sorted({recipe.__name__ for recipe in gaps.KINDS}))
+def test_gaps_are_cut_out_of_the_hair_and_never_out_of_the_face(kind: str) -> None:
+    frame, face, person = long_hair()
+    ground = gaps.survey(gaps.thumbnail(person), face)
+    assert ground.hair.any()
+    recipe = next(recipe for recipe in gaps.KINDS if recipe.__name__ == kind)
+    found: list[gaps.Gap] = []
+    for seed in range(12):
+        found += recipe(ground, np.random.default_rng(seed))
+    assert found
+    carved = gaps.carve(person, frame, face, found[: gaps.MOST], np.random.default_rng(1))
+    assert torch.equal(carved.figure.colour, person.colour)
+    assert torch.allclose(carved.figure.alpha, person.alpha * carved.keep)
+    assert float(carved.figure.alpha[carved.gap > 0.999].min()) == 0.0
+    wide, high, down = gaps.HEAD[0]
+    own = shapes.ellipse(frame, face.at(0.0, down), ((wide - 0.03) * face.width, (high - 0.03) * face.width))
+    assert float((carved.keep[own > 0.5] - 1).abs().max()) == 0.0
+    assert float((carved.keep - 1).abs()[carved.gap == 0].max()) == 0.0
+
+
+def test_strands_cross_gaps_with_partial_alpha() -> None:
+    frame, face, person = long_hair()
+    gap = gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0, strands=0.7, fringe=0.5)
+    carved = gaps.carve(person, frame, face, [gap], np.random.default_rng(2))
+    inner = carved.figure.alpha[carved.gap == 1.0]
+    assert 0.05 < float(inner.mean()) < 0.8
+    assert float(((inner > 0.1) & (inner < 0.9)).float().mean()) > 0.05
+    bare = gaps.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0)], np.random.default_rng(2))
+    assert float(bare.gap.sum()) == pytest.approx(np.pi * 600, rel=0.05)
+
+
+def test_gaps_show_the_backdrop_and_repeat_by_their_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a black person the picture is the backdrop times 1 - alpha, so a light wall is seen in every gap."""
+    cut: list[gaps.Carved] = []
+
+    def recorded(*given: Any) -> gaps.Carved:
+        cut.append(carve(*given))
+        return cut[-1]
+
+    carve = gaps.carve
+    monkeypatch.setattr(gaps, "carve", recorded)
+    wall = torch.full((3, 80, 120), 200, dtype=torch.uint8)
+    full = Store([drawn_person("studio", 0)], [wall], [], {"studio": 1.0})
+    shares = Shares(gaps=1.0, worn=0.0, neighbours=0.0, plain=0.0, bystander=0.0, pale=0.0, sharp=1.0)
+
+    def pictures() -> list[Sample]:
+        composer = Composer(full, shares, np.random.default_rng(4), chance())
+        return [composer.sample(SIZE) for _ in range(8)]
+
+    one, again = pictures(), pictures()
+    assert cut
+    assert any(float(c.gap.max()) > 0.99 for c in cut)
+    assert all(any(torch.equal(c.figure.alpha, a.alpha) for a in one) for c in cut)
+    for a, b in zip(one, again, strict=True):
+        assert torch.equal(a.rgb, b.rgb)
+        assert torch.equal(a.alpha, b.alpha)
+        assert float(a.trust.min()) == 1.0
+        assert float(a.rgb[:, a.alpha > 0.999].max()) < 1.0
+        scene = (a.rgb / (1 - a.alpha))[:, a.alpha < 0.9]
+        assert float(scene.min()) > 0.1 * float(scene.max())
+
+
+def test_a_photo_shows_its_own_backdrop_in_gaps_and_they_are_trusted() -> None:
+    frame, face, person = long_hair()
+    shift = gaps.beside(gaps.thumbnail(person), [gaps.Gap(20.0, 60.0, 1.5, 4.0, 2.0)], np.random.default_rng(0))
+    assert shift is not None
+    place = (int(60 + shift[1]), int(20 + shift[0]))
+    assert float(person.alpha[place]) == 0.0
+    carved = gaps.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 30.0, 8.0)], np.random.default_rng(2))
+    trust = gaps.trusted(torch.zeros_like(person.alpha), carved)
+    assert float(trust[carved.gap > 0.9].min()) == 1.0
+    assert float(trust[carved.gap == 0].max()) == 0.0

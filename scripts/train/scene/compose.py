@@ -3,7 +3,7 @@
 Each picture is made in one of three ways, chosen at random (`Shares`): an exact cut-out on a new backdrop; the person
 of a labelled photo, with estimated foreground colours, on a new backdrop; or a labelled photo unchanged. Hair is added
 in front of and behind the person in the first two, and in front of the third. Uncertain pixels of a label have trust 0,
-unless opaque hair covers them.
+unless opaque hair covers them or a gap is cut there.
 """
 
 # torch is not in the environment that checks types.
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from scripts.train.hair.view import FACE_MIDDLE, FACE_WIDTH, MIDDLE, VIEW
-from scripts.train.scene import neighbours, place, worn
+from scripts.train.scene import gaps, neighbours, place, worn
 from scripts.train.scene.degrade import degrade
 from scripts.train.scene.shapes import Frame, make_frame, solid
 from scripts.train.scene.store import Layer, Person, Store
@@ -42,6 +42,8 @@ class Shares:
     """A labelled photo keeps its backdrop."""
     hair: float = 0.4
     worn: float = 0.12
+    gaps: float = 0.3
+    """Gaps in the hair or inside an arm, through which the backdrop is visible."""
     neighbours: float = 0.45
     plain: float = 0.3
     bystander: float = 0.06
@@ -85,27 +87,41 @@ class Composer:
         frame = make_frame(size, self.chance)
         if person.photo is not None and rng.random() < self.shares.photo:
             return self._photo(person, person.photo, frame)
-        layer = self._layer(person)
+        opened = person.face is not None and rng.random() < self.shares.gaps
+        layer = self._layer(person, self.shares.hair ** (0.3 if opened else 1.0))
         room = 0.0
         if layer is not None and person.face is not None:
             room = max(0.0, person.top - (person.face[1] - 0.75 * person.face[2]) / person.size[1])
         matrix = place.person_map(person.size, person.top, size, rng, room=min(room, 0.2), sharp=self.shares.sharp)
         figure = self._figure(person, matrix, frame)
-        behind = figure.colour.new_zeros((4, *figure.alpha.shape))
-        if layer is not None and (groomed := self._groom(figure, layer, person, matrix, frame)):
-            figure, behind = groomed.figure, groomed.behind
-        if person.face is not None and rng.random() < self.shares.worn:
+        groomed = self._groom(figure, layer, person, matrix, frame) if layer is not None else None
+        if groomed is not None:
+            figure = groomed.figure
+        dressed = person.face is not None and rng.random() < self.shares.worn
+        if dressed:
             figure = worn.dress(figure, frame, face_in(person, matrix), rng)
-        scene = self._backdrop(figure, person, matrix, frame)
-        reached = behind[3]
-        scene = scene * (1 - reached) + behind[:3]
+        drawn = None
+        trust = self._trust(person, matrix, frame)
+        if groomed is not None:
+            figure = before(figure, groomed.behind)
+            drawn = torch.maximum(groomed.cover, groomed.behind[3])
+            trust = torch.maximum(trust, (groomed.behind[3] > 0.98).float())
+        small, carved = gaps.thumbnail(figure, drawn), None
+        if opened and not dressed:
+            carved = self._carved(figure, small, face_in(person, matrix), frame)
+        if carved is not None:
+            figure = carved.figure
+            trust = gaps.trusted(trust, carved)
+        scene = self._backdrop(figure, small, frame)
+        if carved is not None and rng.random() < 0.35:  # the person's shadow is on what lies behind the gaps
+            scene = scene * (1.0 - float(rng.uniform(0.1, 0.6)) * carved.gap)
         rgb = figure.colour * figure.alpha + scene * (1 - figure.alpha)
-        alpha = figure.alpha + reached * (1 - figure.alpha)
-        trust = torch.ones_like(alpha)
-        if person.trust is not None:
-            trust = self._trust(person, matrix, frame)
-            trust = torch.maximum(trust, (reached > 0.98).float())
-        return Sample(rgb * 255.0, alpha, trust)
+        return Sample(rgb * 255.0, figure.alpha, trust)
+
+    def _carved(self, figure: worn.Figure, small: gaps.Thumbnail, face: worn.Face, frame: Frame) -> gaps.Carved | None:
+        """The figure with gaps; None if no place for them was found."""
+        found = gaps.plan(gaps.survey(small, face), self.rng)
+        return gaps.carve(figure, frame, face, found, self.rng) if found else None
 
     # ---------------------------------------------------------------------------- the person
 
@@ -143,9 +159,9 @@ class Composer:
 
     # ------------------------------------------------------------------------------ the hair
 
-    def _layer(self, person: Person) -> Layer | None:
-        """A layer for this person, chosen at random; None sometimes, or if no layer is large enough."""
-        if person.face is None or not self.store.layers or self.rng.random() >= self.shares.hair:
+    def _layer(self, person: Person, share: float) -> Layer | None:
+        """With probability ``share`` a random layer for this person; None if no layer is large enough."""
+        if person.face is None or not self.store.layers or self.rng.random() >= share:
             return None
         for _ in range(4):
             layer = self.store.layers[int(self.rng.integers(len(self.store.layers)))]
@@ -190,10 +206,10 @@ class Composer:
 
     # -------------------------------------------------------------------------- the backdrop
 
-    def _backdrop(self, figure: worn.Figure, person: Person, matrix: Map, frame: Frame) -> Tensor:
+    def _backdrop(self, figure: worn.Figure, small: gaps.Thumbnail, frame: Frame) -> Tensor:
         """A wall or a picture, with hard neighbours, a bystander and the person's shadow; (3, H, W), 0..1."""
         rng = self.rng
-        places = edge_places(figure, frame, rng)
+        places = edge_places(small, rng)
         if rng.random() < self.shares.plain or not self.store.backdrops:
             draw = rng.random()
             if draw < 0.35 and places:
@@ -245,12 +261,31 @@ class Composer:
         warped = warp(source, matrix, frame.size, "reflection") / 255.0
         rgb, alpha = warped[:3].clamp(0.0, 1.0), warped[3].clamp(0.0, 1.0)
         trust = self._trust(person, matrix, frame, "reflection")
-        layer = self._layer(person) if self.rng.random() < 0.4 else None
+        layer = self._layer(person, 0.4 * self.shares.hair)
         whole = worn.Figure(rgb, torch.ones_like(alpha))  # the photo includes the backdrop
         if layer is not None and (groomed := self._groom(whole, layer, person, matrix, frame)):
             rgb, alpha = groomed.figure.colour, groomed.cover + alpha * (1 - groomed.cover)
             trust = torch.maximum(trust, (groomed.cover > 0.98).float())
+        if person.face is not None and self.rng.random() < self.shares.gaps:
+            drawn = worn.Figure(rgb, alpha)
+            rgb, alpha, trust = self._opened(drawn, trust, face_in(person, matrix), frame)
         return Sample(rgb * 255.0, alpha, trust)
+
+    def _opened(
+        self, photo: worn.Figure, trust: Tensor, face: worn.Face, frame: Frame
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A photo's colours, alpha and trust, with gaps that show its own backdrop from beside the person."""
+        small = gaps.thumbnail(photo)
+        found = gaps.plan(gaps.survey(small, face), self.rng, enclosed=True)
+        for chosen in (found, *([gap] for gap in found)):
+            shift = gaps.beside(small, chosen, self.rng) if chosen else None
+            if shift is not None:
+                break
+        else:
+            return photo.colour, photo.alpha, trust
+        carved = gaps.carve(photo, frame, face, chosen, self.rng)
+        beside = torch.roll(photo.colour, shifts=(-shift[1], -shift[0]), dims=(1, 2))
+        return beside + (photo.colour - beside) * carved.keep, carved.figure.alpha, gaps.trusted(trust, carved)
 
     def _trust(self, person: Person, matrix: Map, frame: Frame, padding: str = "border") -> Tensor:
         """The trust of the label in the frame, 0 or 1."""
@@ -269,11 +304,16 @@ def face_in(person: Person, matrix: Map) -> worn.Face:
     return worn.Face((float(middle[0]), float(middle[1])), width * scale_of(matrix))
 
 
-def edge_places(figure: worn.Figure, frame: Frame, rng: np.random.Generator, count: int = 6) -> list[neighbours.Place]:
+def before(figure: worn.Figure, behind: Tensor) -> worn.Figure:
+    """The figure in front of hair (4, H, W), premultiplied, as one figure."""
+    total = figure.alpha + behind[3] * (1 - figure.alpha)
+    mixed = figure.colour * figure.alpha + behind[:3] * (1 - figure.alpha)
+    return worn.Figure(mixed / total.clamp(min=1e-4), total)
+
+
+def edge_places(small: gaps.Thumbnail, rng: np.random.Generator, count: int = 6) -> list[neighbours.Place]:
     """Places on the edge of the figure and its colour near them; empty if there is no edge."""
-    step = max(min(frame.size) // 80, 1)
-    alpha, colour = figure.alpha[::step, ::step].cpu().numpy(), figure.colour[:, ::step, ::step].cpu().numpy()
-    inside = alpha > 0.5
+    inside, colour, step = small.alpha > 0.5, small.colour, small.step
     edge = inside.copy()
     edge[1:-1, 1:-1] &= ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])
     edge[(0, -1), :] = edge[:, (0, -1)] = False

@@ -1,0 +1,409 @@
+"""Cuts gaps into the person's alpha, through which the backdrop is visible: in hair, beside the neck, inside an arm.
+
+All gaps of a picture are drawn in one pass. Each is an ellipse or a lens along a bent axis, with a rough rim, and
+single strands cross it or fringe its rim. Only the alpha changes, so the strands have the colours of the hair that was
+there.
+Lengths of gaps are in widths of the face box.
+"""
+
+# torch is not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scripts.train.scene import shapes
+from scripts.train.scene.shapes import Frame
+from scripts.train.scene.warp import noise
+from scripts.train.scene.worn import Face, Figure
+
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MOST = 14
+"""Maximum number of gaps in a picture; their planes are in memory at the same time."""
+HEAD = ((0.47, 0.6, 0.04), (0.54, 0.68, -0.18))
+"""Ellipses that no gap cuts, face and skull: half axes, and how far the centre is below that of the face box; in widths
+of the face box. Behind hair on the skull there is no backdrop."""
+_SOLID = 0.9
+"""Alpha above which a pixel of the thumbnail is inside the person."""
+_TRIES = 12
+"""Number of attempts to place gaps."""
+_TABLE = 256
+"""Number of different strands; more lines repeat them."""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Every ``step``-th pixel of a figure, in NumPy: alpha (h, w), colour (3, h, w), coverage of drawn hair (h, w)."""
+
+    alpha: F64
+    colour: F64
+    hair: F64
+    step: int
+
+
+def thumbnail(figure: Figure, hair: Tensor | None = None) -> Thumbnail:
+    """Read a figure from its device once. ``hair``: coverage (H, W) of drawn hair."""
+    step = max(min(figure.alpha.shape) // 80, 1)
+    drawn = torch.zeros_like(figure.alpha) if hair is None else hair
+    planes = torch.cat((figure.alpha[None], figure.colour, drawn[None]))[:, ::step, ::step]
+    values = planes.cpu().numpy().astype(np.float64)
+    return Thumbnail(values[0], values[1:4], values[4], step)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One gap; px. The axis goes through ``x, y`` at ``angle``; ``half`` are its half length and half width."""
+
+    x: float
+    y: float
+    angle: float
+    half_length: float
+    half_width: float
+    bend: float = 0.0
+    """Deviation of the axis at its ends, in half lengths."""
+    wedge: float = 0.0
+    """-1..1: how much wider one end is than the other."""
+    round: float = 2.0
+    """1: a lens with sharp ends; 2: an ellipse."""
+    rough: float = 0.0
+    """Displacement of the rim, px."""
+    cross: float = 0.0
+    """Angle between the strands and the axis."""
+    strands: float = 0.0
+    """Share of the strands that cross the gap's middle."""
+    fringe: float = 0.0
+    """More strands towards the rim."""
+    body: float = 1.0
+    """1: ends at the shoulder line, behind which there is no backdrop; 0: an opening inside an arm."""
+
+
+@dataclass(frozen=True)
+class Carved:
+    """The figure with gaps, and the coverage (H, W) of the gaps without their strands."""
+
+    figure: Figure
+    gap: Tensor
+    keep: Tensor
+    """Factor (H, W) of the alpha."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where gaps are possible in a thumbnail: masks (h, w) and coordinates (h, w) in face widths from the face."""
+
+    u: F64
+    v: F64
+    inside: Mask
+    hair: Mask
+    rim: Mask
+    """Hair near the outline."""
+    face: Face
+    step: int
+
+    def at(self, x: F64, y: F64, mask: Mask) -> Mask:
+        """The mask at points of the frame, px; False outside."""
+        rows, columns = (y / self.step).astype(int), (x / self.step).astype(int)
+        height, width = mask.shape
+        known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        return mask[rows.clip(0, height - 1), columns.clip(0, width - 1)] & known
+
+
+def shoulder_line(u: F64) -> F64:
+    """Height of the shoulder at ``u`` to the side of the face's centre, in face widths; rough."""
+    return 0.78 + 0.42 * np.clip(np.abs(u) - 0.3, 0.0, 0.9)
+
+
+def survey(small: Thumbnail, face: Face) -> Ground:
+    """Find the hair: drawn hair, and what has the colours above the face; without the face and below the shoulders."""
+    height, width = small.alpha.shape
+    y, x = np.mgrid[0:height, 0:width] * small.step + 0.5
+    u, v = (x - face.middle[0]) / face.width, (y - face.middle[1]) / face.width
+    inside = small.alpha > _SOLID
+    crown = inside & (np.abs(u) < 0.35) & (v > -0.95) & (v < -0.62)
+    hair = small.hair > _SOLID
+    if crown.sum() > 3:
+        colour = np.median(small.colour[:, crown], axis=1)
+        apart = np.linalg.norm(small.colour - colour[:, None, None], axis=0)
+        hair |= apart < 0.32 * (np.linalg.norm(colour) + 0.12)
+    for wide, high, down in HEAD:
+        hair &= np.hypot(u / wide, (v - down) / high) > 1.03
+    hair &= inside & (v < shoulder_line(u))
+    reach = max(int(0.12 * face.width / small.step), 1)
+    padded = np.pad(inside, reach, mode="edge")
+    around = [
+        padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
+        for dy, dx in ((-reach, 0), (reach, 0), (0, -reach), (0, reach))
+    ]
+    return Ground(u, v, inside, hair, hair & ~np.logical_and.reduce(around), face, small.step)
+
+
+# ----------------------------------------------------------------------------------- where the gaps are
+
+
+def flow(u: float, v: float) -> float:
+    """Direction of the hair at a place near the head (radians): around the crown, down at the sides."""
+    if v > 0.0:
+        return float(np.pi / 2)
+    return float(np.arctan2(u, -(v + 0.05) * 1.2) if abs(v) > 1e-6 else np.pi / 2)
+
+
+def spot(mask: Mask, ground: Ground, rng: np.random.Generator) -> tuple[float, float] | None:
+    """A random place of the mask, in face widths from the face."""
+    rows, columns = np.nonzero(mask)
+    if rows.size < 3:
+        return None
+    i = int(rng.integers(rows.size))
+    return float(ground.u[rows[i], columns[i]]), float(ground.v[rows[i], columns[i]])
+
+
+def make(
+    ground: Ground, at: tuple[float, float], half: tuple[float, float], angle: float, rng: np.random.Generator
+) -> Gap:
+    """A gap at ``at`` with half length and half width ``half``, all in face widths, and a random form."""
+    w, (x, y) = ground.face.width, ground.face.at(*at)
+    return Gap(
+        *(x, y, angle, half[0] * w, max(half[1] * w, 0.4)),
+        bend=float(rng.normal(0.0, 0.22)),
+        wedge=float(rng.uniform(-0.8, 0.8)),
+        round=float(rng.choice((1.0, 1.3, 2.0))),
+        rough=float(rng.uniform(0.0, 0.3) * half[1] * w),
+        cross=float(rng.normal(0.0, 0.15) if rng.random() < 0.7 else rng.normal(0.0, 0.6)),
+    )
+
+
+def beside_neck(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """Wedges between the jaw or neck and the hair, on one side or both."""
+    found = []
+    for side in (-1.0, 1.0):
+        low = ground.hair & (ground.v > 0.1) & (side * ground.u > 0.0) & (np.abs(ground.u) < 0.8)
+        if (at := spot(low, ground, rng)) and rng.random() < 0.7:
+            half = (rng.uniform(0.1, 0.34), rng.uniform(0.02, 0.13))
+            towards = (at[0] - side * 0.5 * half[1], at[1])
+            found.append(make(ground, towards, half, np.pi / 2 + side * rng.normal(0.05, 0.15), rng))
+    return found
+
+
+def loops(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """Long ellipses inside the hair."""
+    found = []
+    for _ in range(int(rng.integers(1, 4))):
+        if at := spot(ground.hair, ground, rng):
+            half = (rng.uniform(0.05, 0.22), rng.uniform(0.012, 0.09))
+            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.35), rng))
+    return found
+
+
+def between_curls(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """Several small irregular gaps near the outline of the hair."""
+    middle = spot(ground.rim, ground, rng)
+    if middle is None:
+        return []
+    found, largest = [], float(np.exp(rng.uniform(np.log(0.012), np.log(0.05))))
+    for _ in range(int(rng.integers(3, 10))):
+        at = (middle[0] + rng.normal(0.0, 0.12), middle[1] + rng.normal(0.0, 0.16))
+        size = largest * rng.uniform(0.3, 1.0)
+        half = (size * rng.uniform(1.0, 2.6), size)
+        found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.7), rng))
+    return found
+
+
+def slits(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """Long thin gaps between locks, in the direction of the hair."""
+    found = []
+    if start := spot(ground.hair, ground, rng):
+        for _ in range(int(rng.integers(1, 6))):
+            at = (start[0] + rng.normal(0.0, 0.06), start[1] + rng.normal(0.0, 0.12))
+            half = (rng.uniform(0.08, 0.4), float(np.exp(rng.uniform(np.log(0.002), np.log(0.025)))))
+            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.12), rng))
+    return found
+
+
+def notches(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """Gaps that are open to the outside: between locks that stand off."""
+    found = []
+    for _ in range(int(rng.integers(1, 4))):
+        if at := spot(ground.rim, ground, rng):
+            half = (rng.uniform(0.1, 0.3), rng.uniform(0.008, 0.07))
+            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.4), rng))
+    return found
+
+
+def inside_arm(ground: Ground, rng: np.random.Generator) -> list[Gap]:
+    """An opening between an arm and the body."""
+    side = float(rng.choice((-1.0, 1.0)))
+    at = (side * rng.uniform(0.85, 1.25), rng.uniform(1.7, 2.4))
+    half = (rng.uniform(0.25, 0.7), rng.uniform(0.02, 0.15))
+    gap = make(ground, at, half, np.pi / 2 + side * rng.normal(-0.1, 0.12), rng)
+    return [Gap(**{**vars(gap), "body": 0.0, "wedge": abs(gap.wedge), "rough": 0.03 * half[1] * ground.face.width})]
+
+
+Recipe = Callable[[Ground, np.random.Generator], list[Gap]]
+KINDS: tuple[Recipe, ...] = (
+    *(beside_neck, beside_neck, loops, loops, between_curls, between_curls, slits, slits, notches, inside_arm),
+)
+"""Functions that each place some gaps."""
+
+
+def plan(ground: Ground, rng: np.random.Generator, *, enclosed: bool = False) -> list[Gap]:
+    """Random gaps that lie in hair, or in clothes at an arm. ``enclosed``: none that touches the outline."""
+    found: list[Gap] = []
+    wanted = int(rng.integers(1, 4))
+    for _ in range(_TRIES):
+        made = KINDS[int(rng.integers(len(KINDS)))](ground, rng)
+        fitting = [gap for gap in made if fits(gap, ground, enclosed)]
+        found, wanted = found + fitting, wanted - bool(fitting)
+        if not wanted:
+            break
+    bare = rng.random() < 0.3
+    strands = 0.0 if bare else float(rng.uniform(0.0, 0.5) * rng.integers(0, 2))
+    fringe = 0.0 if bare else float(rng.uniform(0.1, 0.9))
+    return [Gap(**{**vars(g), "strands": strands * g.body, "fringe": fringe * g.body}) for g in found[:MOST]]
+
+
+def fits(gap: Gap, ground: Ground, enclosed: bool) -> bool:
+    """Whether the gap lies mostly in hair and has hair beside it (an arm's: whether it lies in the person)."""
+    beside = 1.0 + 0.05 * ground.face.width / gap.half_width
+    along, across = (v.ravel() for v in np.meshgrid(np.linspace(-0.9, 0.9, 7), (-beside, -0.5, 0.0, 0.5, beside)))
+    s, t = along * gap.half_length, across * gap.half_width + gap.bend * along**2 * gap.half_length
+    x = gap.x + np.cos(gap.angle) * s - np.sin(gap.angle) * t
+    y = gap.y + np.sin(gap.angle) * s + np.cos(gap.angle) * t
+    inside, hair = (ground.at(x, y, mask).reshape(5, 7) for mask in (ground.inside, ground.hair))
+    if gap.body == 0.0 or enclosed:
+        whole = bool(inside.all())
+        if gap.body == 0.0 or not whole:
+            return whole
+    sides = (hair[0].mean(), hair[4].mean())
+    return bool(hair[1:4].sum() >= 0.5 * inside[1:4].sum() and hair[1:4].mean() > 0.25 and max(sides) > 0.5)
+
+
+# ----------------------------------------------------------------------------------------- drawing
+
+
+def carve(figure: Figure, frame: Frame, face: Face, gaps: list[Gap], rng: np.random.Generator) -> Carved:
+    """Cut ``gaps`` (at least one) out of the figure's alpha."""
+    rows, columns = window(gaps, frame)
+    part = Frame(frame.x[rows, columns], frame.y[rows, columns], frame.chance)
+    hole, across, along, own = distances(part, face, gaps, rng)
+    soft = 1.0 if rng.random() < 0.6 else float(rng.uniform(1.0, 3.5))
+    gap = shapes.cover(hole / soft)
+    if any(g.fringe > 0.0 for g in gaps):
+        kept = 1.0 - gap * (1.0 - strands(part, (across, along, own), gaps, rng))
+    else:
+        kept = 1.0 - gap
+    whole_gap, keep = torch.zeros_like(figure.alpha), torch.ones_like(figure.alpha)
+    whole_gap[rows, columns], keep[rows, columns] = gap, kept
+    return Carved(Figure(figure.colour, figure.alpha * keep), whole_gap, keep)
+
+
+def window(gaps: list[Gap], frame: Frame) -> tuple[slice, slice]:
+    """Rows and columns of the frame that contain all gaps."""
+    x, y = (np.array([getattr(g, name) for g in gaps]) for name in "xy")
+    reach = np.array([1.3 * g.half_length * (1 + abs(g.bend)) + 1.5 * g.half_width + g.rough for g in gaps]) + 4
+    width, height = frame.size
+    left, right = int(np.clip((x - reach).min(), 0, width - 2)), int(np.clip((x + reach).max(), 2, width))
+    top, bottom = int(np.clip((y - reach).min(), 0, height - 2)), int(np.clip((y + reach).max(), 2, height))
+    return slice(top, max(bottom, top + 2)), slice(left, max(right, left + 2))
+
+
+def distances(
+    part: Frame, face: Face, gaps: list[Gap], rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Distance to the nearest gap's rim (negative inside), coordinates across and along its axis, and its number."""
+    values = np.array([astuple(g) for g in gaps])
+    angles = values[:, 2]
+    columns = np.column_stack((values[:, :2], np.cos(angles), np.sin(angles), values[:, 3:9], values[:, 12]))
+    each = torch.from_numpy(columns.astype(np.float32)).to(part.x.device, non_blocking=True)
+    x, y, c, s, length, width, bend, wedge, power, rough, body = each.T[..., None, None]
+    dx, dy = part.x - x, part.y - y
+    along = c * dx + s * dy
+    ua = along / length
+    lumps = noise(part.size, cells_of(part, face.width * float(rng.uniform(0.03, 0.12))), part.chance)
+    across = c * dy - s * dx - bend * ua * along + rough * lumps
+    wide = width * (1.0 + wedge * ua).clamp(min=0.1)
+    uc = across.abs() / wide
+    slope = torch.hypot(2.0 * ua / length, power * uc.clamp(min=1e-4) ** (power - 1.0) / wide)
+    distance = (ua**2 + uc**power - 1.0) / slope.clamp(min=1e-4)
+    w, (middle_x, middle_y) = face.width, face.middle
+    fx, fy = part.x - middle_x, part.y - middle_y
+    face_own, skull = (shapes.ellipse_distance(fx, fy - down * w, (wide * w, high * w)) for wide, high, down in HEAD)
+    own = torch.minimum(face_own, skull)
+    side = fx.abs()
+    shoulder = (0.78 * w + 0.42 * (side - 0.3 * w).clamp(0.0, 0.9 * w) - fy) / 1.08
+    neck = torch.maximum(side - 0.3 * w, 0.3 * w - fy)
+    person = torch.minimum(shoulder, neck)
+    distance = torch.maximum(distance, -own)
+    distance = torch.maximum(distance, -person - 1e4 * (1.0 - body))
+    nearest, number = distance.min(dim=0)
+    chosen = torch.stack((across / wide.clamp(min=1.0), across, along)).gather(1, number.expand(3, 1, -1, -1))
+    return nearest, chosen[0, 0], torch.stack((chosen[1, 0], chosen[2, 0])), number
+
+
+def cells_of(part: Frame, size: float) -> tuple[int, int]:
+    """Numbers of noise cells of ``size`` px across and down."""
+    return max(int(part.size[0] / size), 2), max(int(part.size[1] / size), 2)
+
+
+def strands(part: Frame, local: tuple[Tensor, Tensor, Tensor], gaps: list[Gap], rng: np.random.Generator) -> Tensor:
+    """Coverage (H, W) of single strands in and beside the gaps: two families of waved lines with random gaps.
+
+    ``local``: place across the axis in half widths (H, W); across and along in px (2, H, W); number of the gap (H, W).
+    """
+    relative, (across, along), number = local
+    device = part.x.device
+    turns = np.array([(g.cross, -g.cross - 0.25) for g in gaps])
+    facts = np.column_stack(
+        (np.cos(turns), np.sin(turns), [(g.strands, g.fringe, min(0.15 * g.half_width, 1.0)) for g in gaps])
+    )
+    each = torch.from_numpy(facts.astype(np.float32)).to(device, non_blocking=True)[number].movedim(-1, 0)
+    thick = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
+    period = float(rng.uniform(2.0, 6.0)) * max(thick, 1.0)
+    table = np.column_stack(
+        (rng.uniform(0.25, 0.75, _TABLE), thick * rng.uniform(0.5, 1.4, _TABLE), rng.uniform(0.0, 1.0, _TABLE))
+    )
+    lines = torch.from_numpy(table.astype(np.float32)).to(device, non_blocking=True)
+    waves = torch.stack([noise(part.size, cells_of(part, period * n), part.chance) for n in (6.0, 15.0)])
+    level = (each[0:2] * across - each[2:4] * along) / period + 0.8 * waves
+    index = level.floor()
+    place, width, chance = lines[(index.long() + 17) % _TABLE].movedim(-1, 0)
+    present = each[4] + each[5] * relative.abs().clamp(max=1.2) ** 3
+    width = width * (4.0 * (present - chance)).clamp(0.0, 1.0) * each[6]
+    half = 0.5 * width
+    distance = (level - index - place).abs() * period
+    covered = torch.clamp(distance + half, max=0.5) - torch.clamp(distance - half, min=-0.5)
+    covered = covered.clamp(0.0, 1.0)
+    return 1.0 - (1.0 - covered[0]) * (1.0 - covered[1])
+
+
+def trusted(trust: Tensor, carved: Carved) -> Tensor:
+    """The trust (H, W) of a label after carving: 1 in and around gaps, where the alpha is known."""
+    known = (carved.gap > 0.02) & ((carved.figure.alpha > 0.95) | (carved.keep < 0.98))
+    return torch.maximum(trust, known.float())
+
+
+def beside(small: Thumbnail, gaps: list[Gap], rng: np.random.Generator) -> tuple[int, int] | None:
+    """A shift (px, right and down) from every gap to backdrop of a photo; None if none was found."""
+    height, width = small.alpha.shape
+    ends = np.array(
+        [(g.x + a * g.half_length * np.cos(g.angle), g.y + a * g.half_length * np.sin(g.angle), g.half_width)
+         for g in gaps for a in (-1.1, 0.0, 1.1)]
+    )  # fmt: skip
+    points = np.concatenate(
+        [ends[:, :2] + ends[:, 2:] * side for side in ((-1.5, 0.0), (1.5, 0.0), (0.0, 1.5), (0.0, -1.5))]
+    )
+    for number in rng.permutation(48):
+        away, angle = small.step * (8.0 + 4.0 * (number // 6)), np.pi / 6 * (0, 1, -1, 5, -5, 6)[number % 6]
+        shift = (round(away * np.cos(angle)), round(away * np.sin(angle)))
+        columns, rows = ((points + shift) / small.step).T.astype(int)
+        known = rows.min() >= 0 and columns.min() >= 0 and rows.max() < height and columns.max() < width
+        if known and small.alpha[rows, columns].max() < 0.02:
+            return shift
+    return None
