@@ -4,6 +4,8 @@ Packs people, backdrops and some hair layers, for training on a machine without 
 `scripts.train.pack`). People come from the cut-outs of studio/ and from photos/SET, with the labels in --labels or
 fused/. Held-out photos (one in eight), photos that the config excludes, and the validation sets are never packed.
 A build that was stopped continues when the same command is given again: finished items are in FILE.parts until the end.
+
+With --backdrops or --textures instead of --data, the pack contains only the pictures of these folders.
 """
 
 from __future__ import annotations
@@ -138,10 +140,29 @@ def hair_colour(rgb: U8, alpha: U8, face: list[float] | None) -> list[float]:
 
 
 def packed_backdrop(path: Path) -> bytes:
-    """A backdrop, shrunk and encoded."""
+    """A backdrop or a texture, shrunk and encoded."""
     picture = Image.open(path).convert("RGB")
     picture.thumbnail((LONGEST_BACKDROP, LONGEST_BACKDROP))
     return webp(np.asarray(picture), QUALITY["backdrop"])
+
+
+def build_pictures(backdrops: list[Path], textures: list[Path], out: Path) -> int:
+    """Write a pack without people: only backdrops and textures; returns its size in bytes."""
+    index: dict[str, Any] = {"people": [], "backdrops": [], "textures": [], "layers": []}
+    work = [("backdrop", path) for path in backdrops] + [("texture", path) for path in textures]
+    pictures: dict[str, bytes] = {}
+    with ThreadPoolExecutor(2) as threads:
+        blobs = threads.map(lambda item: packed_backdrop(item[1]), work)
+        for number, ((kind, _), blob) in enumerate(tqdm(zip(work, blobs, strict=True), "pictures", len(work))):
+            name = f"{kind}s/{out.stem}-{number:04d}.webp"
+            index[f"{kind}s"].append(name)
+            pictures[name] = blob
+    return write_pack(out, index, pictures.items())
+
+
+def pictures_in(folders: list[Path]) -> list[Path]:
+    """All JPEG and PNG files of the folders, in the order of their paths."""
+    return sorted(path for folder in folders for path in folder.iterdir() if path.suffix in {".jpg", ".png"})
 
 
 @dataclass(frozen=True)
@@ -235,7 +256,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.train.build_pack", description=(__doc__ or "").split("\n\n")[1]
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with studio/, photos/, fused/, backgrounds/")
+    parser.add_argument("--data", type=Path, help="folder with studio/, photos/, fused/, backgrounds/")
+    parser.add_argument(
+        "--backdrops", type=Path, nargs="+", default=[], help="instead of --data: folders of pictures without people"
+    )
+    parser.add_argument(
+        "--textures",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="instead of --data: folders of textures, which the training repeats to cover a picture",
+    )
     parser.add_argument(
         "--labels", type=Path, default=Path(), help="better labels, SET/NAME.png (default: fused/ only)"
     )
@@ -252,6 +283,14 @@ def main() -> None:
         "--out", type=Path, nargs="+", required=True, help="one file, or several that share the material"
     )
     given = parser.parse_args()
+    pictures = pictures_in(given.backdrops), pictures_in(given.textures)
+    if (given.data is None) == (not any(pictures)):
+        parser.error("give --data, or --backdrops and --textures with pictures in them")
+    if given.data is None:
+        if len(given.out) > 1:
+            parser.error("--backdrops and --textures write one pack")
+        report(given.out, [build_pictures(*pictures, given.out[0])])
+        return
     exclude = set(tomllib.loads(given.config.read_text())["exclude"])
     material = (
         list(sources(given.data, given.labels, exclude, given.limit)),
@@ -261,7 +300,12 @@ def main() -> None:
     if given.drawn is not None:
         layers += sorted(given.drawn.glob("*.front.webp"))
     sizes = build(material, layers, given.out, Parts(given.out[0].with_suffix(".parts")))
-    for path, size in zip(given.out, sizes, strict=True):
+    report(given.out, sizes)
+
+
+def report(paths: list[Path], sizes: list[int]) -> None:
+    """Print the sizes of the packs; end the program with an error if one is too large."""
+    for path, size in zip(paths, sizes, strict=True):
         print(f"{path}: {size / 2**20:.1f} MiB")
     if max(sizes) > MOST_MIB * 2**20:
         raise SystemExit(f"a pack has {max(sizes) / 2**20:.1f} MiB; the limit is {MOST_MIB}: lower QUALITY")

@@ -36,6 +36,9 @@ SHARES = {"studio": 0.45, "official": 0.2, "faker": 0.14, "sfhq": 0.16, "facecha
 DRAWN_SIZES = ((640, 800), (640, 800), (1024, 1280))
 """Sizes of the layers that are drawn during training, in turn."""
 
+LEAST_TEXTURE = 900
+"""Minimum side of a texture after repeating it, px, so that it is hardly enlarged to cover a picture."""
+
 
 class PackError(ValueError):
     """The file is not a pack, or it is damaged."""
@@ -50,6 +53,7 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
     """
     people: list[Person] = []
     backdrops: list[Tensor] = []
+    textures: list[Tensor] = []
     layers: list[Layer] = []
     for path in paths:
         try:
@@ -61,12 +65,32 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
                 pictures = dict(zip(blobs, threads.map(decoded, blobs.values()), strict=True))
                 people += [_person(entry, pictures, device) for entry in index["people"]]
                 backdrops += [on_device(pictures[name], device) for name in index["backdrops"]]
+                textures += [repeated(on_device(pictures[name], device)) for name in index.get("textures", [])]
                 layers += [make_layer(pictures[e["front"]], pictures[e["back"]], device) for e in index["layers"]]
         except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, OSError) as error:
             raise PackError(f"{path}: not a pack, or damaged: {error}") from error
     present = {person.kind for person in people}
     chosen = shares or {kind: share for kind, share in SHARES.items() if kind in present}
-    return Store(people, backdrops, layers, chosen)
+    return Store(people, evenly(backdrops, textures), layers, chosen)
+
+
+def repeated(texture: Tensor) -> Tensor:
+    """Repeat a texture (C, H, W), mirrored at each seam, until both sides have at least `LEAST_TEXTURE` px."""
+    for axis in (1, 2):
+        while texture.shape[axis] < LEAST_TEXTURE:
+            texture = torch.cat((texture, texture.flip(axis)), axis)
+    return texture
+
+
+def evenly(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    """Both lists in one, in which the smaller list's pictures are repeated, so that both get about the same share.
+
+    A repeated picture is the same tensor, so it takes no memory.
+    """
+    if not first or not second:
+        return first + second
+    times = [max(1, round(max(len(first), len(second)) / len(part))) for part in (first, second)]
+    return first * times[0] + second * times[1]
 
 
 def decoded(blob: bytes) -> U8:

@@ -263,6 +263,29 @@ def test_a_pack_is_built_read_and_trained_from(data: Path, tmp_path: Path) -> No
         pack.open_pack(files[:1], CPU, {"nobody": 1.0})
 
 
+def test_a_pack_of_textures_is_read_beside_a_pack_of_people(tmp_path: Path) -> None:
+    """Textures are repeated without a seam, and textures and other backdrops get equal shares."""
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        write(tmp_path / f"textures/{number}.png", rng.integers(0, 255, (500, 950, 3)).astype(np.uint8))
+    write(tmp_path / "rooms/room.png", rng.integers(0, 255, (90, 120, 3)).astype(np.uint8))
+    textures = build_pack.pictures_in([tmp_path / "textures"])
+    sizes = build_pack.build_pictures(build_pack.pictures_in([tmp_path / "rooms"]), textures, tmp_path / "c.pack")
+    assert sizes == (tmp_path / "c.pack").stat().st_size
+    person = {"name": "one", "kind": "studio", "picture": "people/0.webp", "photo": False, "trust": None, "face": None}
+    person |= {"top": 0.1, "shoulders": 0.6, "hair": [0, 0, 0]}
+    picture = build_pack.webp(np.full((40, 30, 4), 255, np.uint8), 80)
+    pack.write_pack(
+        tmp_path / "a.pack", {"people": [person], "backdrops": [], "layers": []}, [("people/0.webp", picture)]
+    )
+    found = pack.open_pack([tmp_path / "a.pack", tmp_path / "c.pack"], CPU)
+    sizes_read = [tuple(backdrop.shape) for backdrop in found.backdrops]
+    assert sizes_read.count((3, 90, 120)) == sizes_read.count((3, 1000, 950)) == 3
+    texture = next(backdrop for backdrop in found.backdrops if backdrop.shape[1] == 1000)
+    assert torch.equal(texture[:, :500], texture[:, 500:].flip(1))
+    assert len({backdrop.data_ptr() for backdrop in found.backdrops}) == 4  # a repeated picture is the same tensor
+
+
 @pytest.mark.slow
 def test_hair_is_drawn_beside_the_training() -> None:
     full = drawn_store(layers=1)
