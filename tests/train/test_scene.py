@@ -124,7 +124,7 @@ def test_the_foreground_of_a_composite_is_found_again() -> None:
 
 def test_samples_have_exact_alpha() -> None:
     """Without hair, things and changes of colour a sample is F a + B (1 - a) of one person and one backdrop."""
-    shares = Shares(hair=0.0, worn=0.0, gaps=0.0, neighbours=0.0, bystander=0.0, pale=0.0, sharp=1.0)
+    shares = Shares(hair=0.0, worn=0.0, gaps=0.0, shine=0.0, neighbours=0.0, bystander=0.0, pale=0.0, sharp=1.0)
     composer = Composer(drawn_store(("studio",)), shares, np.random.default_rng(0), chance())
     sample = composer.sample(SIZE)
     alphas = {int(v) for v in (sample.alpha * 255 + 0.5).flatten().tolist()}
@@ -371,6 +371,18 @@ def test_gaps_show_the_backdrop_and_repeat_by_their_seed(monkeypatch: pytest.Mon
         assert float(a.rgb[:, a.alpha > 0.999].max()) < 1.0
         scene = (a.rgb / (1 - a.alpha))[:, a.alpha < 0.9]
         assert float(scene.min()) > 0.1 * float(scene.max())
+
+
+def test_strips_on_hair_and_ornaments_are_person() -> None:
+    frame, face, person = long_hair()
+    strip = gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0)
+    painted = gaps.shine(person, frame, face, [strip], np.random.default_rng(2))
+    dressed = [worn.ornaments(person, frame, face, np.random.default_rng(seed)) for seed in range(6)]
+    for one in (painted, *dressed):
+        assert torch.equal(one.alpha, person.alpha)
+        assert float((one.colour - person.colour).abs().max()) > 0.05
+        assert float(one.colour.min()) >= 0.0
+        assert float(one.colour.max()) <= 1.0
 
 
 def test_a_photo_shows_its_own_backdrop_in_gaps_and_they_are_trusted() -> None:

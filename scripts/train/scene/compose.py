@@ -41,10 +41,12 @@ class Shares:
     photo: float = 0.55
     """A labelled photo keeps its backdrop."""
     hair: float = 0.4
-    worn: float = 0.12
+    worn: float = 0.15
     gaps: float = 0.3
     """Gaps in the hair or inside an arm, through which the backdrop is visible."""
-    neighbours: float = 0.45
+    shine: float = 0.1
+    """Forms like those of the gaps, but painted on the hair: bright strips, ribbons."""
+    neighbours: float = 0.5
     plain: float = 0.3
     bystander: float = 0.06
     pale: float = 0.12
@@ -107,6 +109,10 @@ class Composer:
             drawn = torch.maximum(groomed.cover, groomed.behind[3])
             trust = torch.maximum(trust, (groomed.behind[3] > 0.98).float())
         small, carved = gaps.thumbnail(figure, drawn), None
+        if person.face is not None and not dressed and rng.random() < self.shares.shine:
+            face = face_in(person, matrix)
+            if strips := gaps.plan(gaps.survey(small, face), rng):
+                figure = gaps.shine(figure, frame, face, strips, rng)
         if opened and not dressed:
             carved = self._carved(figure, small, face_in(person, matrix), frame)
         if carved is not None:
@@ -224,7 +230,7 @@ class Composer:
             source = (picture.shape[2], picture.shape[1])
             scene = warp(picture, place.window_map(source, frame.size, rng, 2.0), frame.size, "reflection") / 255.0
             gain = np.exp(rng.normal(0.0, 0.25) + rng.normal(0.0, 0.1, 3))
-            if places and rng.random() < 0.3:  # nearly the person's colour at a place on the edge
+            if places and rng.random() < 0.4:  # nearly the person's colour at a place on the edge
                 spot = places[int(rng.integers(len(places)))]
                 x, y = (int(min(max(v, 0), side - 1)) for v, side in zip(spot.at, frame.size, strict=True))
                 window = scene[:, max(y - 20, 0) : y + 20, max(x - 20, 0) : x + 20].mean(dim=(1, 2))

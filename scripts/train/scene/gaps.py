@@ -383,6 +383,16 @@ def strands(part: Frame, local: tuple[Tensor, Tensor, Tensor], gaps: list[Gap], 
     return 1.0 - (1.0 - covered[0]) * (1.0 - covered[1])
 
 
+def shine(figure: Figure, frame: Frame, face: Face, gaps: list[Gap], rng: np.random.Generator) -> Figure:
+    """Paint the forms of ``gaps`` on the figure, as light on hair or as ribbons: they are person."""
+    carved = carve(figure, frame, face, gaps, rng)
+    if rng.random() < 0.6:
+        painted = (figure.colour * float(rng.uniform(1.3, 3.0)) + float(rng.uniform(0.0, 0.25))).clamp(max=1.0)
+    else:
+        painted = shapes.solid(frame, rng.uniform(0.0, 1.0, 3))
+    return Figure(shapes.over(figure.colour, painted, 1.0 - carved.keep), figure.alpha)
+
+
 def trusted(trust: Tensor, carved: Carved) -> Tensor:
     """The trust (H, W) of a label after carving: 1 in and around gaps, where the alpha is known."""
     known = (carved.gap > 0.02) & ((carved.figure.alpha > 0.95) | (carved.keep < 0.98))

@@ -20,6 +20,12 @@ from scripts.train.scene.warp import blur, noise
 SKINS = ((0.96, 0.84, 0.75), (0.87, 0.68, 0.55), (0.72, 0.5, 0.37), (0.5, 0.33, 0.24), (0.3, 0.2, 0.15))
 
 
+_LAYERS = 1024
+"""Number of layers of rock before they repeat."""
+ECHOES = 0.3
+"""Probability of the person's own colour beside a place on the edge, where there are neighbours."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A place on the person's edge, px, and the person's colour there, 0..1."""
@@ -30,6 +36,8 @@ class Place:
 
 def add_neighbours(scene: Tensor, frame: Frame, places: list[Place], rng: np.random.Generator) -> Tensor:
     """Draw one to four objects on ``scene`` (3, H, W), each at one of ``places``, sometimes out of focus."""
+    if rng.random() < ECHOES:
+        scene = echo(scene, frame, places[int(rng.integers(len(places)))], rng)
     for _ in range(int(rng.integers(1, 5))):
         place = places[int(rng.integers(len(places)))]
         colour = place.colour if rng.random() < 0.5 else rng.uniform(0.0, 1.0, 3)
@@ -164,24 +172,105 @@ def strata(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.rando
     """Layered rock, wood, fur or cloth: a wavy region of fine, nearly parallel lines that look like hair."""
     width = frame.size[0]
     if rng.random() < 0.5:
-        colour = np.clip(np.array((0.22, 0.15, 0.12)) * np.exp(rng.normal(0.0, 0.5, 3)), 0.0, 1.0)
-    bend = width * float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
-    cells = int(rng.integers(2, 6))
+        earth = np.array(((0.22, 0.15, 0.12), (0.3, 0.28, 0.27), (0.55, 0.42, 0.3), (0.08, 0.07, 0.07)))
+        colour = earth[int(rng.integers(4))] * np.exp(rng.normal(0.0, 0.3) + rng.normal(0.0, 0.08, 3))
+    else:
+        colour = colour.mean() + 0.6 * (colour - colour.mean())
+    bend = width * float(np.exp(rng.uniform(np.log(0.01), np.log(0.1))))
+    cells = int(rng.integers(2, 5))
     along, across = shapes.turned(frame, at, rng.uniform(0, np.pi))
     bent = across + bend * noise(frame.size, (cells, cells), frame.chance)
-    shade = 1.0 + 0.25 * noise(frame.size, (3, 3), frame.chance)
-    for period in width * np.exp(rng.uniform(np.log(0.003), np.log(0.08), 3)):
-        wobble = 1.5 * noise(frame.size, (8, 8), frame.chance)
-        shade = shade + rng.uniform(0.08, 0.3) * torch.sin(6.28 * bent / float(period) + wobble)
+    rough = noise(frame.size, (40, 50), frame.chance)
+    shade = 1.0 + 0.2 * noise(frame.size, (4, 4), frame.chance)
+    profile = rng.normal(0.0, 1.0, _LAYERS)
+    heights = torch.from_numpy(profile.astype(np.float32)).to(frame.x.device, non_blocking=True)
+    for period in np.exp(rng.uniform(np.log(3.0), np.log(0.06 * width), 3)):
+        level = bent / float(period) + 0.25 * rough + _LAYERS // 2
+        index = level.long()
+        below, above = heights[index % _LAYERS], heights[(index + 1) % _LAYERS]
+        shade = shade + rng.uniform(0.08, 0.3) * torch.lerp(below, above, level.frac())
     thick, reach = width * rng.uniform(0.08, 0.4), width * rng.uniform(0.2, 1.2)
     inside = torch.maximum((bent - 0.8 * thick * rng.choice((-1.0, 1.0))).abs() - thick, along.abs() - reach)
-    return over(scene, shapes.shaded(frame, colour, shade.clamp(0.15, 2.0)), shapes.cover(inside))
+    inside = inside + width * rng.uniform(0.0, 0.012) * (rough + 2.0 * noise(frame.size, (9, 11), frame.chance))
+    return over(scene, shapes.shaded(frame, np.clip(colour, 0.0, 1.0), shade.clamp(0.1, 2.2)), shapes.cover(inside))
+
+
+def window(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
+    """A door or the window of a house or a car beside the person: bright outside, a frame, and bars."""
+    width = frame.size[0]
+    side, half = rng.choice((-1.0, 1.0)), (width * rng.uniform(0.12, 0.5), width * rng.uniform(0.25, 0.9))
+    angle = rng.normal(0.0, 0.03) if rng.random() < 0.6 else rng.normal(0.0, 0.35)
+    rim = width * float(np.exp(rng.uniform(np.log(0.006), np.log(0.07))))
+    middle = (at[0] + side * half[0] * rng.uniform(0.6, 1.1), at[1] + width * rng.uniform(-0.4, 0.4))
+    corner = min(half) * rng.choice((0.0, 0.3))
+    wall = shapes.box(frame, middle, (half[0] + rim, half[1] + rim), angle, corner + rim)
+    changed = over(scene, surface(frame, colour, rng, "flat" if rng.random() < 0.7 else "wood"), wall)
+    outside = np.clip(rng.uniform(0.6, 1.1) * np.ones(3) + rng.normal(0.0, 0.06, 3), 0, 1)
+    view = shapes.shaded(frame, outside, 1.0 + rng.uniform(0.02, 0.25) * noise(frame.size, (4, 5), frame.chance))
+    pane = shapes.box(frame, middle, half, angle, corner)
+    along, across = shapes.turned(frame, middle, angle)
+    for level, reach in ((along, half[0]), (across, half[1])):
+        bars = int(rng.integers(0, 3))
+        if bars:
+            period = 2.0 * reach / (bars + 1)
+            start = (level + reach) / period
+            nearest = start.round().clamp(1.0, bars)
+            pane = pane * (1.0 - shapes.line_cover((start - nearest).abs() * period, rim * rng.uniform(0.3, 1.0)))
+    return over(changed, view, pane)
+
+
+def bokeh(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
+    """Lights out of focus: bright discs of one size over the whole scene, which is mostly blurred as well."""
+    width = frame.size[0]
+    if rng.random() < 0.7:
+        scene = blur(scene[None], width * float(rng.uniform(0.006, 0.03)))[0]
+    radius = width * float(np.exp(rng.uniform(np.log(0.01), np.log(0.08))))
+    tint = np.array(((1.0, 0.85, 0.6), (1.0, 1.0, 1.0), (0.7, 0.9, 0.5), colour))[int(rng.integers(4))]
+    hollow = rng.uniform(0.0, 0.5)  # lenses draw discs with a brighter rim
+    for layer in range(2):
+        cell = 2.2 * radius * rng.uniform(1.3, 2.6)
+        table = np.concatenate((rng.uniform(-0.5, 0.5, (2, 32, 32)), rng.uniform(0.0, 1.0, (2, 32, 32))))
+        facts = torch.from_numpy(table.astype(np.float32)).to(frame.x.device, non_blocking=True)
+        u, v = (frame.x - at[0]) / cell + 0.5 * layer + 1024.0, (frame.y - at[1]) / cell + 0.5 * layer + 1024.0
+        dx, dy, bright, chance = facts[:, v.long() % 32, u.long() % 32]
+        room = cell / 2 - radius
+        distance = torch.hypot((u.frac() - 0.5) * cell - dx * 2 * room, (v.frac() - 0.5) * cell - dy * 2 * room)
+        disc = ((radius - distance) / (0.08 * radius + 0.7) + 0.5).clamp(0.0, 1.0) * (chance < 0.6)
+        disc = disc * (1.0 - hollow + hollow * (distance / radius).clamp(max=1.0) ** 4) * (0.15 + 0.75 * bright**2)
+        light = torch.maximum(scene, shapes.solid(frame, np.clip(tint * rng.uniform(0.8, 1.2, 3), 0, 1)))
+        scene = over(scene, light, disc)
+    return scene
+
+
+def ground(scene: Tensor, frame: Frame, at: Point, colour: Colour, rng: np.random.Generator) -> Tensor:
+    """White or pale ground, snow, a table or a bed below the person: everything below a soft, nearly level line."""
+    height = frame.size[1]
+    line = max(at[1], height * rng.uniform(0.45, 0.85))
+    bent = frame.y - line + 0.02 * height * noise(frame.size, (4, 2), frame.chance)
+    bent = bent + float(rng.normal(0.0, 0.06)) * (frame.x - at[0])
+    soft = height * float(np.exp(rng.uniform(np.log(0.001), np.log(0.15))))
+    if rng.random() < 0.5:
+        colour = np.clip(rng.uniform(0.82, 1.0) * np.ones(3) + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
+    folds = 1.0 + rng.uniform(0.0, 0.12) * noise(frame.size, (5, 9), frame.chance)
+    return over(scene, shapes.shaded(frame, colour, folds), (bent / soft + 0.5).clamp(0.0, 1.0))
+
+
+def echo(scene: Tensor, frame: Frame, place: Place, rng: np.random.Generator) -> Tensor:
+    """The person's own colour in the scene beside a place on the edge, so that only form and texture show the edge."""
+    width = frame.size[0]
+    colour = np.clip(place.colour * np.exp(rng.normal(0.0, 0.04) + rng.normal(0.0, 0.015, 3)), 0.0, 1.0)
+    along, across = shapes.turned(frame, place.at, rng.uniform(0, np.pi))
+    reach, thick = width * rng.uniform(0.2, 0.8), width * rng.uniform(0.12, 0.4)
+    mask = (1.5 - 1.5 * torch.hypot(along / reach, across / thick)).clamp(0.0, 1.0)
+    shade = 1.0 + rng.uniform(0.0, 0.08) * noise(frame.size, (7, 8), frame.chance)
+    return over(scene, shapes.shaded(frame, colour, shade), mask)
 
 
 Drawing = Callable[[Tensor, Frame, Point, Colour, np.random.Generator], Tensor]
 KINDS: tuple[Drawing, ...] = (
     *(plank, plank, edge, edge, rock, curtain, screen, screen, figure, limbs, grid),
     *(strata, strata),  # not in the training of portrait-5, which takes dark rock with such lines for hair
+    *(window, window, bokeh, bokeh, ground),  # nor these, of which it takes parts for the person
 )
 """Functions that each draw one object on a scene: (scene, frame, place, colour, rng) → scene."""
 

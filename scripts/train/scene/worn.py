@@ -1,4 +1,4 @@
-"""Draws things that belong to the person: hats, scarves, hoods, earrings, glasses, an arm."""
+"""Draws things that belong to the person: hats, scarves, hoods, earrings, glasses, an arm, ornaments."""
 
 # torch is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -194,6 +194,64 @@ def arm(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> F
     return figure
 
 
+def ornaments(figure: Figure, frame: Frame, face: Face, rng: np.random.Generator) -> Figure:
+    """One or two things on hair or clothes, in any colour: only the colour changes, not the alpha."""
+    for _ in range(1 + int(rng.random() < 0.4)):
+        draw = (clip, flower, necklace, pattern)[int(rng.integers(4))]
+        thing, coverage = draw(frame, face, rng)
+        figure = Figure(shapes.over(figure.colour, thing, coverage), figure.alpha)
+    return figure
+
+
+def clip(frame: Frame, face: Face, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A hair clip, a pin or a ribbon: colour and coverage."""
+    w, angle = face.width, rng.uniform(-1.2, -0.1) if rng.random() < 0.5 else rng.uniform(np.pi + 0.1, np.pi + 1.2)
+    middle = face.at(rng.uniform(0.5, 0.62) * np.cos(angle), -0.2 + rng.uniform(0.55, 0.75) * np.sin(angle))
+    half = (w * rng.uniform(0.03, 0.16), w * rng.uniform(0.006, 0.05))
+    coverage = shapes.box(frame, middle, half, angle + rng.normal(0.0, 0.8), 0.8 * min(half))
+    return surface(frame, cloth(rng), rng), coverage
+
+
+def flower(frame: Frame, face: Face, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A flower or a bow in the hair: colour and coverage."""
+    w, side = face.width, float(rng.choice((-1.0, 1.0)))
+    along, across = shapes.turned(frame, face.at(side * rng.uniform(0.4, 0.6), rng.uniform(-0.75, -0.2)), 0.0)
+    angle = along.atan2(across)
+    petals, size = int(rng.integers(2, 8)), w * rng.uniform(0.05, 0.16)
+    radius = along.hypot(across)
+    rim = size * (1.0 + rng.uniform(0.1, 0.4) * (petals * angle).sin())
+    light = (0.6 + 0.5 * radius / size).clamp(max=1.1)
+    return shapes.shaded(frame, cloth(rng), light), shapes.cover(radius - rim)
+
+
+def necklace(frame: Frame, face: Face, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A chain, beads or the strap of a bag below the chin: colour and coverage."""
+    w, down = face.width, rng.uniform(0.62, 0.8)
+    half, thick = (w * rng.uniform(0.28, 0.42), w * rng.uniform(0.15, 0.6)), w * rng.uniform(0.006, 0.05)
+    middle = face.at(0.0, down)
+    lower = shapes.cover(middle[1] - frame.y)
+    colour = np.clip(rng.uniform(0.3, 1.0, 3), 0, 1)
+    return surface(frame, colour, rng, "speckle"), shapes.ring(frame, middle, half, thick) * lower
+
+
+def pattern(frame: Frame, face: Face, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Stripes, checks or a print with hard edges on the clothes: colour and coverage."""
+    w = face.width
+    middle = face.at(rng.uniform(-0.9, 0.9), rng.uniform(1.25, 1.9))
+    if rng.random() < 0.4:
+        half = (w * rng.uniform(0.1, 0.5), w * rng.uniform(0.05, 0.4))
+        return surface(frame, cloth(rng), rng), shapes.box(frame, middle, half, rng.normal(0.0, 0.2))
+    along, across = shapes.turned(frame, middle, rng.uniform(0, np.pi))
+    period = w * float(np.exp(rng.uniform(np.log(0.04), np.log(0.5))))
+    thick = period * rng.uniform(0.1, 0.5)
+    stripes = shapes.line_cover((across / period - (across / period).round()).abs() * period, thick)
+    if rng.random() < 0.4:
+        checks = shapes.line_cover((along / period - (along / period).round()).abs() * period, thick)
+        stripes = torch_max(stripes, checks)
+    below = ((frame.y - face.at(0.0, 1.15)[1]) / (0.03 * w)).clamp(0.0, 1.0)
+    return shapes.solid(frame, cloth(rng)), stripes * below * rng.uniform(0.5, 1.0)
+
+
 def patch(figure: Figure, at: Point, half: float) -> Tensor:
     """Mean colour (3, 1, 1) of a square of the figure, moved into the frame."""
     height, width = figure.alpha.shape
@@ -213,5 +271,5 @@ def limb(figure: Figure, frame: Frame, ends: tuple[Point, Point], width: float, 
 
 
 Wearing = Callable[[Figure, Frame, Face, np.random.Generator], Figure]
-KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses, arm)
+KINDS: tuple[Wearing, ...] = (hat, hat, scarf, hood, earrings, earrings, glasses, arm, ornaments, ornaments)
 """Functions that each add one thing: (figure, frame, face, rng) → figure."""
