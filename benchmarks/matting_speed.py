@@ -128,7 +128,7 @@ def _times(cuts: list[Rgb], threads: int, isnet: Path | None, rounds: int, on: s
                 for quality, segmenter in segmenters.items():
                     clock(quality, _result, segmenter, cut, pool)
                 seen = clock("coarse", coarse.look, cut)
-                alpha = clock("refine", refine, cut, seen)
+                alpha = clock("refine", refine, cut, seen, pool)
                 clock("foreground", estimate_foreground, cut, alpha, pool)
                 if peer is not None:
                     clock("ISNet", peer, cut)

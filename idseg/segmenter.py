@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -226,7 +226,7 @@ class Segmenter:
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a whole picture, without detection or crop."""
         models = self._matting()
-        return models.refined(rgb, models.coarse.look(rgb))
+        return models.refined(rgb, models.coarse.look(rgb), self._helpers())
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
         """The person, and the photo, which is first rotated upright if the options allow it."""
@@ -266,7 +266,7 @@ class Segmenter:
             else:
                 coarse = Coarse(glances[fitted].alpha, None)
         with clock("refine"):
-            alpha = models.refined(cutting.filled(rgb, fitted), coarse)
+            alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):
                 alpha = np.where(cutting.inside(photo, fitted), alpha, np.float32(0))
         return fitted, cutting.take(rgb, fitted), alpha
@@ -432,10 +432,10 @@ class _MattingModels:
     def provider(self) -> str:
         return self.coarse.provider
 
-    def refined(self, rgb: Rgb, coarse: Coarse) -> Alpha:
+    def refined(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
         """The refined matte; the coarse matte if the picture has too few pixels for refining."""
         upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
-        return coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse)
+        return coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse, pool)
 
 
 class _Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
     form = MatteForm(Size(100, 100), "area", 4, (0.0,) * 3, (255.0,) * 3, "none")
     called: list[int] = []
 
-    def refine(rgb: Rgb, coarse: Coarse) -> Alpha:
+    def refine(rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
         called.append(rgb.shape[0])
         return coarse.alpha
 

@@ -211,8 +211,8 @@ class Matte:
             value = 1.0 / (1.0 + np.exp(-value))
         if form.features is None:
             return _Seen(value, inner, None)
-        features = np.ascontiguousarray(found[form.features][0].transpose(1, 2, 0), np.float32)
-        return _Seen(value, inner, Features(features, inner))
+        features = found[form.features][0].transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
+        return _Seen(value, inner, Features(np.asarray(features, np.float32), inner))
 
 
 def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:

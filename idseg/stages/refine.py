@@ -1,13 +1,15 @@
 """Refines hair around the edge of a coarse matte, from the picture at its own resolution.
 
-A refiner is a callable ``(rgb, coarse) -> alpha``. ``net`` is idseg's own; ``closed-form`` is PyMatting's, imported
-only on request, because its first import compiles for many seconds; ``none`` returns the coarse matte.
+A refiner is a callable ``(rgb, coarse, pool) -> alpha``. ``net`` is idseg's own; ``closed-form`` is PyMatting's,
+imported only on request, because its first import compiles for many seconds; ``none`` returns the coarse matte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeAlias, get_args
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -17,9 +19,17 @@ from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import OnnxNet
+from idseg.system import side_by_side, usable_cores
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
-Refiner: TypeAlias = Callable[[Rgb, Coarse], Alpha]
+
+class Refiner(Protocol):
+    """What :func:`load_refiner` returns."""
+
+    def __call__(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
+        """The refined alpha of a picture. With a pool, one of its threads may take half of the work."""
+
+
 RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
 
 REFINE_MODEL = "portrait-detail"
@@ -30,7 +40,7 @@ _LARGEST_AREA = 2_000_000
 its matte enlarged bicubically. The net was trained on heads 200 to 700 px wide; here they are about 600 px wide."""
 _UNSURE = (0.02, 0.98)
 """Coarse alpha between these values is uncertain."""
-_ROWS = 96
+_ROWS = 112
 """Height of a tile without its margins, px."""
 _GRAIN = 16
 """A tile's width is a multiple of it, px: the net's sides are multiples of 16."""
@@ -38,8 +48,11 @@ _REACH = 16
 """Distance of an uncertain pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
 _NEXT = np.ones((1, 3), np.uint8)
 """A column and the ones next to it, for morphology."""
-_MARGIN = 16
-"""Border of a tile that only provides context, px; a multiple of the grain."""
+_MARGIN = 8
+"""Border of a tile that only provides context, px; a multiple of half the grain. With 16 px, the gradient error on
+composites is .01 % lower, and a fifth more pixels are computed."""
+_AT_ONCE = 2
+"""Number of tiles that are computed at the same time. Two threads in one small tile mostly wait for each other."""
 
 
 def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", threads: int | None = None) -> Refiner:
@@ -56,12 +69,13 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
         return refine_closed_form
     if name == "net":
         entry = manifest[REFINE_MODEL]
-        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=threads or 0), entry)
+        each = max((threads or usable_cores()) // _AT_ONCE, 1)
+        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=each), entry)
     known = get_args(RefinerName)
     raise OptionError(f"no refiner is called {name!r}; there are: {', '.join(known)}", refine=name, known=list(known))
 
 
-def refine_none(rgb: Rgb, coarse: Coarse) -> Alpha:
+def refine_none(rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
     """Return the coarse matte unchanged."""
     return coarse.alpha
 
@@ -86,45 +100,56 @@ class DetailNet:
                 f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
             )
 
-    def __call__(self, rgb: Rgb, coarse: Coarse) -> Alpha:
+    def __call__(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
         """Refined alpha, same size; rounded to 0 or 1 on tiles where the coarse matte is certain."""
         alpha, features = coarse
         if features is None:
             return alpha
+        features = features._replace(values=np.ascontiguousarray(features.values))
         height, width = alpha.shape
         if height * width <= _LARGEST_AREA:
-            return self._refined(rgb, alpha, features)
+            return self._refined(rgb, alpha, features, pool)
         factor = (_LARGEST_AREA / (height * width)) ** 0.5
         small = Size(max(round(width * factor), 1), max(round(height * factor), 1))
         # Below twice the size, bilinear skips no pixel, and is several times faster than area averaging.
         small_rgb = np.asarray(cv2.resize(halved(rgb, small), small), np.uint8)
         small_alpha = np.asarray(cv2.resize(halved(alpha, small), small), np.float32)
-        return unit(resize(self._refined(small_rgb, small_alpha, features), Size(width, height)))
+        return unit(resize(self._refined(small_rgb, small_alpha, features, pool), Size(width, height)))
 
-    def _refined(self, rgb: Rgb, alpha: Alpha, features: Features) -> Alpha:
+    def _refined(self, rgb: Rgb, alpha: Alpha, features: Features, pool: Executor | None) -> Alpha:
         height, width = alpha.shape
         refined = np.round(alpha)
         # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
         border = (_MARGIN, _MARGIN + -height % _ROWS, _MARGIN, _MARGIN + -width % _GRAIN)
-        padded_rgb = cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE)
-        padded_alpha = cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE)
-        for core in unsure_tiles(alpha):
-            rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
-            window = np.s_[core.top : core.top + rows, core.left : core.left + columns]
-            planes = np.empty((1, 3, rows, columns), np.float32)
-            for plane, table, target in zip(cv2.split(padded_rgb[window]), self._tables, planes[0], strict=True):
-                cv2.LUT(plane, table, target)
-            at = Window(core.left - _MARGIN, core.top - _MARGIN, columns, rows)
-            feeds = {
-                self._rgb: planes,
-                self._coarse: np.ascontiguousarray(padded_alpha[window])[None, None],
-                self._features: tile_features(features, at, Size(width, height))[None],
-            }
-            found = self._net(feeds)[self._output]
-            refined[core.top : core.bottom, core.left : core.right] = found[
-                0, 0, _MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width
-            ]
+        padded_rgb = np.asarray(cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE), np.uint8)
+        padded_alpha = np.asarray(cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE), np.float32)
+        left = deque(sorted(unsure_tiles(alpha), key=lambda core: -core.width))
+
+        def compute() -> None:
+            while True:
+                try:
+                    core = left.popleft()
+                except IndexError:  # the other thread took the last one
+                    return
+                rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
+                at = np.s_[core.top : core.top + rows, core.left : core.left + columns]
+                tile = Window(core.left - _MARGIN, core.top - _MARGIN, columns, rows)
+                seen = tile_features(features, tile, Size(width, height))
+                found = self._tile(padded_rgb[at], padded_alpha[at], seen)
+                inner = found[_MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width]
+                refined[core.top : core.bottom, core.left : core.right] = inner
+
+        side_by_side(pool, compute, compute)
         return refined
+
+    def _tile(self, rgb: Rgb, alpha: Alpha, features: npt.NDArray[np.float32]) -> Alpha:
+        """The net's alpha of one tile."""
+        planes = np.empty((1, 3, *alpha.shape), np.float32)
+        for plane, table, target in zip(cv2.split(rgb), self._tables, planes[0], strict=True):
+            cv2.LUT(plane, table, target)
+        coarse = np.ascontiguousarray(alpha)[None, None]
+        feeds = {self._rgb: planes, self._coarse: coarse, self._features: features[None]}
+        return np.asarray(self._net(feeds)[self._output][0, 0], np.float32)
 
 
 def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArray[np.float32]:
@@ -173,7 +198,7 @@ def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:
     return cv2.dilate(unsure.astype(np.uint8), kernel).astype(bool)
 
 
-def refine_closed_form(rgb: Rgb, coarse: Coarse) -> Alpha:
+def refine_closed_form(rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
     """Levin, Lischinski & Weiss 2008, solved by PyMatting in the unknown band around the coarse matte's edge."""
     alpha = coarse.alpha
     unknown = unknown_band(alpha)

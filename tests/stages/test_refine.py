@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +100,9 @@ def test_tiles_hold_every_unsure_pixel_once(height: int, width: int, seed: int) 
 
 def test_a_sharp_edge_between_two_tiles_counts_for_both() -> None:
     """In the row above and in the row below; and in the columns on both sides."""
-    below = np.zeros((192, 64), np.float32)
-    below[96:] = 1.0
-    assert [core.top for core in unsure_tiles(below)] == [0, 96]
+    below = np.zeros((224, 64), np.float32)
+    below[112:] = 1.0
+    assert [core.top for core in unsure_tiles(below)] == [0, 112]
     beside = np.zeros((96, 960), np.float32)
     beside[:, 480:] = 1.0
     (core,) = unsure_tiles(beside)
@@ -134,6 +135,14 @@ def test_paste_back_is_exact(gives_back: Refiner, gives_green: Refiner, shape: t
     for core in unsure_tiles(alpha):
         window = np.s_[core.top : core.bottom, core.left : core.right]
         assert np.abs(green[window] - picture[..., 1][window] / 255).max() < 1e-6
+
+
+def test_two_threads_give_the_same(astronaut: Rgb) -> None:
+    """Every tile is computed once, by whichever thread is free."""
+    coarse = load_matte(load_manifest(), AUTO, "cpu", 1).look(astronaut)
+    refine = load_refiner(load_manifest(), "net", "cpu", 2)
+    with ThreadPoolExecutor(1) as pool:
+        assert np.array_equal(refine(astronaut, coarse, pool), refine(astronaut, coarse))
 
 
 def test_a_tile_gets_the_features_of_its_place() -> None:
