@@ -1,9 +1,10 @@
-"""Two checkouts of idseg in one run on one machine: before and now, in turn (A B A B …).
+"""Several checkouts of idseg in one run on one machine, in turn (A B C A B C …).
 
-``python -m benchmarks.paired --tree PATH`` measures the checkout ``PATH`` ("before") and this one ("now"): photo to API
-reply, memory, the command line, photos a second, and how the cost grows with the photo. It writes
-``results/paired.json``; ``python -m benchmarks tables`` then draws the table. Each round is a new process with the
-names that both checkouts have: ``idseg.Segmenter``, ``idseg.body_seg_photo`` and the commands.
+``python -m benchmarks.paired --tree before=PATH --tree first=OTHER`` measures these checkouts, and this one ("now")
+with each ``--quality``: photo to API reply, memory, the command line, photos a second, and how the cost grows with the
+photo, with ``--isnet`` also against rembg with ISNet. It writes ``results/paired.json``, from which ``python -m
+benchmarks tables`` draws the tables and the plot. Each round is a new process with the names that all checkouts have:
+``idseg.Segmenter``, ``idseg.body_seg_photo`` and the commands. The other checkouts run with their own default quality.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import click
 
@@ -40,11 +41,12 @@ _WORKERS = 2
 _WORK = """
 import base64, json, sys, time
 import idseg
-path, runs, threads, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+path, runs, threads, what, quality = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 content = open(path, "rb").read()
 text = base64.b64encode(content)
 times = []
-with idseg.Segmenter(idseg.Options(threads=threads)) as segmenter:
+chosen = {"quality": quality} if quality else {}
+with idseg.Segmenter(idseg.Options(threads=threads, **chosen)) as segmenter:
     def answer():
         if what == "result":
             segmenter(content)
@@ -62,8 +64,39 @@ print(json.dumps({"times": times, "peak": peak}), flush=True)
 """
 """What a measured process runs: it loads the models, waits for a line, answers, and prints its times and its peak."""
 
-Trees: TypeAlias = dict[str, Path]
-"""``before`` and ``now`` → the root of the checkout."""
+_PEER = """
+import io, json, os, sys, time
+path, runs, isnet = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+os.environ["U2NET_HOME"] = os.path.dirname(isnet)  # rembg opens models only in this folder
+import rembg
+from PIL import Image
+content = open(path, "rb").read()
+session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=isnet)
+times = []
+def answer():
+    rembg.remove(Image.open(io.BytesIO(content)).convert("RGB"), session=session)
+answer()
+for _ in range(runs):
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer()
+    times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"times": times, "peak": peak}), flush=True)
+"""
+"""The same for rembg: it makes the cut-out of the whole photo, with this ISNet file."""
+PEER = "rembg with ISNet"
+
+
+class Tree(NamedTuple):
+    """A checkout and the quality that it runs with."""
+
+    folder: Path
+    quality: str = ""
+    """Empty: its default."""
+
+
+Trees: TypeAlias = dict[str, Tree]
+"""Name → the checkout."""
 _Key: TypeAlias = tuple[str, str, str, Statistic, str]
 """Subject, measure, tree, statistic, unit."""
 
@@ -85,21 +118,32 @@ class _Figures:
             yield Figure(subject, tree, measure, statistic, round(value, 2), unit, len(values))
 
 
-def _environment(tree: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(tree)}
+def _environment(tree: Tree) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(tree.folder)}
 
 
-def _started(tree: Path, *words: object) -> subprocess.Popen[str]:
+def _started(tree: Tree, *words: object) -> subprocess.Popen[str]:
     """A process that has loaded the models of ``tree`` and waits."""
-    command = [sys.executable, "-W", "ignore", "-c", _WORK, *map(str, words)]
-    process = subprocess.Popen(command, cwd=tree, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True)
+    command = [sys.executable, "-W", "ignore", "-c", _WORK, *map(str, words), tree.quality]
+    process = subprocess.Popen(command, cwd=tree.folder, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True)
     assert process.stdout is not None
     if process.stdout.readline() != "ready\n":
-        raise click.ClickException(f"idseg of {tree} does not answer; see above")
+        raise click.ClickException(f"idseg of {tree.folder} does not answer; see above")
     return process
 
 
-def _answers(tree: Path, *words: object) -> tuple[list[float], list[float], float]:
+def _peer_answers(isnet: Path, photo: Path, runs: int) -> tuple[list[float], list[float], float]:
+    """As :func:`_answers`, of rembg."""
+    command = [sys.executable, "-W", "ignore", "-c", _PEER, str(photo), str(runs), str(isnet.resolve())]
+    done = subprocess.run(command, stdout=PIPE, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException("rembg does not answer; see above")
+    found = json.loads(done.stdout)
+    wall, cpu = zip(*found["times"], strict=True)
+    return list(wall), list(cpu), found["peak"]
+
+
+def _answers(tree: Tree, *words: object) -> tuple[list[float], list[float], float]:
     """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
     output, _ = _started(tree, *words).communicate("go\n")
     found = json.loads(output)
@@ -129,9 +173,10 @@ def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
             ):
                 for name, tree in trees.items():
                     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-                    command = [sys.executable, "-m", "idseg", *words]
+                    quality = ["--quality", tree.quality] if tree.quality and words[0] == "segment" else []
+                    command = [sys.executable, "-m", "idseg", *words, *quality]
                     subprocess.run(
-                        command, cwd=tree, env=_environment(tree), check=True, stdout=DEVNULL, stderr=DEVNULL
+                        command, cwd=tree.folder, env=_environment(tree), check=True, stdout=DEVNULL, stderr=DEVNULL
                     )
                     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
                     if at:
@@ -152,18 +197,22 @@ def batches(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
                 worker.stdin.flush()
             for worker in workers:
                 if worker.communicate()[0] == "" or worker.returncode:
-                    raise click.ClickException(f"a worker of {tree} failed")
+                    raise click.ClickException(f"a worker of {tree.folder} failed")
             rate = _WORKERS * _BATCH_PHOTOS / (time.perf_counter() - start)
             found.add(f"{_WORKERS} workers, 1 MP", "throughput", name, rate)
 
 
-def growth(found: _Figures, trees: Trees, photos: dict[float, Path]) -> None:
+def growth(found: _Figures, trees: Trees, photos: dict[float, Path], isnet: Path | None) -> None:
     """Time and memory of photo to result, by the photo's size; no figures where a checkout gives no result."""
     for megapixels in GROWTH_MP:
-        for name, tree in trees.items():
+        for name in [*trees, *([] if isnet is None else [PEER])]:
             row = f"photo to result, {megapixels:g} MP"
             try:
-                wall, cpu, peak = _answers(tree, photos[megapixels], _GROWTH_RUNS, usable_cores(), "result")
+                if isnet is not None and name == PEER:
+                    wall, cpu, peak = _peer_answers(isnet, photos[megapixels], _GROWTH_RUNS)
+                else:
+                    words = photos[megapixels], _GROWTH_RUNS, usable_cores(), "result"
+                    wall, cpu, peak = _answers(trees[name], *words)
             except click.ClickException as error:  # an older tree may refuse a large photo
                 click.echo(f"{row}: {error.message}", err=True)
                 continue
@@ -173,13 +222,22 @@ def growth(found: _Figures, trees: Trees, photos: dict[float, Path]) -> None:
 
 
 @click.command(help=__doc__)
-@click.option("--tree", "before", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--tree", "others", required=True, multiple=True, metavar="NAME=PATH", help="Another checkout.")
+@click.option("--quality", multiple=True, default=("fast", "best"), show_default=True, help="Of this checkout.")
 @click.option("--rounds", default=4, show_default=True, help="Times that each checkout has its turn.")
 @click.option("--grow/--no-grow", default=True, show_default=True, help="Also measure 0.5 to 48 MP.")
+@click.option("--isnet", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Also run rembg (grow).")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, show_default=True)
-def main(before: Path, rounds: int, grow: bool, results: Path) -> None:
-    trees = {"before": before.resolve(), "now": ROOT}
-    settings = {"before": _commit(before), "rounds": rounds, "photo": "astronaut of scikit-image, enlarged"}
+def main(
+    others: tuple[str, ...], quality: tuple[str, ...], rounds: int, grow: bool, isnet: Path | None, results: Path
+) -> None:
+    trees = dict(map(_named, others))
+    settings = {
+        "before": {name: _commit(tree.folder) for name, tree in trees.items()},
+        "rounds": rounds,
+        "photo": "astronaut of scikit-image, enlarged",
+    }
+    trees |= {f"now, {each}": Tree(ROOT, each) for each in quality}
     run, found = Run("paired", usable_cores(), settings), _Figures()
     with tempfile.TemporaryDirectory() as folder:
         photos = {size: Path(folder) / f"{size:g}.jpg" for size in GROWTH_MP}
@@ -193,11 +251,18 @@ def main(before: Path, rounds: int, grow: bool, results: Path) -> None:
         batches(found, trees, photos[1.0], max(1, rounds // 2))
         if grow:
             click.echo("growth …", err=True)
-            growth(found, trees, photos)
+            growth(found, trees, photos, isnet)
     run.add(*found)
     click.echo(f"{write(run.result(), results)}")
     for figure in found:
-        click.echo(f"{figure.subject:28} {figure.measure:12} {figure.on:7} {figure.value:10.1f} {figure.unit}")
+        click.echo(f"{figure.subject:28} {figure.measure:12} {figure.on:16} {figure.value:10.1f} {figure.unit}")
+
+
+def _named(text: str) -> tuple[str, Tree]:
+    name, equals, folder = text.partition("=")
+    if not equals or not Path(folder).is_dir():
+        raise click.BadParameter(f"{text!r} is not NAME=PATH with the path of a folder", param_hint="--tree")
+    return name, Tree(Path(folder).resolve())
 
 
 def _commit(tree: Path) -> str:

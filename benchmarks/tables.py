@@ -223,14 +223,15 @@ def speed_tables(result: Result) -> Iterator[str]:
 
 
 def paired_tables(result: Result) -> Iterator[str]:
-    """Before, now, and their ratio: one row for each measure; then how the cost grows."""
+    """Every checkout and the ratios: one row for each measure; then how the cost grows."""
     grown = [figure for figure in result.figures if figure.subject.startswith(_GROWN)]
-    yield f"Before: commit {str(result.settings['before'])[:12]}. Both in turn, {result.settings['rounds']} rounds.\n"
-    rest = [figure for figure in result.figures if figure not in grown]
-    yield table(["", "before", "now", "now / before"], _paired_rows(result, rest))
+    before = result.settings["before"]
+    commits = ", ".join(f"{name}: commit {commit[:12]}" for name, commit in before.items())
+    yield f"{commits}. All in turn, {result.settings['rounds']} rounds.\n"
+    yield from _paired_table(result, [figure for figure in result.figures if figure not in grown])
     if grown:
         yield "\n**How the cost grows with the photo, up to the result, without encoding**\n"
-        yield table(["", "before", "now", "now / before"], _paired_rows(result, grown))
+        yield from _paired_table(result, grown)
         yield "\n![Time and memory by megapixels](results/paired.svg)\n"
 
 
@@ -238,12 +239,22 @@ _GROWN = "photo to result, "
 """Beginning of the subjects of figures by size."""
 
 
-def _paired_rows(result: Result, figures: Iterable[Figure]) -> Iterator[list[str]]:
-    now = (figure for figure in figures if figure.on == "now")
-    for figure in now:
-        old = result.named(figure.subject, "before", figure.measure, figure.statistic)
-        ratio = f"{figure.value / old:.2f}" if old else "–"
-        yield [f"{figure.subject}: {figure.measure}, {figure.unit}", number(old), number(figure.value), ratio]
+def _paired_table(result: Result, figures: Sequence[Figure]) -> Iterator[str]:
+    """A column for each checkout and peer, then the ratio of each "now" to each other checkout."""
+    columns, before = _ordered(figures, "on"), list(result.settings["before"])
+    ratios = [(name, old) for name in columns if name.startswith("now") for old in before]
+    rows = []
+    for figure in figures:
+        if figure.on == columns[0]:
+            values = {on: result.named(figure.subject, on, figure.measure, figure.statistic) for on in columns}
+            shares = [_ratio(values[name], values[old]) for name, old in ratios]
+            subject = f"{figure.subject}: {figure.measure}, {figure.unit}"
+            rows.append([subject, *(number(values[on]) for on in columns), *shares])
+    yield table(["", *columns, *(f"{name} / {old}" for name, old in ratios)], rows)
+
+
+def _ratio(value: float | None, of: float | None) -> str:
+    return f"{value / of:.2f}" if value and of else "–"
 
 
 def _median_p95(result: Result, subject: str, on: str) -> str:
@@ -388,7 +399,7 @@ def plot_speed(result: Result, path: Path) -> None:
 
 
 def plot_growth(result: Result, path: Path) -> None:
-    """Time, CPU time and peak memory by megapixels, before and now, both axes logarithmic; no file without them."""
+    """Time, CPU time and peak memory by megapixels, of each checkout, both axes logarithmic; no file without them."""
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for figure in result.figures:
         if figure.subject.startswith(_GROWN):
@@ -401,10 +412,12 @@ def plot_growth(result: Result, path: Path) -> None:
         colors = dict(
             zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
         )
+        trees = dict.fromkeys(tree for _, tree in lines)
+        styles = dict(zip(trees, ("-", "--", ":", "-.", (0, (5, 1, 1, 1))), strict=False))
         for (measure, tree), points in lines.items():
-            style = "-" if tree == "now" else ":"
-            axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, color=colors[measure])
-            axes.plot([], [], style, color=colors[measure], label=f"{measure}, {tree}")
+            style = styles[tree]
+            drawn = {"linestyle": style, "color": colors[measure], "label": f"{measure}, {tree}"}
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **drawn)
         sizes = sorted({size for points in lines.values() for size, _ in points})
         axes.set_xscale("log")
         axes.set_yscale("log")
