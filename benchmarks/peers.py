@@ -152,7 +152,7 @@ def _closed_form(coarse: Method) -> Method:
 def _rembg(isnet: Path) -> Method:
     """The installed rembg: its ``dis_custom`` session with a local file, without a download."""
     os.environ["U2NET_HOME"] = str(isnet.resolve().parent)  # rembg opens models only in this folder
-    import rembg  # type: ignore[import-not-found, unused-ignore]
+    import rembg  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=str(isnet.resolve()))
 

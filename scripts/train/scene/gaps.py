@@ -21,7 +21,7 @@ from torch import Tensor
 
 from scripts.train.scene import shapes
 from scripts.train.scene.shapes import Frame
-from scripts.train.scene.warp import noise
+from scripts.train.scene.warp import gaussian, noise
 from scripts.train.scene.worn import Face, Figure
 
 F64 = NDArray[np.float64]
@@ -34,7 +34,10 @@ HEAD = ((0.47, 0.6, 0.04), (0.54, 0.68, -0.18))
 of the face box. Behind hair on the skull there is no backdrop."""
 _SOLID = 0.9
 """Alpha above which a pixel of the thumbnail is inside the person."""
-_TRIES = 12
+_LITTLE = 20
+"""Number of the thumbnail's pixels; with less hair, only gaps in clothes are likely."""
+_ALONG = np.linspace(-0.9, 0.9, 7)
+_TRIES = 10
 """Number of attempts to place gaps."""
 _TABLE = 256
 """Number of different strands; more lines repeat them."""
@@ -109,12 +112,12 @@ class Ground:
     face: Face
     step: int
 
-    def at(self, x: F64, y: F64, mask: Mask) -> Mask:
-        """The mask at points of the frame, px; False outside."""
-        rows, columns = (y / self.step).astype(int), (x / self.step).astype(int)
-        height, width = mask.shape
-        known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        return mask[rows.clip(0, height - 1), columns.clip(0, width - 1)] & known
+    def at(self, x: F64, y: F64) -> tuple[Mask, Mask]:
+        """``inside`` and ``hair`` at points of the frame, px; those at the border outside it."""
+        height, width = self.inside.shape
+        rows = (y / self.step).astype(int).clip(0, height - 1)
+        columns = (x / self.step).astype(int).clip(0, width - 1)
+        return self.inside[rows, columns], self.hair[rows, columns]
 
 
 def shoulder_line(u: F64) -> F64:
@@ -129,11 +132,14 @@ def survey(small: Thumbnail, face: Face) -> Ground:
     u, v = (x - face.middle[0]) / face.width, (y - face.middle[1]) / face.width
     inside = small.alpha > _SOLID
     crown = inside & (np.abs(u) < 0.35) & (v > -0.95) & (v < -0.62)
+    cheeks = inside & (np.abs(u) < 0.3) & (v > -0.1) & (v < 0.35)
     hair = small.hair > _SOLID
-    if crown.sum() > 3:
-        colour = np.median(small.colour[:, crown], axis=1)
-        apart = np.linalg.norm(small.colour - colour[:, None, None], axis=0)
-        hair |= apart < 0.32 * (np.linalg.norm(colour) + 0.12)
+    if crown.sum() > 3 and cheeks.sum() > 3:
+        tone, skin = (np.median(small.colour[:, mask], axis=1)[:, None, None] for mask in (crown, cheeks))
+        apart = ((small.colour - tone) ** 2).sum(axis=0)
+        alike = apart < (0.32 * (np.linalg.norm(tone) + 0.12)) ** 2
+        alike &= apart < 0.5 * ((small.colour - skin) ** 2).sum(axis=0)
+        hair |= alike & ((v < 0.3) | (np.abs(u) < 0.75)) & (v < 0.65)
     for wide, high, down in HEAD:
         hair &= np.hypot(u / wide, (v - down) / high) > 1.03
     hair &= inside & (v < shoulder_line(u))
@@ -174,7 +180,7 @@ def make(
         *(x, y, angle, half[0] * w, max(half[1] * w, 0.4)),
         bend=float(rng.normal(0.0, 0.22)),
         wedge=float(rng.uniform(-0.8, 0.8)),
-        round=float(rng.choice((1.0, 1.3, 2.0))),
+        round=(1.0, 1.3, 2.0)[int(rng.integers(3))],
         rough=float(rng.uniform(0.0, 0.3) * half[1] * w),
         cross=float(rng.normal(0.0, 0.15) if rng.random() < 0.7 else rng.normal(0.0, 0.6)),
     )
@@ -248,7 +254,19 @@ def inside_arm(ground: Ground, rng: np.random.Generator) -> list[Gap]:
 
 Recipe = Callable[[Ground, np.random.Generator], list[Gap]]
 KINDS: tuple[Recipe, ...] = (
-    *(beside_neck, beside_neck, loops, loops, between_curls, between_curls, slits, slits, notches, inside_arm),
+    *(
+        beside_neck,
+        beside_neck,
+        beside_neck,
+        loops,
+        loops,
+        between_curls,
+        between_curls,
+        slits,
+        slits,
+        notches,
+        inside_arm,
+    ),
 )
 """Functions that each place some gaps."""
 
@@ -257,32 +275,36 @@ def plan(ground: Ground, rng: np.random.Generator, *, enclosed: bool = False) ->
     """Random gaps that lie in hair, or in clothes at an arm. ``enclosed``: none that touches the outline."""
     found: list[Gap] = []
     wanted = int(rng.integers(1, 4))
-    for _ in range(_TRIES):
-        made = KINDS[int(rng.integers(len(KINDS)))](ground, rng)
-        fitting = [gap for gap in made if fits(gap, ground, enclosed)]
-        found, wanted = found + fitting, wanted - bool(fitting)
+    for _ in range(_TRIES if ground.hair.sum() > _LITTLE else 1):
+        made = fitting(KINDS[int(rng.integers(len(KINDS)))](ground, rng), ground, enclosed)
+        found, wanted = found + made, wanted - bool(made)
         if not wanted:
             break
-    bare = rng.random() < 0.3
+    bare = rng.random() < 0.2
     strands = 0.0 if bare else float(rng.uniform(0.0, 0.5) * rng.integers(0, 2))
-    fringe = 0.0 if bare else float(rng.uniform(0.1, 0.9))
+    fringe = 0.0 if bare else float(rng.uniform(0.3, 1.2))
     return [Gap(**{**vars(g), "strands": strands * g.body, "fringe": fringe * g.body}) for g in found[:MOST]]
 
 
-def fits(gap: Gap, ground: Ground, enclosed: bool) -> bool:
-    """Whether the gap lies mostly in hair and has hair beside it (an arm's: whether it lies in the person)."""
-    beside = 1.0 + 0.05 * ground.face.width / gap.half_width
-    along, across = (v.ravel() for v in np.meshgrid(np.linspace(-0.9, 0.9, 7), (-beside, -0.5, 0.0, 0.5, beside)))
-    s, t = along * gap.half_length, across * gap.half_width + gap.bend * along**2 * gap.half_length
-    x = gap.x + np.cos(gap.angle) * s - np.sin(gap.angle) * t
-    y = gap.y + np.sin(gap.angle) * s + np.cos(gap.angle) * t
-    inside, hair = (ground.at(x, y, mask).reshape(5, 7) for mask in (ground.inside, ground.hair))
-    if gap.body == 0.0 or enclosed:
-        whole = bool(inside.all())
-        if gap.body == 0.0 or not whole:
-            return whole
-    sides = (hair[0].mean(), hair[4].mean())
-    return bool(hair[1:4].sum() >= 0.5 * inside[1:4].sum() and hair[1:4].mean() > 0.25 and max(sides) > 0.5)
+def fitting(gaps: list[Gap], ground: Ground, enclosed: bool) -> list[Gap]:
+    """Those of ``gaps`` that lie mostly in hair and have hair beside them (an arm's: those inside the person)."""
+    if not gaps:
+        return []
+    facts = np.array([(g.x, g.y, g.angle, g.half_length, g.half_width, g.bend, g.body) for g in gaps])
+    x, y, angle, length, width, bend, body = facts.T[:, :, None, None]
+    outer = width + 0.05 * ground.face.width
+    across = np.concatenate((-outer, -0.5 * width, np.zeros_like(width), 0.5 * width, outer), axis=1)
+    s, t = _ALONG * length, across + bend * length * _ALONG**2
+    c, d = np.cos(angle), np.sin(angle)
+    inside, hair = ground.at(x + c * s - d * t, y + d * s + c * t)
+    whole = inside.all(axis=(1, 2))
+    core, held = hair[:, 1:4].sum(axis=(1, 2)), inside[:, 1:4].sum(axis=(1, 2))
+    sides = np.maximum(hair[:, 0].mean(axis=1), hair[:, 4].mean(axis=1))
+    good = (core >= 0.5 * held) & (core > 0.25 * 3 * _ALONG.size) & (sides > 0.5)
+    if enclosed:
+        good &= whole
+    good = np.where(body[:, 0, 0] == 0.0, whole, good)
+    return [gap for gap, chosen in zip(gaps, good, strict=True) if chosen]
 
 
 # ----------------------------------------------------------------------------------------- drawing
@@ -292,11 +314,14 @@ def carve(figure: Figure, frame: Frame, face: Face, gaps: list[Gap], rng: np.ran
     """Cut ``gaps`` (at least one) out of the figure's alpha."""
     rows, columns = window(gaps, frame)
     part = Frame(frame.x[rows, columns], frame.y[rows, columns], frame.chance)
-    hole, across, along, own = distances(part, face, gaps, rng)
+    hole, across, along, number = distances(part, face, gaps, rng)
+    if rng.random() < 0.7:
+        hole = hole + float(rng.uniform(0.5, 4.0)) * grain(figure.colour[:, rows, columns])
+    hole = torch.maximum(hole, own_distance(part, face))
     soft = 1.0 if rng.random() < 0.6 else float(rng.uniform(1.0, 3.5))
     gap = shapes.cover(hole / soft)
     if any(g.fringe > 0.0 for g in gaps):
-        kept = 1.0 - gap * (1.0 - strands(part, (across, along, own), gaps, rng))
+        kept = 1.0 - gap * (1.0 - strands(part, (across, along, number), gaps, rng))
     else:
         kept = 1.0 - gap
     whole_gap, keep = torch.zeros_like(figure.alpha), torch.ones_like(figure.alpha)
@@ -326,7 +351,7 @@ def distances(
     dx, dy = part.x - x, part.y - y
     along = c * dx + s * dy
     ua = along / length
-    lumps = noise(part.size, cells_of(part, face.width * float(rng.uniform(0.03, 0.12))), part.chance)
+    lumps = noise(part.size, cells_of(part, face.width * float(rng.uniform(0.015, 0.12))), part.chance)
     across = c * dy - s * dx - bend * ua * along + rough * lumps
     wide = width * (1.0 + wedge * ua).clamp(min=0.1)
     uc = across.abs() / wide
@@ -334,17 +359,32 @@ def distances(
     distance = (ua**2 + uc**power - 1.0) / slope.clamp(min=1e-4)
     w, (middle_x, middle_y) = face.width, face.middle
     fx, fy = part.x - middle_x, part.y - middle_y
-    face_own, skull = (shapes.ellipse_distance(fx, fy - down * w, (wide * w, high * w)) for wide, high, down in HEAD)
-    own = torch.minimum(face_own, skull)
     side = fx.abs()
     shoulder = (0.78 * w + 0.42 * (side - 0.3 * w).clamp(0.0, 0.9 * w) - fy) / 1.08
     neck = torch.maximum(side - 0.3 * w, 0.3 * w - fy)
     person = torch.minimum(shoulder, neck)
-    distance = torch.maximum(distance, -own)
     distance = torch.maximum(distance, -person - 1e4 * (1.0 - body))
     nearest, number = distance.min(dim=0)
     chosen = torch.stack((across / wide.clamp(min=1.0), across, along)).gather(1, number.expand(3, 1, -1, -1))
     return nearest, chosen[0, 0], torch.stack((chosen[1, 0], chosen[2, 0])), number
+
+
+def own_distance(part: Frame, face: Face) -> Tensor:
+    """Distance to the rim of face and skull: positive inside."""
+    w, (x, y) = face.width, face.middle
+    return torch.maximum(
+        *(
+            -shapes.ellipse_distance(part.x - x, part.y - y - down * w, (wide * w, high * w))
+            for wide, high, down in HEAD
+        )
+    )
+
+
+def grain(colour: Tensor) -> Tensor:
+    """Fine structure of the hair's light (H, W), standard deviation about 1: a gap's rim follows single strands."""
+    light = colour.mean(dim=0)
+    fine = light - gaussian(light[None, None], 2.5)[0, 0]
+    return (fine / (fine.std() + 0.01)).clamp(-2.0, 2.0)
 
 
 def cells_of(part: Frame, size: float) -> tuple[int, int]:
