@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.train import build_pack, pack
-from scripts.train.scene import degrade, gaps, neighbours, place, shapes, store, warp, worn
+from scripts.train.scene import carve, degrade, gaps, neighbours, place, shapes, store, warp, worn
 from scripts.train.scene.compose import Composer, PackBatches, Sample, Shares
 from scripts.train.scene.store import Layer, Person, Store
 from scripts.train.split import held_out
@@ -322,7 +322,7 @@ def test_gaps_are_cut_out_of_the_hair_and_never_out_of_the_face(kind: str) -> No
     for seed in range(12):
         found += recipe(ground, np.random.default_rng(seed))
     assert found
-    carved = gaps.carve(person, frame, face, found[: gaps.MOST], np.random.default_rng(1))
+    carved = carve.carve(person, frame, face, found[: gaps.MOST], np.random.default_rng(1))
     assert torch.equal(carved.figure.colour, person.colour)
     assert torch.allclose(carved.figure.alpha, person.alpha * carved.keep)
     assert float(carved.figure.alpha[carved.gap > 0.999].min()) == 0.0
@@ -335,24 +335,24 @@ def test_gaps_are_cut_out_of_the_hair_and_never_out_of_the_face(kind: str) -> No
 def test_strands_cross_gaps_with_partial_alpha() -> None:
     frame, face, person = long_hair()
     gap = gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0, strands=0.7, fringe=0.5)
-    carved = gaps.carve(person, frame, face, [gap], np.random.default_rng(2))
+    carved = carve.carve(person, frame, face, [gap], np.random.default_rng(2))
     inner = carved.figure.alpha[carved.gap == 1.0]
     assert 0.05 < float(inner.mean()) < 0.8
     assert float(((inner > 0.1) & (inner < 0.9)).float().mean()) > 0.05
-    bare = gaps.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0)], np.random.default_rng(2))
+    bare = carve.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0)], np.random.default_rng(2))
     assert float(bare.gap.sum()) == pytest.approx(np.pi * 600, rel=0.05)
 
 
 def test_gaps_show_the_backdrop_and_repeat_by_their_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a nearly black person the picture is the backdrop times 1 - alpha: a light wall is seen in every gap."""
-    cut: list[gaps.Carved] = []
+    cut: list[carve.Carved] = []
 
-    def recorded(*given: Any) -> gaps.Carved:
-        cut.append(carve(*given))
+    def recorded(*given: Any) -> carve.Carved:
+        cut.append(original(*given))
         return cut[-1]
 
-    carve = gaps.carve
-    monkeypatch.setattr(gaps, "carve", recorded)
+    original = carve.carve
+    monkeypatch.setattr(carve, "carve", recorded)
     wall = torch.full((3, 80, 120), 200, dtype=torch.uint8)
     _, face, dark = long_hair()
     figure = torch.cat((dark.colour * 12.0, dark.alpha[None] * 255.0)).to(torch.uint8)
@@ -381,7 +381,7 @@ def test_gaps_show_the_backdrop_and_repeat_by_their_seed(monkeypatch: pytest.Mon
 def test_strips_on_hair_and_ornaments_are_person() -> None:
     frame, face, person = long_hair()
     strip = gaps.Gap(160.0, 110.0, 1.5, 50.0, 12.0)
-    painted = gaps.shine(person, frame, face, [strip], np.random.default_rng(2))
+    painted = carve.shine(person, frame, face, [strip], np.random.default_rng(2))
     dressed = [worn.ornaments(person, frame, face, np.random.default_rng(seed)) for seed in range(6)]
     for one in (painted, *dressed):
         assert torch.equal(one.alpha, person.alpha)
@@ -396,7 +396,7 @@ def test_a_photo_shows_its_own_backdrop_in_gaps_and_they_are_trusted() -> None:
     assert shift is not None
     place = (int(60 + shift[1]), int(20 + shift[0]))
     assert float(person.alpha[place]) == 0.0
-    carved = gaps.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 30.0, 8.0)], np.random.default_rng(2))
-    trust = gaps.trusted(torch.zeros_like(person.alpha), carved)
+    carved = carve.carve(person, frame, face, [gaps.Gap(160.0, 110.0, 1.5, 30.0, 8.0)], np.random.default_rng(2))
+    trust = carve.trusted(torch.zeros_like(person.alpha), carved)
     assert float(trust[carved.gap > 0.9].min()) == 1.0
     assert float(trust[carved.gap == 0].max()) == 0.0

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from scripts.train.hair.view import FACE_MIDDLE, FACE_WIDTH, MIDDLE, VIEW
-from scripts.train.scene import gaps, neighbours, place, worn
+from scripts.train.scene import carve, gaps, neighbours, place, worn
 from scripts.train.scene.degrade import degrade
 from scripts.train.scene.shapes import Frame, make_frame, solid
 from scripts.train.scene.store import Layer, Person, Store
@@ -112,22 +112,22 @@ class Composer:
         if person.face is not None and not dressed and rng.random() < self.shares.shine:
             face = face_in(person, matrix)
             if strips := gaps.plan(gaps.survey(small, face), rng):
-                figure = gaps.shine(figure, frame, face, strips, rng)
+                figure = carve.shine(figure, frame, face, strips, rng)
         if opened and not dressed:
             carved = self._carved(figure, small, face_in(person, matrix), frame)
         if carved is not None:
             figure = carved.figure
-            trust = gaps.trusted(trust, carved)
+            trust = carve.trusted(trust, carved)
         scene = self._backdrop(figure, small, frame)
         if carved is not None and rng.random() < 0.35:  # the person's shadow is on what lies behind the gaps
             scene = scene * (1.0 - float(rng.uniform(0.1, 0.6)) * carved.gap)
         rgb = figure.colour * figure.alpha + scene * (1 - figure.alpha)
         return Sample(rgb * 255.0, figure.alpha, trust)
 
-    def _carved(self, figure: worn.Figure, small: gaps.Thumbnail, face: worn.Face, frame: Frame) -> gaps.Carved | None:
+    def _carved(self, figure: worn.Figure, small: gaps.Thumbnail, face: worn.Face, frame: Frame) -> carve.Carved | None:
         """The figure with gaps; None if no place for them was found."""
         found = gaps.plan(gaps.survey(small, face), self.rng)
-        return gaps.carve(figure, frame, face, found, self.rng) if found else None
+        return carve.carve(figure, frame, face, found, self.rng) if found else None
 
     # ---------------------------------------------------------------------------- the person
 
@@ -289,9 +289,9 @@ class Composer:
                 break
         else:
             return photo.colour, photo.alpha, trust
-        carved = gaps.carve(photo, frame, face, chosen, self.rng)
+        carved = carve.carve(photo, frame, face, chosen, self.rng)
         beside = torch.roll(photo.colour, shifts=(-shift[1], -shift[0]), dims=(1, 2))
-        return beside + (photo.colour - beside) * carved.keep, carved.figure.alpha, gaps.trusted(trust, carved)
+        return beside + (photo.colour - beside) * carved.keep, carved.figure.alpha, carve.trusted(trust, carved)
 
     def _trust(self, person: Person, matrix: Map, frame: Frame, padding: str = "border") -> Tensor:
         """The trust of the label in the frame, 0 or 1."""
