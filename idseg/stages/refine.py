@@ -45,9 +45,13 @@ _ROWS = 112
 _GRAIN = 16
 """A tile's width is a multiple of it, px: the net's sides are multiples of 16."""
 _REACH = 16
-"""Distance of an uncertain pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
-_NEXT = np.ones((1, 3), np.uint8)
-"""A column and the ones next to it, for morphology."""
+"""Distance of a doubtful pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
+_AROUND = (17, 17)
+"""Neighbourhood in which the share of uncertain pixels is counted, px."""
+_DOUBT = 0.35
+"""Share of uncertain pixels around an uncertain pixel from which the net looks: a band at least 6 px wide. On narrower
+ones, the edges of shoulders and clothes, the coarse matte is as good; with them, nearly twice the pixels are computed,
+and the gradient error on composites is .1 % lower."""
 _MARGIN = 8
 """Border of a tile that only provides context, px; a multiple of half the grain. With 16 px, the gradient error on
 composites is .01 % lower, and a fifth more pixels are computed."""
@@ -81,8 +85,8 @@ def refine_none(rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha
 
 
 class DetailNet:
-    """idseg's refiner, run only on tiles with an uncertain pixel; thread-safe. It needs the features of idseg's coarse
-    net, and returns the mattes of other nets unchanged."""
+    """idseg's refiner, run only on tiles in which the coarse matte is in doubt; thread-safe. It needs the features of
+    idseg's coarse net, and returns the mattes of other nets unchanged."""
 
     def __init__(self, net: OnnxNet, entry: ModelEntry) -> None:
         self._net = net
@@ -101,7 +105,7 @@ class DetailNet:
             )
 
     def __call__(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
-        """Refined alpha, same size; rounded to 0 or 1 on tiles where the coarse matte is certain."""
+        """Refined alpha, same size. Outside the tiles it is the coarse matte, rounded where that is certain."""
         alpha, features = coarse
         if features is None:
             return alpha
@@ -118,12 +122,12 @@ class DetailNet:
 
     def _refined(self, rgb: Rgb, alpha: Alpha, features: Features, pool: Executor | None) -> Alpha:
         height, width = alpha.shape
-        refined = np.round(alpha)
+        refined = np.where(_uncertain(alpha), alpha, np.round(alpha))
         # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
         border = (_MARGIN, _MARGIN + -height % _ROWS, _MARGIN, _MARGIN + -width % _GRAIN)
         padded_rgb = np.asarray(cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE), np.uint8)
         padded_alpha = np.asarray(cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE), np.float32)
-        left = deque(sorted(unsure_tiles(alpha), key=lambda core: -core.width))
+        left = deque(sorted(doubtful_tiles(alpha), key=lambda core: -core.width))
 
         def compute() -> None:
             while True:
@@ -169,30 +173,32 @@ def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArra
     return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
 
 
-def unsure_tiles(alpha: Alpha) -> Iterator[Window]:
-    """The tile cores (clipped to the picture): in rows of a fixed height, the columns near an uncertain pixel or a hard
-    edge. Their left sides are multiples of the grain."""
+def doubtful_tiles(alpha: Alpha) -> Iterator[Window]:
+    """The tile cores (clipped to the picture): in rows of a fixed height, the columns near a wide band of uncertain
+    pixels. Their left sides are multiples of the grain."""
     height, width = alpha.shape
-    low, high = _UNSURE
+    uncertain = _uncertain(alpha).astype(np.uint8)
+    share = cv2.blur(255 * uncertain, _AROUND, borderType=cv2.BORDER_REPLICATE)
+    doubtful = np.asarray(uncertain & (share > 255 * _DOUBT), np.uint8)
     starts = np.arange(0, width, _GRAIN)
     reach = np.ones((1, 2 * (_REACH // _GRAIN) + 1), np.uint8)
     for top in range(0, height, _ROWS):
-        # One pixel more on each side, so that a hard edge between two rows of tiles, or two columns, counts for both.
-        part = alpha[max(top - 1, 0) : top + _ROWS + 1]
-        darkest = np.minimum.reduceat(cv2.erode(cv2.reduce(part, 0, cv2.REDUCE_MIN), _NEXT)[0], starts)
-        lightest = np.maximum.reduceat(cv2.dilate(cv2.reduce(part, 0, cv2.REDUCE_MAX), _NEXT)[0], starts)
-        unsure = ((lightest > low) & (darkest < high)).astype(np.uint8)
-        near = np.pad(cv2.dilate(unsure[None], reach)[0], 1)
+        columns = np.maximum.reduceat(doubtful[top : top + _ROWS].max(axis=0), starts)
+        near = np.pad(cv2.dilate(columns[None], reach)[0], 1)
         changes = np.flatnonzero(near[1:] != near[:-1])
         for first, last in changes.reshape(-1, 2).tolist():
             left, right = first * _GRAIN, min(last * _GRAIN, width)
             yield Window(left, top, right - left, min(_ROWS, height - top))
 
 
+def _uncertain(alpha: Alpha) -> npt.NDArray[np.bool_]:
+    low, high = _UNSURE
+    return (alpha > low) & (alpha < high)
+
+
 def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:
     """The unknown band of a coarse matte: its uncertain pixels, widened by 0.8 % of the picture's longer side."""
-    low, high = _UNSURE
-    unsure = ((alpha > low) & (alpha < high)) | (cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0.5)
+    unsure = _uncertain(alpha) | (cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0.5)
     radius = max(round(0.008 * max(alpha.shape)), 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(unsure.astype(np.uint8), kernel).astype(bool)
