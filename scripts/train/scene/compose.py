@@ -38,7 +38,7 @@ LAYER_ENLARGED = 1.35
 class Shares:
     """Probabilities of the random choices, 0..1; ``strength`` scales the changes of light and colour."""
 
-    photo: float = 0.55
+    photo: float = 0.45
     """A labelled photo keeps its backdrop."""
     hair: float = 0.4
     worn: float = 0.15
