@@ -179,6 +179,49 @@ class Lesson:
     """Number of steps per row of the log."""
 
 
+_BETAS = (0.9, 0.99)
+"""Adam's decays. With the usual .999, a sudden large gradient moves a weight by up to 30 times the learning rate."""
+_BLOWN = 1.5
+"""The training has diverged if the mean loss of a log row is more than this times the lowest mean of five rows."""
+_ROWS = 5
+
+
+class Guard:
+    """Restores the net's weights of some rows ago when the training diverges, and halves the learning rates.
+
+    The nets have no normalisation layers, so a diverging training does not return by itself, and it can happen after
+    thousands of good steps.
+    """
+
+    def __init__(self, net: nn.Module, average: Average) -> None:
+        self.factor = 1.0
+        """Factor of all learning rates."""
+        self._net, self._average = net, average
+        self._losses: list[float] = []
+        self._lowest = math.inf
+        self._good = self._snapshot()
+
+    def _snapshot(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        weights = {name: value.detach().clone() for name, value in self._net.state_dict().items()}
+        return weights, {name: value.clone() for name, value in self._average.state.items()}
+
+    def diverged(self, loss: float) -> bool:
+        """Note the mean loss of a row; True if the weights were restored, so that the optimizer must start anew."""
+        if not loss < _BLOWN * self._lowest:  # also if it is not a number
+            weights, average = self._good
+            self._net.load_state_dict(weights)
+            self._average.state = {name: value.clone() for name, value in average.items()}
+            self.factor *= 0.5
+            self._losses.clear()
+            return True
+        self._losses.append(loss)
+        if len(self._losses) == _ROWS:
+            self._lowest = min(self._lowest, sum(self._losses) / _ROWS)
+            self._losses.clear()
+            self._good = self._snapshot()
+        return False
+
+
 CHECK_S = 300.0
 SAVE_S = 120.0
 
@@ -199,7 +242,7 @@ def fit(
         checkpoint: written every two minutes and at the end.
         lesson: batches, loss and check.
     """
-    optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], betas=_BETAS, weight_decay=schedule.weight_decay)
     average = Average(net, schedule.average)
     progress = Progress()
     if checkpoint.exists():
@@ -211,6 +254,7 @@ def fit(
         num_workers=schedule.workers,
         prefetch_factor=4 if schedule.workers else None,
     )
+    guard = Guard(net, average)
     clock, counted = Clock(), 0
     running = torch.zeros((), device=next(net.parameters()).device)  # read only for the log: reading waits
     last_save = last_check = progress.elapsed_s
@@ -219,7 +263,7 @@ def fit(
         if fraction >= 1.0:
             break
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * learning_rate(fraction)
+            group["lr"] = guard.factor * group["peak"] * learning_rate(fraction)
         loss = lesson.loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -235,7 +279,7 @@ def fit(
                 "step": float(progress.step),
                 "minutes": progress.elapsed_s / 60.0,
                 "loss": float(running) / counted,
-                "rate": learning_rate(fraction),
+                "rate": guard.factor * learning_rate(fraction),
             }
             if lesson.check is not None and progress.elapsed_s - last_check > CHECK_S:
                 state = {name: value.clone() for name, value in net.state_dict().items()}
@@ -247,6 +291,9 @@ def fit(
                 last_check = progress.elapsed_s
             progress.log.append(row)
             print({name: round(value, 5) for name, value in row.items()}, flush=True)
+            if guard.diverged(row["loss"]):
+                print("the training diverged: restored the last good weights, halved the learning rates", flush=True)
+                optimizer.state.clear()
             counted = 0
             running.zero_()
         if progress.elapsed_s - last_save > SAVE_S:

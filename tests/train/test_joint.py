@@ -279,3 +279,21 @@ def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.net.pt").write_bytes(kept)
     with pytest.raises(ValueError, match=r"\[4, 6\]"):
         loop.load_checkpoint(tmp_path / "a.pt", net, average, optimizer)
+
+
+def test_a_training_that_diverges_goes_back_to_its_last_good_weights() -> None:
+    net = torch.nn.Linear(1, 1)
+    average = loop.Average(net, 0.5)
+    guard = loop.Guard(net, average)
+    assert not any(guard.diverged(loss) for loss in (0.4, 0.3, 0.3, 0.3, 0.3))
+    good = net.weight.detach().clone()
+    with torch.no_grad():
+        net.weight += 100.0
+    average.update(net, 1000)
+    assert not guard.diverged(0.4)
+    assert guard.diverged(0.6)
+    assert torch.equal(net.weight, good)
+    assert torch.equal(average.state["weight"], good)
+    assert guard.factor == 0.5
+    assert guard.diverged(float("nan"))
+    assert guard.factor == 0.25
