@@ -74,7 +74,7 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
     if name == "net":
         entry = manifest[REFINE_MODEL]
         each = max((threads or usable_cores()) // _AT_ONCE, 1)
-        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=each), entry)
+        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=each, arena=True), entry)
     known = get_args(RefinerName)
     raise OptionError(f"no refiner is called {name!r}; there are: {', '.join(known)}", refine=name, known=list(known))
 

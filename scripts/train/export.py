@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from scripts.train.detail import DetailNet, PublishedDetail
+from scripts.train.layout import rewrite
 from scripts.train.nets import FEATURES, CoarseNet, PublishedCoarse
 
 OPSET = 17
@@ -71,7 +72,7 @@ def export(
             opset_version=OPSET,
             dynamo=False,
         )
-    model = halve_weights(onnx.load(str(beside)))
+    model = rewrite(halve_weights(onnx.load(str(beside))))
     helper.set_model_props(model, {"licence": "Apache-2.0", "note": note})
     onnx.checker.check_model(model)
     onnx.save(model, str(beside))
