@@ -231,13 +231,13 @@ def growth(found: _Figures, trees: Trees, photos: dict[float, Path], isnet: Path
 def main(
     others: tuple[str, ...], quality: tuple[str, ...], rounds: int, grow: bool, isnet: Path | None, results: Path
 ) -> None:
-    trees = dict(map(_named, others))
+    trees = dict(map(named, others))
     settings = {
-        "before": {name: _commit(tree.folder) for name, tree in trees.items()},
+        "before": {name: commit_of(tree.folder) for name, tree in trees.items()},
         "rounds": rounds,
         "photo": "astronaut of scikit-image, enlarged",
     }
-    trees |= {f"now, {each}": Tree(ROOT, each) for each in quality}
+    trees = trees_of(trees, quality)
     run, found = Run("paired", usable_cores(), settings), _Figures()
     with tempfile.TemporaryDirectory() as folder:
         photos = {size: Path(folder) / f"{size:g}.jpg" for size in GROWTH_MP}
@@ -258,14 +258,21 @@ def main(
         click.echo(f"{figure.subject:28} {figure.measure:12} {figure.on:16} {figure.value:10.1f} {figure.unit}")
 
 
-def _named(text: str) -> tuple[str, Tree]:
+def trees_of(others: Trees, quality: tuple[str, ...]) -> Trees:
+    """The other checkouts, and this one with each quality."""
+    return others | {f"now, {each}": Tree(ROOT, each) for each in quality}
+
+
+def named(text: str) -> tuple[str, Tree]:
+    """The name and the checkout of an option ``--tree``."""
     name, equals, folder = text.partition("=")
     if not equals or not Path(folder).is_dir():
         raise click.BadParameter(f"{text!r} is not NAME=PATH with the path of a folder", param_hint="--tree")
     return name, Tree(Path(folder).resolve())
 
 
-def _commit(tree: Path) -> str:
+def commit_of(tree: Path) -> str:
+    """The checked-out commit of a folder."""
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
 

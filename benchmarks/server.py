@@ -75,14 +75,7 @@ class Server:
 
     def pids(self) -> list[int]:
         """Process ids of the server and its descendants: the template process and the workers."""
-        found, left = [], [self.process.pid]
-        while left:
-            pid = left.pop()
-            found.append(pid)
-            with suppress(OSError):  # the process has ended
-                for task in Path(f"/proc/{pid}/task").iterdir():  # each thread lists its own children (proc(5))
-                    left += map(int, (task / "children").read_text().split())
-        return found
+        return descendants(self.process.pid)
 
     def resident(self) -> int:
         """Resident bytes of all processes together. Shared pages count once per process."""
@@ -112,6 +105,18 @@ class Server:
             connection.close()
 
 
+def descendants(pid: int) -> list[int]:
+    """Process ids of a process, its children, their children, …"""
+    found, left = [], [pid]
+    while left:
+        pid = left.pop()
+        found.append(pid)
+        with suppress(OSError):  # the process has ended
+            for task in Path(f"/proc/{pid}/task").iterdir():  # each thread lists its own children (proc(5))
+                left += map(int, (task / "children").read_text().split())
+    return found
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU seconds that a process has used so far; 0 if the process does not exist."""
     try:
@@ -122,17 +127,19 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[Server]:
-    """Start a server with its own keys on a free port; stop it at the end."""
+def serving(*options: str, tree: Path | None = None) -> Iterator[Server]:
+    """Start a server with its own keys on a free port, of this checkout or of ``tree``; stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="idseg-bench-") as folder:
         environment = {**os.environ, "IDSEG_STATE": folder}
+        if tree is not None:
+            environment["PYTHONPATH"] = str(tree)
         command = [sys.executable, "-m", "idseg"]
-        keys = json.loads(subprocess.check_output([*command, "keys", "add", "--json"], env=environment))
+        keys = json.loads(subprocess.check_output([*command, "keys", "add", "--json"], env=environment, cwd=tree))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         arguments = [*command, "serve", "--port", str(port), "--log-level", "warning", *options]
-        process = subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(arguments, env=environment, cwd=tree, stderr=subprocess.DEVNULL)
         server = Server(process, port, keys["api_key"], keys["secret_key"])
         try:
             while not server.up():

@@ -44,6 +44,8 @@ def update(results: Mapping[str, Result], readme: Path = README) -> None:
         plot_speed(results["speed"], RESULTS / "speed.svg")
     if "paired" in results:
         plot_growth(results["paired"], RESULTS / "paired.svg")
+    if "growth" in results:
+        plot_counts(results["growth"], RESULTS / "growth.svg")
     if "quality" in results:
         plot_quality(results["quality"], RESULTS / "quality.svg")
     readme.write_text(filled(readme.read_text(), results, trend.read(), read_matting()))
@@ -70,6 +72,8 @@ def filled(
         "pose": pose_tables,
         "speed": speed_tables,
         "paired": paired_tables,
+        "growth": growth_tables,
+        "answers": batch_table,
         "memory": memory_table,
         "known": known_table,
         "checks": checks_tables,
@@ -257,6 +261,22 @@ def _ratio(value: float | None, of: float | None) -> str:
     return f"{value / of:.2f}" if value and of else "–"
 
 
+def growth_tables(result: Result) -> Iterator[str]:
+    """Throughput, times and memory by the number of clients, and by the number of photos."""
+    commits = ", ".join(f"{name}: commit {commit[:12]}" for name, commit in result.settings["before"].items())
+    yield f"{commits or 'This checkout alone'}. {result.settings['seconds']:g} s for each number of clients.\n"
+    subjects = _ordered(result.figures, "subject")
+    rows = {(figure.on, figure.measure, figure.statistic, figure.unit): None for figure in result.figures}
+    yield table(
+        ["", *subjects],
+        (
+            [f"{on}: {measure}, {unit}", *(number(result.named(name, on, measure, how)) for name in subjects)]
+            for on, measure, how, unit in rows
+        ),
+    )
+    yield "\n![Photos a second by clients and by photos](results/growth.svg)\n"
+
+
 def _median_p95(result: Result, subject: str, on: str) -> str:
     median = result.named(subject, on, "time", "median")
     if median is None:
@@ -423,6 +443,28 @@ def plot_growth(result: Result, path: Path) -> None:
         axes.set_yscale("log")
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.set_xlabel("megapixels of the photo")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def plot_counts(result: Result, path: Path) -> None:
+    """Photos a second by the number of clients (solid) and of photos of a batch (dotted)."""
+    with _figure(path, (7.2, 3.6)) as axes:
+        colors = ("#4b6c9e", "#c0504d", "#6a9e4b", "#8064a2", "#e0a030")
+        for subject, color in zip(_ordered(result.figures, "subject"), colors, strict=False):
+            for kind, style in (("clients", "-"), ("photos", ":")):
+                points = [
+                    (int(figure.on.split()[0]), figure.value)
+                    for figure in result.figures
+                    if (figure.subject, figure.measure) == (subject, "throughput") and figure.on.endswith(kind)
+                ]
+                if points:
+                    drawn = {"linestyle": style, "color": color, "label": f"{subject}, {kind}"}
+                    axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **drawn)
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("clients, or photos of a batch")
+        axes.set_ylabel("photos a second")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
