@@ -44,10 +44,14 @@ def halved(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
 
 
 def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
-    """A copy (:func:`halved`, then area-averaged) whose longest side is at most ``longest`` px; and its scale, <= 1."""
+    """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1).
+
+    Not :func:`halved` first: on a photo of 12 megapixels that saves 90 ms, but it moves the pose model's points by 1 %
+    of the face's width.
+    """
     height, width = rgb.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale == 1.0:
         return rgb, 1.0
     size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(resize(halved(rgb, size), size), np.uint8), scale
+    return np.asarray(resize(rgb, size), np.uint8), scale
