@@ -22,6 +22,7 @@ USES = {
     "": "import idseg",
     "server": "import idseg.server.app",
     "https": "import cryptography",
+    "openvino": "from idseg.models.openvino import _core; _core()",
     "ray": "import ray.data, fsspec, pyarrow.parquet; import idseg.batch.cluster",
     "docs": "import pdoc",
     "demo": "import skimage.data",

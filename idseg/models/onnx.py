@@ -1,4 +1,4 @@
-"""Runs networks with ONNX Runtime. Only this file imports it.
+"""Runs networks with ONNX Runtime, which only this file imports, or with OpenVINO.
 
 A session is thread-safe, so all threads of a process share one. ONNX Runtime's busy waiting is off, because it makes a
 run several times slower when another process uses the CPU.
@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from idseg.errors import ModelDamagedError, ModelMissingError, ProviderError
+from idseg.models import openvino
 from idseg.system import usable_cores
 
 # Our short names of the execution providers, in the order in which "auto" prefers them.
@@ -49,8 +50,33 @@ _DTYPES: Mapping[str, type[np.generic]] = {
 }
 
 
+class Net(Protocol):
+    """A loaded network. ``net({"rgb": array})`` returns all outputs by name."""
+
+    path: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def provider(self) -> str:
+        """Short name of the provider that actually runs the net."""
+
+    def __call__(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run once. Each array is cast to the element type of its input."""
+
+
+def load_net(path: Path, *, provider: str = "auto", threads: int = 0, arena: bool = False) -> Net:
+    """Load a network: with OpenVINO's own runtime if it was chosen and onnxruntime lacks it, else with onnxruntime.
+
+    Arguments and errors are those of :class:`OnnxNet`.
+    """
+    if provider == "openvino" and openvino.installed() and PROVIDERS[provider] not in _present():
+        return openvino.OpenVinoNet(path, threads=threads)
+    return OnnxNet(path, provider=provider, threads=threads, arena=arena)
+
+
 class OnnxNet:
-    """A loaded network. ``net({"rgb": array})`` returns all outputs by name.
+    """A network that onnxruntime runs; see :class:`Net`.
 
     Args:
         path: the .onnx file.
@@ -117,9 +143,13 @@ def _fewer_cores() -> int:
 
 
 def available_providers() -> tuple[str, ...]:
-    """Short names of the execution providers of the installed onnxruntime."""
-    present = set(onnxruntime.get_available_providers())
+    """Short names of the execution providers of the installed onnxruntime, and of OpenVINO's own runtime."""
+    present = _present() | ({PROVIDERS["openvino"]} if openvino.installed() else set())
     return tuple(short for short, name in PROVIDERS.items() if name in present)
+
+
+def _present() -> set[str]:
+    return set(onnxruntime.get_available_providers())
 
 
 def first_provider(provider: str = "auto") -> str:
@@ -143,7 +173,7 @@ def _provider_names(provider: str) -> list[str]:
         return [PROVIDERS[short] for short in _AUTO if short in available]
     if provider not in available:
         raise ProviderError(
-            f"the execution provider {provider!r} is not available; this onnxruntime has {', '.join(available)}",
+            f"the execution provider {provider!r} is not available; there are {', '.join(available)}",
             asked=provider,
             available=list(available),
         )

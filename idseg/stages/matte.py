@@ -19,7 +19,7 @@ import numpy.typing as npt
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.imaging.resize import resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import OnnxNet, first_provider
+from idseg.models.onnx import Net, first_provider, load_net
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
@@ -123,7 +123,7 @@ class Matte:
         ModelDamagedError: the file has no input or output with the form's name.
     """
 
-    def __init__(self, net: OnnxNet, form: MatteForm) -> None:
+    def __init__(self, net: Net, form: MatteForm) -> None:
         self._net, self._form = net, form
         self._input = form.input if form.input is not None else net.inputs[0]
         self._output = form.output if form.output is not None else net.outputs[0]
@@ -251,7 +251,7 @@ def load_matte(
             raise OptionError(
                 f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}", preset=preset, known=list(PRESETS)
             )
-        return Matte(OnnxNet(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
+        return Matte(load_net(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
     entry = manifest[resolved(model, provider)]
     if entry.task != "matting":
         known = [other.name for other in manifest if other.task == "matting"]
@@ -259,7 +259,7 @@ def load_matte(
             f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
         )
     form = form_of(entry)
-    return Matte(OnnxNet(entry.check(), provider=provider, threads=threads or 0), form)
+    return Matte(load_net(entry.check(), provider=provider, threads=threads or 0), form)
 
 
 def resolved(model: str, provider: str = "auto") -> str:

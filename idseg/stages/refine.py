@@ -18,7 +18,7 @@ import numpy.typing as npt
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import OnnxNet
+from idseg.models.onnx import Net, load_net
 from idseg.system import side_by_side, usable_cores
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
@@ -74,7 +74,7 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
     if name == "net":
         entry = manifest[REFINE_MODEL]
         each = max((threads or usable_cores()) // _AT_ONCE, 1)
-        return DetailNet(OnnxNet(entry.check(), provider=provider, threads=each, arena=True), entry)
+        return DetailNet(load_net(entry.check(), provider=provider, threads=each, arena=True), entry)
     known = get_args(RefinerName)
     raise OptionError(f"no refiner is called {name!r}; there are: {', '.join(known)}", refine=name, known=list(known))
 
@@ -88,7 +88,7 @@ class DetailNet:
     """idseg's refiner, run only on tiles in which the coarse matte is in doubt; thread-safe. It needs the features of
     idseg's coarse net, and returns the mattes of other nets unchanged."""
 
-    def __init__(self, net: OnnxNet, entry: ModelEntry) -> None:
+    def __init__(self, net: Net, entry: ModelEntry) -> None:
         self._net = net
         try:
             levels = np.arange(256, dtype=np.float32)[:, None]
