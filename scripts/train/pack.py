@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -128,6 +129,12 @@ def make_layer(front: U8, back: U8, device: torch.device) -> Layer:
 # ------------------------------------------------------------------- hair drawn while training
 
 
+def _give_way() -> None:
+    """Let the training and the composing go first; on a small machine they would wait for the drawing."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+
+
 def draw(task: tuple[int, tuple[int, int]]) -> tuple[U8, U8]:
     """Draw the front and the back of the layer for a (seed, size). Runs in another process."""
     from scripts.train.hair.groom import groom  # only the drawing processes load numba
@@ -156,7 +163,7 @@ class HairDresser:
         self._store, self._most = store, most
         self._work = tasks(first)
         context = multiprocessing.get_context("spawn")  # a forked process would share the accelerator's state
-        self._pool = ProcessPoolExecutor(processes, mp_context=context)
+        self._pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_give_way)
         self._queued = 2 * processes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hair-dresser", daemon=True)
