@@ -50,12 +50,18 @@ _REACH = 0.01
 bounds. The bounds tighten up to three times this distance."""
 _SURE = (0.2, 0.95)
 """Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair are
-above .2 there, and many wrong pieces of background below."""
+above .2 there, and many wrong pieces of background below. For broad parts see :data:`_SURE_SOLID`."""
+_SOLID, _SURE_SOLID = 0.015, 0.5
+"""Where the full-resolution matte is broad, low-resolution alpha below the second value is background. A part is broad
+if it contains a square whose side is twice the first value, as a share of the longer side. Wrong pieces of background,
+such as rock or planks beside the head, are broad; strands are thin."""
 _UNCERTAIN_SHARE = 0.15
 """Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
 matte to overrule it."""
 _UNCERTAIN = (0.02, 0.98)
 """A pixel is uncertain if its full-resolution alpha is between these values."""
+_SOMETHING = 0.3
+"""Full-resolution alpha above which a pixel counts for :data:`_SOLID`."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -176,8 +182,9 @@ class Matte:
         reach = max(round(_REACH * max(seen.shape)), 1)
         around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
         least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
-        most = np.asarray(cv2.dilate((seen > _SURE[0]).astype(np.uint8), around), np.float32)
         near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
+        possible = seen > np.where(_broad(near > _SOMETHING), np.float32(_SURE_SOLID), np.float32(_SURE[0]))
+        most = np.asarray(cv2.dilate(possible.astype(np.uint8), around), np.float32)
         least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
         most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
         # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
@@ -213,6 +220,13 @@ class Matte:
             return _Seen(value, inner, None)
         features = found[form.features][0].transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
         return _Seen(value, inner, Features(np.asarray(features, np.float32), inner))
+
+
+def _broad(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The parts of ``where`` (H, W) that contain a square of side 2 :data:`_SOLID` of the longer side."""
+    side = 2 * max(round(_SOLID * max(where.shape)), 1) + 1
+    square = np.ones((side, side), np.uint8)
+    return np.asarray(cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, square), np.bool_)
 
 
 def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:

@@ -179,6 +179,37 @@ def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(
     assert alpha[:, 110:].min() == 1.0
 
 
+class FaintFromAfar:
+    """In place of a net: a person in the right half, and in the left a bar, faint in the smaller of two inputs.
+
+    Args:
+        width: of the bar, as a share of the input's.
+    """
+
+    inputs, outputs, path, provider = ("rgb",), ("alpha",), Path("none.onnx"), "cpu"
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def __call__(self, feeds: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        height, width = feeds["rgb"].shape[2:]
+        alpha = np.zeros((1, 1, height, width), np.float32)
+        alpha[..., width // 2 :] = 1.0
+        alpha[..., width // 5 : width // 5 + round(self.width * width)] = 0.9 if height > 200 else 0.4
+        return {"alpha": alpha}
+
+
+@pytest.mark.parametrize(("width", "expected"), [(0.02, 0.9), (0.15, 0.0)])
+def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not(
+    width: float, expected: float, tmp_path: Path
+) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = replace(load_matte(tiny_manifest(path, size=[224, 256]), "tiny")._form, second_look=True)
+    alpha = Matte(cast(OnnxNet, FaintFromAfar(width)), form)(red_picture(0, 224, 256))
+    assert alpha[128, 224 // 5 + round(0.5 * width * 224)] == pytest.approx(expected, abs=1e-6)
+    assert alpha[:, 130:].min() == 1.0
+
+
 def test_a_glance_is_not_computed_twice(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     form = replace(load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form, second_look=True)
