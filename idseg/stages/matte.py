@@ -273,7 +273,7 @@ def load_matte(
             f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
         )
     form = form_of(entry)
-    return Matte(load_net(entry.check(), provider=provider, threads=threads or 0), form)
+    return Matte(load_net(entry.check(), provider=provider, threads=threads or 0, arena=True), form)
 
 
 def resolved(model: str, provider: str = "auto") -> str:
