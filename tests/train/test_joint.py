@@ -297,3 +297,22 @@ def test_a_training_that_diverges_goes_back_to_its_last_good_weights() -> None:
     assert guard.factor == 0.5
     assert guard.diverged(float("nan"))
     assert guard.factor == 0.25
+
+
+def test_the_loop_goes_on_after_a_divergence(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Linear(2, 1)
+    schedule = table(steps=20, average=0.9)
+    seen: list[float] = []
+
+    def loss_of(batch: Any) -> Any:
+        seen.append(float(net.weight.detach().abs().sum()))
+        return net(torch.ones(1, 2)).square().sum() + (100.0 if len(seen) == 12 else 1.0)
+
+    groups = [{"params": list(net.parameters()), "peak": 1e-3}]
+    lesson = loop.Lesson(lambda step: [0] * 1000, loss_of, log_every=1)  # type: ignore[arg-type,return-value]
+    log = loop.fit(net, groups, schedule, tmp_path / "a.pt", lesson)
+    assert len(log) == 20
+    assert log[11]["loss"] > 50.0
+    assert log[-1]["loss"] < 2.0
+    assert log[12]["rate"] == pytest.approx(log[11]["rate"] / 2, rel=0.2)
