@@ -433,18 +433,18 @@ def plot_growth(result: Result, path: Path) -> None:
             zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
         )
         trees = dict.fromkeys(tree for _, tree in lines)
-        styles = dict(zip(trees, ("-", "--", ":", "-.", (0, (5, 1, 1, 1))), strict=False))
+        styles = dict(zip(trees, (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (1, 3)), "x")), strict=False))
         for (measure, tree), points in lines.items():
-            style = styles[tree]
+            style, marker = styles[tree]
             drawn = {"linestyle": style, "color": colors[measure], "label": f"{measure}, {tree}"}
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **drawn)
+            axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **drawn)
         sizes = sorted({size for points in lines.values() for size, _ in points})
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.set_xlabel("megapixels of the photo")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=4)
 
 
 def plot_counts(result: Result, path: Path) -> None:
@@ -461,7 +461,10 @@ def plot_counts(result: Result, path: Path) -> None:
                 if points:
                     drawn = {"linestyle": style, "color": color, "label": f"{subject}, {kind}"}
                     axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **drawn)
+        counts = sorted({int(figure.on.split()[0]) for figure in result.figures if figure.measure == "throughput"})
         axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
         axes.set_ylim(bottom=0)
         axes.set_xlabel("clients, or photos of a batch")
         axes.set_ylabel("photos a second")
