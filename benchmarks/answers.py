@@ -20,10 +20,12 @@ import numpy as np
 
 from benchmarks.environment import ROOT, Run
 from benchmarks.figures import RESULTS, Figure, write
+from benchmarks.paired import commit_of
 
 _AT_ONCE = 100
 """Photos of one process."""
-_NO_PHOTO_FACTS = ("error", "facepose", "bodypose")
+_CLASSES = ("error", "facepose", "bodypose")
+"""Facts that are equal or not, in contrast to positions."""
 
 _WORK = """
 import dataclasses, json, sys
@@ -74,7 +76,7 @@ def kept(file: Path) -> dict[str, Any]:
 def compare(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Figure]:
     """How many answers differ, and by how much the points and boxes moved."""
     both = [(before[name], now[name]) for name in before]
-    for fact in _NO_PHOTO_FACTS:
+    for fact in _CLASSES:
         different = sum(old.get(fact) != new.get(fact) for old, new in both)
         yield Figure(fact, "photos", "different", "count", different, "", len(both))
     answered = [(old, new) for old, new in both if "box" in old and "box" in new]
@@ -102,7 +104,7 @@ def main(before: Path, photos: Path, scratch: Path, results: Path) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     trees = {"before": before.resolve(), "now": ROOT}
     found = sorted(photos.rglob("*.jpg"))
-    run = Run("answers", 1, {"photos": len(found)})
+    run = Run("answers", 1, {"photos": len(found), "before": commit_of(before)})
     for start in range(0, len(found), _AT_ONCE):
         for name, tree in trees.items():
             file = scratch / f"{name}.jsonl"
@@ -117,7 +119,7 @@ def main(before: Path, photos: Path, scratch: Path, results: Path) -> None:
     run.add(*compare(before_answers, now_answers))
     click.echo(write(run.result(), results))
     for name, old in before_answers.items():
-        if any(old.get(fact) != now_answers[name].get(fact) for fact in _NO_PHOTO_FACTS):
+        if any(old.get(fact) != now_answers[name].get(fact) for fact in _CLASSES):
             click.echo(f"{name}: {old} {now_answers[name]}")
 
 

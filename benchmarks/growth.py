@@ -9,7 +9,6 @@ benchmarks tables`` draws the table and the plot. Growth with the photo's size i
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ import numpy as np
 
 from benchmarks.environment import Run
 from benchmarks.figures import RESULTS, Figure, write
-from benchmarks.paired import PEER, Trees, commit_of, named, trees_of
+from benchmarks.paired import PEER, Trees, commit_of, named, peer_answers, trees_of
 from benchmarks.server import callers_of, descendants, load, serving
 from idseg.server.memory import resident_bytes
 from idseg.system import usable_cores
@@ -34,22 +33,6 @@ _SIDE = 1000
 """Side of the clients' square photos, px."""
 _PEER_PHOTOS = 8
 _SAMPLE_EVERY_S = 0.5
-
-_PEER = """
-import json, os, sys, time
-paths, isnet = json.loads(sys.argv[1]), sys.argv[2]
-os.environ["U2NET_HOME"] = os.path.dirname(isnet)  # rembg opens models only in this folder
-import rembg
-from PIL import Image
-session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=isnet)
-rembg.remove(Image.open(paths[0]).convert("RGB"), session=session)
-start = time.perf_counter()
-for path in paths:
-    rembg.remove(Image.open(path).convert("RGB"), session=session)
-seconds = time.perf_counter() - start
-peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([len(paths) / seconds, peak]))
-"""
 
 
 def clients(trees: Trees, counts: tuple[int, ...], seconds: float) -> Iterator[Figure]:
@@ -110,10 +93,9 @@ def _batch(source: Path, out: Path, name: str, trees: Trees) -> tuple[float, flo
 
 def peer(isnet: Path, photos: list[Path]) -> Iterator[Figure]:
     """rembg in a plain loop."""
-    chosen = [str(photos[place].resolve()) for place in np.linspace(0, len(photos) - 1, _PEER_PHOTOS).astype(int)]
-    words = [sys.executable, "-W", "ignore", "-c", _PEER, json.dumps(chosen), str(isnet.resolve())]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    rate, peak = json.loads(done.stdout)
+    chosen = [photos[place] for place in np.linspace(0, len(photos) - 1, _PEER_PHOTOS).astype(int)]
+    times_ms, _, peak = peer_answers(isnet, chosen)
+    rate = 1e3 * len(chosen) / sum(times_ms)
     on = f"{_PEER_PHOTOS} photos"
     yield Figure(PEER, on, "throughput", "value", round(rate, 3), "photos/s", _PEER_PHOTOS)
     yield Figure(PEER, on, "memory", "most", round(peak, 1), "MiB", _PEER_PHOTOS)

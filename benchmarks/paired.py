@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import NamedTuple, TypeAlias
@@ -38,8 +38,22 @@ _BATCH_PHOTOS = 16
 """Photos per worker and round."""
 _WORKERS = 2
 
-_WORK = """
-import base64, json, sys, time
+_CLOCK = """
+import json, time
+def timed(answer, times):
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer()
+    times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+def report(times):
+    peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print(json.dumps({"times": times, "peak": peak}), flush=True)
+"""
+"""The beginning of a measured process: its clock, and what it prints at the end."""
+
+_WORK = (
+    _CLOCK
+    + """
+import base64, sys
 import idseg
 path, runs, threads, what, quality = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 content = open(path, "rb").read()
@@ -56,34 +70,31 @@ with idseg.Segmenter(idseg.Options(threads=threads, **chosen)) as segmenter:
     print("ready", flush=True)
     sys.stdin.readline()
     for _ in range(runs):
-        wall, cpu = time.perf_counter(), time.process_time()
-        answer()
-        times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
-peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps({"times": times, "peak": peak}), flush=True)
+        timed(answer, times)
+report(times)
 """
+)
 """What a measured process runs: it loads the models, waits for a line, answers, and prints its times and its peak."""
 
-_PEER = """
-import io, json, os, sys, time
-path, runs, isnet = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+_PEER = (
+    _CLOCK
+    + """
+import os, sys
+photos, isnet = json.loads(sys.argv[1]), sys.argv[2]
 os.environ["U2NET_HOME"] = os.path.dirname(isnet)  # rembg opens models only in this folder
 import rembg
 from PIL import Image
-content = open(path, "rb").read()
 session = rembg.new_session("dis_custom", providers=["CPUExecutionProvider"], model_path=isnet)
 times = []
-def answer():
-    rembg.remove(Image.open(io.BytesIO(content)).convert("RGB"), session=session)
-answer()
-for _ in range(runs):
-    wall, cpu = time.perf_counter(), time.process_time()
-    answer()
-    times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
-peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps({"times": times, "peak": peak}), flush=True)
+def answer(photo):
+    rembg.remove(Image.open(photo).convert("RGB"), session=session)
+answer(photos[0])
+for photo in photos:
+    timed(lambda: answer(photo), times)
+report(times)
 """
-"""The same for rembg: it makes the cut-out of the whole photo, with this ISNet file."""
+)
+"""The same for rembg: it makes the cut-outs of whole photos, with this ISNet file."""
 PEER = "rembg with ISNet"
 
 
@@ -132,20 +143,24 @@ def _started(tree: Tree, *words: object) -> subprocess.Popen[str]:
     return process
 
 
-def _peer_answers(isnet: Path, photo: Path, runs: int) -> tuple[list[float], list[float], float]:
-    """As :func:`_answers`, of rembg."""
-    command = [sys.executable, "-W", "ignore", "-c", _PEER, str(photo), str(runs), str(isnet.resolve())]
+def peer_answers(isnet: Path, photos: Sequence[Path]) -> tuple[list[float], list[float], float]:
+    """As :func:`_answers`, of rembg, one answer for each photo."""
+    asked = json.dumps([str(photo.resolve()) for photo in photos])
+    command = [sys.executable, "-W", "ignore", "-c", _PEER, asked, str(isnet.resolve())]
     done = subprocess.run(command, stdout=PIPE, text=True, check=False)
     if done.returncode:
         raise click.ClickException("rembg does not answer; see above")
-    found = json.loads(done.stdout)
-    wall, cpu = zip(*found["times"], strict=True)
-    return list(wall), list(cpu), found["peak"]
+    return _told(done.stdout)
 
 
 def _answers(tree: Tree, *words: object) -> tuple[list[float], list[float], float]:
     """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
     output, _ = _started(tree, *words).communicate("go\n")
+    return _told(output)
+
+
+def _told(output: str) -> tuple[list[float], list[float], float]:
+    """What a measured process printed."""
     found = json.loads(output)
     wall, cpu = zip(*found["times"], strict=True)
     return list(wall), list(cpu), found["peak"]
@@ -209,7 +224,7 @@ def growth(found: _Figures, trees: Trees, photos: dict[float, Path], isnet: Path
             row = f"photo to result, {megapixels:g} MP"
             try:
                 if isnet is not None and name == PEER:
-                    wall, cpu, peak = _peer_answers(isnet, photos[megapixels], _GROWTH_RUNS)
+                    wall, cpu, peak = peer_answers(isnet, [photos[megapixels]] * _GROWTH_RUNS)
                 else:
                     words = photos[megapixels], _GROWTH_RUNS, usable_cores(), "result"
                     wall, cpu, peak = _answers(trees[name], *words)

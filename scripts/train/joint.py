@@ -20,7 +20,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,7 +61,7 @@ class JointConfig:
     batch: int  # pictures per step
     crops: int  # per picture, for the detail net
     crop: int  # px, side of a crop, a multiple of 4
-    areas: list[int]  # inputs of the coarse net, px; the first is used two thirds of the time, see `area_for`
+    areas: list[int]  # inputs of the coarse net, px; the first is used two thirds of the time, see `areas_for`
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
     detail_rate: float  # peak learning rate of the detail net's own layers
@@ -126,17 +125,14 @@ def coarse_size(height: int, width: int, area: float) -> tuple[int, int]:
     return rows, columns
 
 
-def area_for(height: int, width: int, config: JointConfig, draw: float) -> int:
-    """Area of the coarse net's input, px, for pictures of this size; ``draw``: a random number, 0..1.
+def areas_for(height: int, width: int, config: JointConfig) -> list[int]:
+    """Possible areas of the coarse net's input, px, for pictures of this size.
 
     Pictures of another aspect than the first shape always have the first area, so that there are fewer sizes.
     """
     first_width, first_height = config.shapes[0]
-    other_aspect = abs(width * first_height / (height * first_width) - 1.0) > _SAME_ASPECT
-    if draw < _USUAL or other_aspect:
-        return config.areas[0]
-    rest = config.areas[1:] or config.areas
-    return rest[int((draw - _USUAL) / (1.0 - _USUAL) * len(rest)) % len(rest)]
+    same_aspect = abs(width * first_height / (height * first_width) - 1.0) <= _SAME_ASPECT
+    return config.areas if same_aspect else config.areas[:1]
 
 
 def enlarged(alpha: Tensor, features: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -261,8 +257,7 @@ def warm_up(pair: Pair, config: JointConfig, device: torch.device) -> None:
     groups(pair, config)
     known = set()
     for width, height in config.shapes:
-        for draw in np.linspace(0.0, 1.0, 3 * len(config.areas), endpoint=False):
-            area = area_for(height, width, config, float(draw))
+        for area in areas_for(height, width, config):
             size = coarse_size(height, width, area)
             if size in known:
                 continue
@@ -298,7 +293,9 @@ def train(
 
     def loss_of(batch: Batch) -> Tensor:
         height, width = batch[1].shape[-2:]
-        area = area_for(height, width, config, float(torch.rand(())))
+        areas = areas_for(height, width, config)
+        usual = len(areas) == 1 or float(torch.rand(())) < _USUAL
+        area = areas[0 if usual else int(torch.randint(1, len(areas), ()))]
         return step_loss(pair, batch, config, area, _precision(device))
 
     return loop.fit(

@@ -223,10 +223,9 @@ class Pool:
                 try:
                     message = self._done.get(timeout=_WAIT_S)
                 except queue.Empty:
-                    if not all(process.is_alive() for process in self._processes) and not self._stop.is_set():
-                        message = "a composing process was killed"
-                    else:
+                    if all(process.is_alive() for process in self._processes):
                         continue
+                    message = "a composing process was killed"
                 if isinstance(message, str):
                     self._failure = ComposeError(message)
                     return

@@ -9,7 +9,7 @@ Lengths of gaps are in widths of the face box.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from scripts.train.scene.worn import Face, Figure
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Range = tuple[float, float]
 
 MOST = 14
 """Maximum number of gaps in a picture; their planes are in memory at the same time."""
@@ -168,6 +169,21 @@ def make(
     )
 
 
+def along_hair(
+    mask: Mask, halves: tuple[Range, Range], turn: float, ground: Ground, rng: np.random.Generator
+) -> list[Gap]:
+    """One to three gaps in the mask, roughly in the direction of the hair.
+
+    ``halves``: least and most half length and half width, in face widths; ``turn``: spread of the angle, radians.
+    """
+    found = []
+    for _ in range(int(rng.integers(1, 4))):
+        if at := spot(mask, ground, rng):
+            half = (rng.uniform(*halves[0]), rng.uniform(*halves[1]))
+            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, turn), rng))
+    return found
+
+
 def beside_neck(ground: Ground, rng: np.random.Generator) -> list[Gap]:
     """Wedges between the jaw or neck and the hair, on one side or both."""
     found = []
@@ -182,12 +198,7 @@ def beside_neck(ground: Ground, rng: np.random.Generator) -> list[Gap]:
 
 def loops(ground: Ground, rng: np.random.Generator) -> list[Gap]:
     """Long ellipses inside the hair."""
-    found = []
-    for _ in range(int(rng.integers(1, 4))):
-        if at := spot(ground.hair, ground, rng):
-            half = (rng.uniform(0.05, 0.22), rng.uniform(0.012, 0.09))
-            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.35), rng))
-    return found
+    return along_hair(ground.hair, ((0.05, 0.22), (0.012, 0.09)), 0.35, ground, rng)
 
 
 def between_curls(ground: Ground, rng: np.random.Generator) -> list[Gap]:
@@ -217,12 +228,7 @@ def slits(ground: Ground, rng: np.random.Generator) -> list[Gap]:
 
 def notches(ground: Ground, rng: np.random.Generator) -> list[Gap]:
     """Gaps that are open to the outside: between locks that stand off."""
-    found = []
-    for _ in range(int(rng.integers(1, 4))):
-        if at := spot(ground.rim, ground, rng):
-            half = (rng.uniform(0.1, 0.3), rng.uniform(0.008, 0.07))
-            found.append(make(ground, at, half, flow(*at) + rng.normal(0.0, 0.4), rng))
-    return found
+    return along_hair(ground.rim, ((0.1, 0.3), (0.008, 0.07)), 0.4, ground, rng)
 
 
 def inside_arm(ground: Ground, rng: np.random.Generator) -> list[Gap]:
@@ -231,26 +237,12 @@ def inside_arm(ground: Ground, rng: np.random.Generator) -> list[Gap]:
     at = (side * rng.uniform(0.85, 1.25), rng.uniform(1.7, 2.4))
     half = (rng.uniform(0.25, 0.7), rng.uniform(0.02, 0.15))
     gap = make(ground, at, half, np.pi / 2 + side * rng.normal(-0.1, 0.12), rng)
-    return [Gap(**{**vars(gap), "body": 0.0, "wedge": abs(gap.wedge), "rough": 0.03 * half[1] * ground.face.width})]
+    return [replace(gap, body=0.0, wedge=abs(gap.wedge), rough=0.03 * half[1] * ground.face.width)]
 
 
 Recipe = Callable[[Ground, np.random.Generator], list[Gap]]
-KINDS: tuple[Recipe, ...] = (
-    *(
-        beside_neck,
-        beside_neck,
-        beside_neck,
-        loops,
-        loops,
-        between_curls,
-        between_curls,
-        slits,
-        slits,
-        notches,
-        inside_arm,
-    ),
-)
-"""Functions that each place some gaps."""
+KINDS: tuple[Recipe, ...] = (*3 * (beside_neck,), *2 * (loops, between_curls, slits), notches, inside_arm)
+"""Functions that each place some gaps; the more often named, the more often chosen."""
 
 
 def plan(ground: Ground, rng: np.random.Generator, *, enclosed: bool = False) -> list[Gap]:
@@ -265,7 +257,7 @@ def plan(ground: Ground, rng: np.random.Generator, *, enclosed: bool = False) ->
     bare = rng.random() < 0.2
     strands = 0.0 if bare else float(rng.uniform(0.0, 0.5) * rng.integers(0, 2))
     fringe = 0.0 if bare else float(rng.uniform(0.3, 1.2))
-    return [Gap(**{**vars(g), "strands": strands * g.body, "fringe": fringe * g.body}) for g in found[:MOST]]
+    return [replace(gap, strands=strands * gap.body, fringe=fringe * gap.body) for gap in found[:MOST]]
 
 
 def fitting(gaps: list[Gap], ground: Ground, enclosed: bool) -> list[Gap]:
