@@ -71,7 +71,8 @@ class Options:
     threads: int | None = None
     """Threads of the matting nets; None: one per core."""
     parallel: int = 1
-    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models."""
+    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models, and the
+    pose model has one more for each thread that helps them."""
     models: Path | None = None
     """Folder with another ``manifest.toml``."""
 
@@ -243,7 +244,7 @@ class Segmenter:
         with self._person_models() as models:
             with clock("detect"):
                 both = find.FindModels((models.short, models.full), models.pose)
-                face, others = find.face_and_others(rgb, both, self.options.detect)
+                face, others = find.face_and_others(rgb, both, self.options.detect, self._helpers())
             with clock("landmarks"):
                 mesh, body = landmarks.look(
                     rgb, face, (models.mesh, models.pose), self.options.landmarks, self._helpers()
@@ -302,11 +303,13 @@ class Segmenter:
         self._lock, self._matting_lock = threading.Lock(), threading.Lock()
         self._finding = self._matting_models = self._pool = None
 
+    def _helper_count(self) -> int:
+        return 0 if self.options.threads == 1 else min(self.options.parallel, usable_cores() - 1)
+
     def _helpers(self) -> ThreadPoolExecutor | None:
         """One thread beside each of the parallel calls; None if there is only one core, or one thread is wanted."""
-        cores = usable_cores()
-        helpers = min(self.options.parallel, cores - 1)
-        if helpers < 1 or self.options.threads == 1:
+        helpers = self._helper_count()
+        if helpers < 1:
             return None
         with self._lock:
             if self._pool is None:
@@ -336,7 +339,7 @@ class Segmenter:
                     short=short,
                     full=FaceDetector(self._manifest, "full", parallel=parallel),
                     mesh=FaceLandmarker(self._manifest, parallel=parallel, detector=short),
-                    pose=PoseLandmarker(self._manifest, parallel=parallel),
+                    pose=PoseLandmarker(self._manifest, parallel=parallel + self._helper_count()),
                 )
             self._finding.users += 1
             return self._finding

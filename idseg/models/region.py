@@ -82,10 +82,22 @@ def body_in(rgb: Rgb, area: Box, face: FaceDetection, model: PoseModel) -> PoseP
     single answer (about 0.08 face widths), and a mirrored photo gives the mirrored result.
     """
     seen = view(rgb, area)
-    width = seen.rgb.shape[1]
-    direct = _of_face(model(seen.rgb), face, seen)
+    return mean_pose(pose_in(seen, face, model), mirrored_pose_in(seen, face, model))
+
+
+def pose_in(seen: RegionView, face: FaceDetection, model: PoseModel) -> PosePoints | None:
+    """The model's answer for a region; see :func:`body_in`."""
+    return _of_face(model(seen.rgb), face, seen)
+
+
+def mirrored_pose_in(seen: RegionView, face: FaceDetection, model: PoseModel) -> PosePoints | None:
+    """The model's answer for the mirror image of a region; see :func:`body_in`."""
     mirror = np.ascontiguousarray(seen.rgb[:, ::-1])
-    mirrored = _of_face(tuple(_mirrored(pose, width) for pose in model(mirror)), face, seen)
+    return _of_face(tuple(_mirrored(pose, seen.rgb.shape[1]) for pose in model(mirror)), face, seen)
+
+
+def mean_pose(direct: PosePoints | None, mirrored: PosePoints | None) -> PosePoints | None:
+    """The mean of both answers for a region, or the only one."""
     if direct is None or mirrored is None:
         return direct or mirrored
     return PosePoints(

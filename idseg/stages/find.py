@@ -15,6 +15,7 @@ tried
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from idseg.errors import MultiplePersonsError, NoPersonError, OptionError, turne
 from idseg.imaging.geometry import iou, midpoint, slope_deg
 from idseg.imaging.resize import reduced
 from idseg.models.region import FaceModel, PoseModel, body_area, body_in
+from idseg.system import side_by_side
 from idseg.types import Box, FaceDetection, Rgb
 
 _SEARCH_SIDE_PX = 1280
@@ -108,17 +110,17 @@ def one_face(rgb: Rgb, models: FindModels, options: DetectOptions | None = None)
 
 
 def face_and_others(
-    rgb: Rgb, models: FindModels, options: DetectOptions | None = None
+    rgb: Rgb, models: FindModels, options: DetectOptions | None = None, pool: Executor | None = None
 ) -> tuple[FaceDetection, tuple[FaceDetection, ...]]:
     """The face that :func:`one_face` returns, and the other faces that are as large as a person's: the people who were
-    not picked, and faces that were not confirmed (such as posters).
+    not picked, and faces that were not confirmed (such as posters). With a pool, two detectors run at the same time.
 
     Raises:
         As :func:`one_face`.
     """
     options = DetectOptions() if options is None else options
     small, scale = reduced(rgb, _SEARCH_SIDE_PX)
-    faces = find_faces(small, models.faces, options)
+    faces = find_faces(small, models.faces, options, pool)
     best = max((face.score for face in faces), default=0.0)
     if best < options.sure_score:
         _refuse_turned(small, models.faces, options, best)
@@ -168,9 +170,15 @@ def _picked(people: tuple[FaceDetection, ...], pick: str) -> FaceDetection:
     return from_left[number - 1]
 
 
-def find_faces(rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions) -> tuple[FaceDetection, ...]:
+def find_faces(
+    rgb: Rgb, models: tuple[FaceModel, ...], options: DetectOptions, pool: Executor | None = None
+) -> tuple[FaceDetection, ...]:
     """The faces that the models find, without duplicates, best score first."""
-    found = sorted((face for model in models for face in model(rgb)), key=lambda face: -face.score)
+    first, *others = models
+    by_first, by_others = side_by_side(
+        pool, lambda: first(rgb), lambda: [face for model in others for face in model(rgb)]
+    )
+    found = sorted((*by_first, *by_others), key=lambda face: -face.score)
     kept: list[FaceDetection] = []
     for face in found:
         if face.score >= options.least_score and all(not same_face(face, other, options) for other in kept):

@@ -14,7 +14,18 @@ import numpy as np
 
 from idseg.errors import turned_error
 from idseg.imaging.geometry import head_angles, midpoint, slope_deg
-from idseg.models.region import MeshModel, PoseModel, body_area, body_in, face_area, mesh_in
+from idseg.models.region import (
+    MeshModel,
+    PoseModel,
+    body_area,
+    body_in,
+    face_area,
+    mean_pose,
+    mesh_in,
+    mirrored_pose_in,
+    pose_in,
+    view,
+)
 from idseg.system import side_by_side
 from idseg.types import (
     BodyParts,
@@ -100,7 +111,7 @@ def look(
     """The mesh and the pose of the person with this face, in photo pixels; None where a model finds none.
 
     If a model finds none, it gets a smaller region. That answer is less certain and must agree with the other models.
-    With a pool, both models run at the same time.
+    With a pool, the pose model sees the mirror image of the body in another thread, so it must be thread-safe.
 
     Raises:
         UpsideDownError, SidewaysError: the body is above or beside the head. To the detectors and the mesh model, an
@@ -108,11 +119,13 @@ def look(
     """
     options = LandmarkOptions() if options is None else options
     mesh_model, pose_model = models
-    pose, mesh = side_by_side(
+    body = view(rgb, body_area(face))
+    (direct, mesh), mirrored = side_by_side(
         pool,
-        lambda: body_in(rgb, body_area(face), face, pose_model),
-        lambda: mesh_in(rgb, face_area(face), mesh_model),
+        lambda: (pose_in(body, face, pose_model), mesh_in(rgb, face_area(face), mesh_model)),
+        lambda: mirrored_pose_in(body, face, pose_model),
     )
+    pose = mean_pose(direct, mirrored)
     if pose is not None:
         _refuse_turned(body_roll_deg(pose), options)
     if mesh is None:

@@ -44,7 +44,8 @@ pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures."""
 _LOW_RESOLUTION_SHARE = 0.25
-"""Pixels of the low-resolution pass, as a share of the form's."""
+"""Pixels of the low-resolution pass, as a share of the form's, for a picture with as many pixels as the form. For a
+smaller one they fall with the square root of its pixels: with a quarter of its pixels, the pass is less reliable."""
 _REACH = 0.01
 """Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
 bounds. The bounds tighten up to three times this distance."""
@@ -176,7 +177,7 @@ class Matte:
         whole = self._seen(rgb, self._form)
         picture = Size(rgb.shape[1], rgb.shape[0])
         alpha = out_of_frame(whole.alpha, whole.inner, picture)
-        if not self._form.second_look or self.enlargement(picture, self._glance_form()) <= 1.0:
+        if not self._form.second_look or self.enlargement(picture, self._glance_form(picture)) <= 1.0:
             return Coarse(alpha, whole.features)
         seen = self._glanced(rgb) if glance is None else glance.seen
         reach = max(round(_REACH * max(seen.shape)), 1)
@@ -198,12 +199,14 @@ class Matte:
         return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
 
     def _glanced(self, rgb: Rgb) -> npt.NDArray[np.float32]:
-        seen = self._seen(rgb, self._glance_form() if self.scales else self._form)
+        picture = Size(rgb.shape[1], rgb.shape[0])
+        seen = self._seen(rgb, self._glance_form(picture) if self.scales else self._form)
         return inside(seen.alpha, seen.inner)
 
-    def _glance_form(self) -> MatteForm:
+    def _glance_form(self, picture: Size) -> MatteForm:
         width, height = self._form.size
-        share = _LOW_RESOLUTION_SHARE**0.5
+        seen = _seen_share(picture.width * picture.height / (width * height))
+        share = (_LOW_RESOLUTION_SHARE * seen**0.5) ** 0.5
         return replace(self._form, size=Size(round(share * width), round(share * height)))
 
     def _seen(self, rgb: Rgb, form: MatteForm) -> _Seen:
@@ -321,6 +324,11 @@ def form_of(entry: ModelEntry) -> MatteForm:
         ) from None
 
 
+def _seen_share(share: float) -> float:
+    """Pixels at which "area" shows a picture to the net, as a share of the form's; ``share``: those of the picture."""
+    return _ENLARGED if share < _AS_IT_IS[0] else min(share, 1.0)
+
+
 def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
     """The size at which a net of this form sees the picture, and the size of its input, which may be larger."""
     if form.fit == "stretch":
@@ -335,7 +343,7 @@ def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
         shares = width * height / area
         if least <= shares <= most:
             return picture, Size(*(-(-side // form.multiple) * form.multiple for side in picture))
-        scale = ((1.0 if shares > most else _ENLARGED) / shares) ** 0.5
+        scale = (_seen_share(shares) / shares) ** 0.5
         wanted = (width * scale, height * scale)
     else:
         aspect = min(max(aspect, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)

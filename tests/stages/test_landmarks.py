@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -196,6 +198,21 @@ def test_a_missing_body_is_looked_for_closer() -> None:
     assert found is not None
     assert pose is None
     assert len(nobody.widths) == 6, "three looks, each with its mirror image"
+
+
+def test_a_second_thread_looks_at_the_mirror_image_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def pose(rgb: Rgb) -> tuple[PosePoints, ...]:
+        both.wait()
+        return (body(),)
+
+    with ThreadPoolExecutor(1) as pool:
+        _, found = look(GREY, FACE, (lambda rgb: mesh(), pose), pool=pool)
+    _, alone = look(GREY, FACE, (lambda rgb: mesh(), lambda rgb: (body(),)))
+    assert found is not None
+    assert alone is not None
+    assert np.array_equal(found.points, alone.points)
 
 
 @pytest.mark.parametrize(("turn_deg", "error"), [(180, UpsideDownError), (90, SidewaysError), (-90, SidewaysError)])
