@@ -14,7 +14,7 @@ minutes). OUT/joint.csv is the log.
 
 Then on your own machine, with the files of OUT:
 
-    python -m scripts.train.accelerator finish --pack a.pack --out OUT
+    python -m scripts.train.accelerator finish --config scripts/train/configs/portrait-6.toml --pack a.pack --out OUT
     python -m scripts.train.measure --data ../shared/data --nets OUT
 
 ``finish`` writes the ONNX files, including the coarse net in 8-bit integers, whose value ranges come from pictures of
@@ -52,8 +52,6 @@ _SWITCH_S = 5e-4
 training's thread, which starts hundreds of small operations."""
 _QUANTISED = (640, 800)
 """Width and height, px, of the pictures for quantisation: the size of a finished cut."""
-_NOTE = "portrait-6, scripts/train/accelerator.py"
-_SOURCE = "trained here: scripts/train/configs/portrait-6.toml"
 _NAMES = ("portrait-coarse", "portrait-coarse-int8", "portrait-detail")
 
 
@@ -87,6 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     train_command.set_defaults(run=run_train)
     finish_command = commands.add_parser("finish", help="write the trained nets as ONNX files")
+    finish_command.add_argument("--config", type=Path, required=True, help="TOML file with the nets' name")
     finish_command.add_argument(
         "--pack", type=Path, nargs="+", required=True, help="packs with pictures for quantisation"
     )
@@ -95,12 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
         "--pictures", type=int, default=64, help="number of pictures for quantisation (default: 64)"
     )
     finish_command.set_defaults(
-        run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures)
+        run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures, given.config)
     )
     publish_command = commands.add_parser("publish", help="copy the files of finish to models/ and its manifest")
+    publish_command.add_argument("--config", type=Path, required=True, help="TOML file, named as the source")
     publish_command.add_argument("--out", type=Path, required=True, help="folder of the files")
     publish_command.add_argument("--models", type=Path, default=MODELS, help="folder of the published files")
-    publish_command.set_defaults(run=lambda given: publish(given.out, given.models))
+    publish_command.set_defaults(run=lambda given: publish(given.out, given.models, given.config))
     given = parser.parse_args(arguments)
     given.run(given)
 
@@ -174,25 +174,28 @@ def room(shapes: list[tuple[int, int]], memory: float) -> list[int]:
     return [max(int(memory * s / (5 * w * h)), 8) for s, (w, h) in zip(shares, shapes, strict=True)]
 
 
-def finish(store: Store, out: Path, pictures: int) -> None:
-    """Write ``portrait-coarse.onnx``, ``portrait-coarse-int8.onnx`` and ``portrait-detail.onnx`` into ``out``."""
+def finish(store: Store, out: Path, pictures: int, config: Path) -> None:
+    """Write ``portrait-coarse.onnx``, ``portrait-coarse-int8.onnx`` and ``portrait-detail.onnx`` into ``out``; the name
+    of the config's file is stored in them."""
     from scripts.train import export, quantize  # needs onnx
 
+    note = f"{config.stem}, scripts/train/accelerator.py"
     pair = joint.averaged_pair(out / "joint.pt")
     coarse, int8, detail = (out / f"{name}.onnx" for name in _NAMES)
-    export.report(coarse, export.export_coarse(pair.coarse, _QUANTISED, coarse, _NOTE))
-    export.report(detail, export.export_detail(pair.detail, detail, _NOTE))
+    export.report(coarse, export.export_coarse(pair.coarse, _QUANTISED, coarse, note))
+    export.report(detail, export.export_detail(pair.detail, detail, note))
     stream = islice(PackBatches(store, [_QUANTISED], 1, _FIRST_SEED, Shares()), pictures)
     quantize.quantize(coarse, int8, (joint.normalised(rgb).numpy() for rgb, _, _ in stream))
     export.report(int8)
 
 
-def publish(out: Path, models: Path) -> None:
+def publish(out: Path, models: Path, config: Path) -> None:
     """Copy the files of :func:`finish` to ``models`` and describe them in its manifest."""
     from scripts.train import export  # needs onnx
     from scripts.train import publish as files
 
-    files.publish(out, models, {name: export.facts(out / f"{name}.onnx") for name in _NAMES}, _SOURCE, _QUANTISED)
+    source = f"trained here: scripts/train/configs/{config.name}"
+    files.publish(out, models, {name: export.facts(out / f"{name}.onnx") for name in _NAMES}, source, _QUANTISED)
 
 
 if __name__ == "__main__":

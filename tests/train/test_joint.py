@@ -20,7 +20,7 @@ pytest.importorskip("numba", reason="drawn hair needs numba")
 
 import onnxruntime  # noqa: E402
 
-from scripts.train import accelerator, export, joint, loop, measure  # noqa: E402
+from scripts.train import accelerator, blend, export, joint, loop, measure  # noqa: E402
 from scripts.train.detail import STEP, DetailNet, PublishedDetail, detail_loss, from_refiner  # noqa: E402
 from scripts.train.nets import FEATURES, PublishedCoarse, RefineNet, fold_batchnorm  # noqa: E402
 from scripts.train.pool import ComposeError, Material, Pool  # noqa: E402
@@ -29,7 +29,9 @@ from scripts.train.scene.compose import Shares  # noqa: E402
 from scripts.train.scene.store import Store  # noqa: E402
 from tests.train.test_scene import drawn_store  # noqa: E402
 
-MODELS = Path(__file__).parents[2] / "models"
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "models"
+LATE = tuple(f"coarse.encoder._blocks.{number}." for number in range(6, 16))
 
 
 def table(**changes: Any) -> joint.JointConfig:
@@ -253,7 +255,7 @@ def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_pat
     assert (before["step"], after["step"]) == (3, 5)
     assert not torch.equal(before["average"]["detail.choice.weight"], after["average"]["detail.choice.weight"])
     assert log == after["log"]
-    accelerator.finish(drawn_store(), out, pictures=2)
+    accelerator.finish(drawn_store(), out, 2, config)
     assert (out / "portrait-coarse-int8.onnx").stat().st_size < 4_000_000
     rng = np.random.default_rng(0)
     for name in ("val", "val-hr", "val-hair"):
@@ -267,6 +269,25 @@ def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_pat
     assert set(found["val-hr"]) == {"coarse", "coarse + detail", "truth"}
     assert found["val"]["truth"] == (1.0, *([0.0] * 6))
     assert found["val"]["coarse"][1] > 0.01
+
+
+def test_a_blend_is_between_both_nets_in_the_early_encoder_only(tmp_path: Path) -> None:
+    """Out of the published nets and changed ones, to a checkpoint that `finish` reads."""
+    second = published_weights(MODELS)
+    first = {name: value + 1.0 for name, value in second.items()}
+    table = blend.BlendConfig(early_blocks=6, second=0.75, detail=2.0)
+    mean = blend.blend(first, second, table)
+    for name, value in mean.items():
+        early = name.startswith("coarse.encoder.") and not name.startswith(LATE)
+        factor = 2.0 if name.startswith("detail.choice.") else 1.0
+        assert torch.allclose(value, factor * second[name] + (0.25 if early else 0.0), atol=1e-5), name
+    del first["coarse.encoder._conv_stem.weight"]
+    with pytest.raises(ValueError, match=r"_conv_stem\.weight"):
+        blend.blend(first, second, table)
+    config = ROOT / "scripts" / "train" / "configs" / "portrait-5b.toml"
+    blend.main(["--config", str(config), "--first", str(MODELS), "--second", str(MODELS), "--out", str(tmp_path)])
+    again = joint.averaged_pair(tmp_path / "joint.pt").coarse.state_dict()
+    assert all(torch.equal(value, second[f"coarse.{name}"].float()) for name, value in again.items())
 
 
 def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:
