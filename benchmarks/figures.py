@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -96,3 +96,8 @@ def read_all(folder: Path = RESULTS) -> dict[str, Result]:
             result = read(path)
             results[result.benchmark] = result
     return results
+
+
+def ordered(figures: Iterable[Figure], key: str) -> list[str]:
+    """The distinct values of a field, in the order of first appearance."""
+    return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))

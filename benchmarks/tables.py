@@ -1,4 +1,4 @@
-"""Makes the tables and plots of README.md from the result files, so that nobody types a number by hand.
+"""Makes the tables of README.md from the result files, so that nobody types a number by hand.
 
 Generated text stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; people write the rest.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import matting_tables, trend
-from benchmarks.figures import HERE, RESULTS, Figure, Result
+from benchmarks import matting_tables, plots, trend
+from benchmarks.figures import HERE, RESULTS, Figure, Result, ordered
 from benchmarks.markdown import number, table
 
 README = HERE / "README.md"
@@ -41,13 +41,13 @@ _HEADLINES = (
 def update(results: Mapping[str, Result], readme: Path = README) -> None:
     """Draw the plots and write the tables into the README."""
     if "speed" in results:
-        plot_speed(results["speed"], RESULTS / "speed.svg")
+        plots.speed(results["speed"], RESULTS / "speed.svg")
     if "paired" in results:
-        plot_growth(results["paired"], RESULTS / "paired.svg")
+        plots.growth(results["paired"], RESULTS / "paired.svg")
     if "growth" in results:
-        plot_counts(results["growth"], RESULTS / "growth.svg")
+        plots.counts(results["growth"], RESULTS / "growth.svg")
     if "quality" in results:
-        plot_quality(results["quality"], RESULTS / "quality.svg")
+        plots.quality(results["quality"], RESULTS / "quality.svg")
     readme.write_text(filled(readme.read_text(), results, trend.read(), read_matting()))
     CARD.write_text(filled(CARD.read_text(), {}, (), read_matting()))
 
@@ -123,28 +123,23 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"\nNote: {note.rstrip('.')}."
 
 
-def _ordered(figures: Iterable[Figure], key: str) -> list[str]:
-    """The distinct values of a field, in the order of first appearance."""
-    return list(dict.fromkeys(str(getattr(figure, key)) for figure in figures))
-
-
 def quality_tables(result: Result) -> Iterator[str]:
     """One table per set: methods by errors, mean (median); published figures are marked."""
     errors = [figure for figure in result.figures if figure.measure in _ERRORS]
-    for on in _ordered(errors, "on"):
+    for on in ordered(errors, "on"):
         here = [figure for figure in errors if figure.on == on]
         measured = [figure for figure in here if figure.origin == "measured"]
         count = max((figure.count for figure in measured), default=0)
         yield f"**{on}**" + (f", {count} pictures: mean (median)" if count else ": published figures only")
         yield ""
         rows = []
-        for subject in _ordered(here, "subject"):
+        for subject in ordered(here, "subject"):
             published = next((f for f in here if f.subject == subject and f.origin == "published"), None)
             name = subject if published is None else f"*{subject}, published*"
             cells = [_mean_median(result, subject, on, error) for error in _ERRORS]
             rows.append([name, *cells])
         yield table(["", "MAD", "MSE", "Grad", "SAD", "Conn", "MAD, unknown band"], rows)
-        for source in _ordered([figure for figure in here if figure.source], "source"):
+        for source in ordered([figure for figure in here if figure.source], "source"):
             yield f"\nPublished: {source}."
         yield ""
     colours = [figure for figure in result.figures if figure.measure == "foreground error"]
@@ -202,7 +197,7 @@ def speed_tables(result: Result) -> Iterator[str]:
     sizes = [f"{size:g} MP" for size in result.settings["sizes_mp"]]
     stages = [figure for figure in result.figures if figure.on in sizes and figure.measure == "time"]
     yield "**Warm, ms: median (95 %), least**\n"
-    subjects = _ordered(stages, "subject")
+    subjects = ordered(stages, "subject")
     rows = [[subject, *(_median_p95(result, subject, size) for size in sizes)] for subject in subjects]
     cuts = [f"{result.named('cut', size, 'size', 'value') or 0:.2f}" for size in sizes]
     cpu = [number(result.named("photo to result", size, "CPU time, all threads", "median")) for size in sizes]
@@ -211,7 +206,7 @@ def speed_tables(result: Result) -> Iterator[str]:
     )
     yield "\n![Time by megapixels](results/speed.svg)\n"
     yield "**New processes, ms**\n"
-    cold = _ordered([figure for figure in result.figures if figure.on == "cold start"], "subject")
+    cold = ordered([figure for figure in result.figures if figure.on == "cold start"], "subject")
     cpu_of = {s: number(result.named(s, "cold start", "CPU time, all threads", "median")) for s in cold}
     yield table(
         ["", "median (95 %), least", "CPU time"],
@@ -222,13 +217,13 @@ def speed_tables(result: Result) -> Iterator[str]:
     yield table(["", "photos/s"], ([figure.subject, number(figure.value)] for figure in flow))
     on = "matte of 600x840"
     yield "\n**Mattes of a 600 × 840 cut, all in one process in turn, ms**\n"
-    methods = _ordered([figure for figure in result.figures if figure.on == on], "subject")
+    methods = ordered([figure for figure in result.figures if figure.on == on], "subject")
     yield table(["", "median (95 %), least"], ([subject, _median_p95(result, subject, on)] for subject in methods))
 
 
 def paired_tables(result: Result) -> Iterator[str]:
     """Every checkout and the ratios: one row for each measure; then how the cost grows."""
-    grown = [figure for figure in result.figures if figure.subject.startswith(_GROWN)]
+    grown = [figure for figure in result.figures if figure.subject.startswith(plots.GROWN)]
     before = result.settings["before"]
     commits = ", ".join(f"{name}: commit {commit[:12]}" for name, commit in before.items())
     yield f"{commits}. All in turn, {result.settings['rounds']} rounds.\n"
@@ -239,13 +234,9 @@ def paired_tables(result: Result) -> Iterator[str]:
         yield "\n![Time and memory by megapixels](results/paired.svg)\n"
 
 
-_GROWN = "photo to result, "
-"""Beginning of the subjects of figures by size."""
-
-
 def _paired_table(result: Result, figures: Sequence[Figure]) -> Iterator[str]:
     """A column for each checkout and peer, then the ratio of each "now" to each other checkout."""
-    columns, before = _ordered(figures, "on"), list(result.settings["before"])
+    columns, before = ordered(figures, "on"), list(result.settings["before"])
     ratios = [(name, old) for name in columns if name.startswith("now") for old in before]
     rows = []
     for figure in figures:
@@ -265,7 +256,7 @@ def growth_tables(result: Result) -> Iterator[str]:
     """Throughput, times and memory by the number of clients, and by the number of photos."""
     commits = ", ".join(f"{name}: commit {commit[:12]}" for name, commit in result.settings["before"].items())
     yield f"{commits or 'This checkout alone'}. {result.settings['seconds']:g} s for each number of clients.\n"
-    subjects = _ordered(result.figures, "subject")
+    subjects = ordered(result.figures, "subject")
     rows = {(figure.on, figure.measure, figure.statistic, figure.unit): None for figure in result.figures}
     yield table(
         ["", *subjects],
@@ -287,10 +278,10 @@ def _median_p95(result: Result, subject: str, on: str) -> str:
 
 def memory_table(result: Result) -> Iterator[str]:
     """Peak memory by size."""
-    sizes = _ordered(result.figures, "on")
+    sizes = ordered(result.figures, "on")
     rows = (
         [subject, *(number(result.named(subject, size, "peak memory", "value")) for size in sizes)]
-        for subject in _ordered(result.figures, "subject")
+        for subject in ordered(result.figures, "subject")
     )
     yield "Peak resident memory of a new process, MiB\n"
     yield table(["", *sizes], rows)
@@ -313,7 +304,7 @@ def known_table(result: Result) -> Iterator[str]:
 
 def checks_tables(result: Result) -> Iterator[str]:
     """Alarms on good photos (false) and on spoilt photos (right), rule by rule; then the accuracy of placement."""
-    rules = _ordered((figure for figure in result.figures if figure.on in ("good", "made to fail")), "subject")
+    rules = ordered((figure for figure in result.figures if figure.on in ("good", "made to fail")), "subject")
 
     def share(rule: str, on: str, status: str) -> str:
         value = result.named(rule, on, status, "share")
@@ -354,7 +345,7 @@ def checks_tables(result: Result) -> Iterator[str]:
 
 def found_table(result: Result) -> Iterator[str]:
     """Photos that break a rule by nature."""
-    rules = _ordered(result.figures, "subject")
+    rules = ordered(result.figures, "subject")
     count = {figure.subject: figure.count for figure in result.figures}
     rows = [
         (rule, *(f"{result.named(rule, 'found', status, 'share') or 0.0:.0%}" for status in statuses), str(count[rule]))
@@ -396,116 +387,3 @@ def trend_table(lines: Sequence[trend.Row]) -> str:
         for *key, title in _HEADLINES
     ]
     return table(["", *(f"`{commit}`" for commit in commits)], rows)
-
-
-def plot_speed(result: Result, path: Path) -> None:
-    """Time by megapixels: one line per stage, both axes logarithmic."""
-    with _figure(path, (7.2, 4.4)) as axes:
-        sizes = list(result.settings["sizes_mp"])
-        for subject in _ordered(
-            (f for f in result.figures if f.measure == "time" and f.on == f"{sizes[0]:g} MP"), "subject"
-        ):
-            values = [result.named(subject, f"{size:g} MP", "time", "median") for size in sizes]
-            if all(value is not None and value > 0.05 for value in values):
-                whole = not subject.startswith("stage")
-                axes.plot(sizes, values, marker="o", markersize=3, label=subject, linewidth=2.2 if whole else 1.1)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
-        axes.set_xlabel("megapixels of the photo")
-        axes.set_ylabel("ms, median, warm")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-
-
-def plot_growth(result: Result, path: Path) -> None:
-    """Time, CPU time and peak memory by megapixels, of each checkout, both axes logarithmic; no file without them."""
-    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for figure in result.figures:
-        if figure.subject.startswith(_GROWN):
-            size = float(figure.subject.removeprefix(_GROWN).removesuffix(" MP"))
-            lines.setdefault((f"{figure.measure}, {figure.unit}", figure.on), []).append((size, figure.value))
-    if not lines:
-        path.unlink(missing_ok=True)
-        return
-    with _figure(path, (7.2, 4.4)) as axes:
-        colors = dict(
-            zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
-        )
-        trees = dict.fromkeys(tree for _, tree in lines)
-        styles = dict(zip(trees, (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (1, 3)), "x")), strict=False))
-        for (measure, tree), points in lines.items():
-            style, marker = styles[tree]
-            drawn = {"linestyle": style, "color": colors[measure], "label": f"{measure}, {tree}"}
-            axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **drawn)
-        sizes = sorted({size for points in lines.values() for size, _ in points})
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
-        axes.set_xlabel("megapixels of the photo")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=4)
-
-
-def plot_counts(result: Result, path: Path) -> None:
-    """Photos a second by the number of clients (solid) and of photos of a batch (dotted)."""
-    with _figure(path, (7.2, 3.6)) as axes:
-        colors = ("#4b6c9e", "#c0504d", "#6a9e4b", "#8064a2", "#e0a030")
-        for subject, color in zip(_ordered(result.figures, "subject"), colors, strict=False):
-            for kind, style in (("clients", "-"), ("photos", ":")):
-                points = [
-                    (int(figure.on.split()[0]), figure.value)
-                    for figure in result.figures
-                    if (figure.subject, figure.measure) == (subject, "throughput") and figure.on.endswith(kind)
-                ]
-                if points:
-                    drawn = {"linestyle": style, "color": color, "label": f"{subject}, {kind}"}
-                    axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **drawn)
-        counts = sorted({int(figure.on.split()[0]) for figure in result.figures if figure.measure == "throughput"})
-        axes.set_xscale("log")
-        axes.set_xticks(counts, [str(count) for count in counts])
-        axes.minorticks_off()
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("clients, or photos of a batch")
-        axes.set_ylabel("photos a second")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-
-
-def plot_quality(result: Result, path: Path) -> None:
-    """Mean and median MAD on val by method."""
-    names = [f.subject for f in result.figures if (f.on, f.measure, f.statistic) == ("val", "MAD", "mean")]
-    with _figure(path, (7.2, 0.45 * len(names) + 1.0)) as axes:
-        for statistic, shift, color in (("mean", -0.19, "#4b6c9e"), ("median", 0.19, "#a9bedd")):
-            values = [result.named(name, "val", "MAD", statistic) or 0.0 for name in names]  # type: ignore[arg-type]
-            axes.barh([at + shift for at in range(len(names))], values, height=0.36, label=statistic, color=color)
-        axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.invert_yaxis()
-        axes.set_xlabel("MAD on val (less is better)")
-        axes.legend(fontsize=8, frameon=False)
-        axes.grid(axis="x", alpha=0.3)
-
-
-class _figure:
-    """A matplotlib figure, saved as SVG; the same numbers give the same bytes."""
-
-    def __init__(self, path: Path, inches: tuple[float, float]) -> None:
-        self._path = path
-        self._inches = inches
-
-    def __enter__(self) -> Any:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        mpl.rcParams["svg.hashsalt"] = "idseg"
-        from matplotlib import pyplot
-
-        self._figure, axes = pyplot.subplots(figsize=self._inches)
-        return axes
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        from matplotlib import pyplot
-
-        if kind is None:
-            self._figure.savefig(self._path, bbox_inches="tight", metadata={"Date": None})
-        pyplot.close(self._figure)

@@ -32,7 +32,7 @@ from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
-from idseg.system import usable_cores
+from idseg.system import side_by_side, usable_cores
 from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
@@ -138,7 +138,7 @@ class Segmenter:
         """Load all models and run each once, so that the first photo is as fast as the others."""
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         with self._person_models() as finding:
-            finding.warm(grey)
+            finding.warm(grey, self._helpers())
         models = self._matting()
         models.refine(grey, models.coarse.look(grey))
 
@@ -246,9 +246,11 @@ class Segmenter:
                 both = find.FindModels((models.short, models.full), models.pose)
                 face, others = find.face_and_others(rgb, both, self.options.detect, self._helpers())
             with clock("landmarks"):
+                both_landmarks = (models.mesh, models.pose)
                 mesh, body = landmarks.look(
-                    rgb, face, (models.mesh, models.pose), self.options.landmarks, self._helpers()
+                    rgb, face, both_landmarks, self.options.landmarks, self._helpers(), models.ready
                 )
+                models.ready = True
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
                 as_found = person.face_box.height / face.box.height  # a detector's box has no forehead
@@ -412,10 +414,14 @@ class _PersonModels:
     pose: PoseLandmarker
     users: int = 0
     """Number of calls that use the models now; guarded by the Segmenter's lock."""
+    ready: bool = False
+    """Whether the models have seen a photo. From then on, a second pose model is worth the time to load it."""
 
-    def warm(self, rgb: Rgb) -> None:
-        for model in (self.short, self.full, self.mesh, self.pose):
+    def warm(self, rgb: Rgb, pool: Executor | None) -> None:
+        for model in (self.short, self.full, self.mesh):
             model(rgb)
+        side_by_side(pool, lambda: self.pose(rgb), lambda: self.pose(rgb))
+        self.ready = True
 
     def close(self) -> None:
         for model in (self.short, self.full, self.mesh, self.pose):

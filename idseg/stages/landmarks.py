@@ -107,11 +107,13 @@ def look(
     models: tuple[MeshModel, PoseModel],
     options: LandmarkOptions | None = None,
     pool: Executor | None = None,
+    two_poses: bool = True,
 ) -> tuple[FaceMesh | None, PosePoints | None]:
     """The mesh and the pose of the person with this face, in photo pixels; None where a model finds none.
 
     If a model finds none, it gets a smaller region. That answer is less certain and must agree with the other models.
-    With a pool, the pose model sees the mirror image of the body in another thread, so it must be thread-safe.
+    With a pool, the pose model sees the mirror image of the body in another thread; without ``two_poses``, the mesh
+    model runs there instead, because a second copy of the pose model would first have to be loaded.
 
     Raises:
         UpsideDownError, SidewaysError: the body is above or beside the head. To the detectors and the mesh model, an
@@ -120,11 +122,20 @@ def look(
     options = LandmarkOptions() if options is None else options
     mesh_model, pose_model = models
     body = view(rgb, body_area(face))
-    (direct, mesh), mirrored = side_by_side(
-        pool,
-        lambda: (pose_in(body, face, pose_model), mesh_in(rgb, face_area(face), mesh_model)),
-        lambda: mirrored_pose_in(body, face, pose_model),
-    )
+
+    def find_mesh() -> FaceMesh | None:
+        return mesh_in(rgb, face_area(face), mesh_model)
+
+    def find_pose() -> PosePoints | None:
+        return pose_in(body, face, pose_model)
+
+    def find_mirrored() -> PosePoints | None:
+        return mirrored_pose_in(body, face, pose_model)
+
+    if two_poses:
+        (direct, mesh), mirrored = side_by_side(pool, lambda: (find_pose(), find_mesh()), find_mirrored)
+    else:
+        (direct, mirrored), mesh = side_by_side(pool, lambda: (find_pose(), find_mirrored()), find_mesh)
     pose = mean_pose(direct, mirrored)
     if pose is not None:
         _refuse_turned(body_roll_deg(pose), options)

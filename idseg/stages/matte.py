@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
+from idseg.imaging.bounds import bounded
 from idseg.imaging.resize import resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, first_provider, load_net
@@ -46,23 +47,6 @@ _ENLARGED = 0.5
 _LOW_RESOLUTION_SHARE = 0.25
 """Pixels of the low-resolution pass, as a share of the form's, for a picture with as many pixels as the form. For a
 smaller one they fall with the square root of its pixels: with a quarter of its pixels, the pass is less reliable."""
-_REACH = 0.01
-"""Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
-bounds. The bounds tighten up to three times this distance."""
-_SURE = (0.2, 0.95)
-"""Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair are
-above .2 there, and many wrong pieces of background below. For broad parts see :data:`_SURE_SOLID`."""
-_SOLID, _SURE_SOLID = 0.015, 0.5
-"""Where the full-resolution matte is broad, low-resolution alpha below the second value is background. A part is broad
-if it contains a square whose side is twice the first value, as a share of the longer side. Wrong pieces of background,
-such as rock or planks beside the head, are broad; strands are thin."""
-_UNCERTAIN_SHARE = 0.15
-"""Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
-matte to overrule it."""
-_UNCERTAIN = (0.02, 0.98)
-"""A pixel is uncertain if its full-resolution alpha is between these values."""
-_SOMETHING = 0.3
-"""Full-resolution alpha above which a pixel counts for :data:`_SOLID`."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -180,18 +164,7 @@ class Matte:
         if not self._form.second_look or self.enlargement(picture, self._glance_form(picture)) <= 1.0:
             return Coarse(alpha, whole.features)
         seen = self._glanced(rgb) if glance is None else glance.seen
-        reach = max(round(_REACH * max(seen.shape)), 1)
-        around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
-        least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
-        near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
-        possible = seen > np.where(_broad(near > _SOMETHING), np.float32(_SURE_SOLID), np.float32(_SURE[0]))
-        most = np.asarray(cv2.dilate(possible.astype(np.uint8), around), np.float32)
-        least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
-        most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
-        # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
-        ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
-        lower, upper = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
-        return Coarse(np.asarray(np.clip(alpha, lower, upper), np.float32), whole.features)
+        return Coarse(bounded(alpha, seen), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""
@@ -223,25 +196,6 @@ class Matte:
             return _Seen(value, inner, None)
         features = found[form.features][0].transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
         return _Seen(value, inner, Features(np.asarray(features, np.float32), inner))
-
-
-def _broad(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The parts of ``where`` (H, W) that contain a square of side 2 :data:`_SOLID` of the longer side."""
-    side = 2 * max(round(_SOLID * max(where.shape)), 1) + 1
-    square = np.ones((side, side), np.uint8)
-    return np.asarray(cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, square), np.bool_)
-
-
-def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
-    """The connected pieces of ``where`` (H, W) in which nearly all ``alpha`` (H, W) is 0 or 1."""
-    if not where.any():
-        return where
-    count, labels = cv2.connectedComponents(where.astype(np.uint8))
-    doubtful = (alpha > _UNCERTAIN[0]) & (alpha < _UNCERTAIN[1])
-    size = np.bincount(labels.ravel(), minlength=count)
-    sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _UNCERTAIN_SHARE * size
-    sure[0] = False  # label 0 is the outside
-    return np.asarray(sure[labels], np.bool_)
 
 
 def load_matte(

@@ -39,7 +39,8 @@ import torch
 from scripts.train import joint
 from scripts.train.pack import open_pack
 from scripts.train.pool import Material, Pool
-from scripts.train.scene.compose import PackBatches, Shares
+from scripts.train.scene.batches import PackBatches
+from scripts.train.scene.compose import Shares
 from scripts.train.scene.store import Store
 
 MODELS = Path(__file__).parents[2] / "models"

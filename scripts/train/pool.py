@@ -28,7 +28,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from scripts.train.pack import HairDresser
-from scripts.train.scene.compose import Batch, Composer, Shares, mostly_first, plane_bytes, rgb_bytes
+from scripts.train.scene.batches import Batch, mostly_first, plane_bytes, rgb_bytes
+from scripts.train.scene.compose import Composer, Shares
 from scripts.train.scene.degrade import degrade
 from scripts.train.scene.store import Store
 

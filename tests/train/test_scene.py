@@ -23,7 +23,8 @@ from PIL import Image
 
 from scripts.train import build_pack, pack
 from scripts.train.scene import carve, degrade, gaps, neighbours, place, shapes, store, warp, worn
-from scripts.train.scene.compose import Composer, PackBatches, Sample, Shares
+from scripts.train.scene.batches import PackBatches
+from scripts.train.scene.compose import Composer, Sample, Shares
 from scripts.train.scene.store import Layer, Person, Store
 from scripts.train.split import held_out
 
