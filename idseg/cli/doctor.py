@@ -19,7 +19,7 @@ from idseg.models.manifest import ModelEntry, load_manifest
 
 PYTHONS = (3, 10), (3, 14)
 """First and last supported Python version."""
-PACKAGES = ("click", "mediapipe", "numpy", "onnxruntime", "pi-heif", "pillow", "tqdm")
+PACKAGES = ("click", "isal", "mediapipe", "numpy", "onnxruntime", "pi-heif", "pillow", "tqdm")
 OPTIONAL = {
     "pymatting": ("idseg segment --refine closed-form", "pip install pymatting"),
     "fastapi": ("idseg serve", "pip install 'idseg[server]'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -38,6 +39,18 @@ def _opened(file_bytes: bytes) -> Image.Image:
 )
 def test_png_is_lossless(pixels: npt.NDArray[np.uint8]) -> None:
     assert np.array_equal(np.asarray(_opened(encode.png(pixels))), pixels)
+
+
+@pytest.mark.parametrize("shape", [(1201, 700, 3), (3, 400_000), (1500, 333, 4)])
+def test_png_of_several_parts(shape: tuple[int, ...]) -> None:
+    """More than is compressed at once, up to one row; smooth and noisy halves."""
+    pixels = np.cumsum(_noise(*shape) // 85, axis=0, dtype=np.uint8)
+    pixels[: shape[0] // 2] = _noise(shape[0] // 2, *shape[1:])
+    file = encode.png(pixels)
+    assert np.array_equal(np.asarray(_opened(file)), pixels)
+    read = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert read is not None
+    assert np.array_equal(read if read.ndim == 2 else read[..., [2, 1, 0, 3][: read.shape[2]]], pixels)
 
 
 def test_png_of_views() -> None:
