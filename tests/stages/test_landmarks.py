@@ -215,6 +215,27 @@ def test_a_second_thread_looks_at_the_mirror_image_at_the_same_time() -> None:
     assert np.array_equal(found.points, alone.points)
 
 
+def test_with_one_pose_model_a_second_thread_finds_the_mesh() -> None:
+    threads: dict[str, set[str]] = {"pose": set(), "mesh": set()}
+    met = threading.Barrier(2, timeout=60)
+
+    def pose(rgb: Rgb) -> tuple[PosePoints, ...]:
+        if not threads["pose"]:
+            met.wait()
+        threads["pose"].add(threading.current_thread().name)
+        return (body(),)
+
+    def find_mesh(rgb: Rgb) -> FaceMesh:
+        met.wait()
+        threads["mesh"].add(threading.current_thread().name)
+        return mesh()
+
+    with ThreadPoolExecutor(1, "helper") as pool:
+        found, _ = look(GREY, FACE, (find_mesh, pose), pool=pool, two_poses=False)
+    assert found is not None
+    assert threads == {"pose": {threading.current_thread().name}, "mesh": {"helper_0"}}
+
+
 @pytest.mark.parametrize(("turn_deg", "error"), [(180, UpsideDownError), (90, SidewaysError), (-90, SidewaysError)])
 def test_a_body_that_hangs_or_lies_is_refused(turn_deg: int, error: type[Exception]) -> None:
     """The face is upright, the body is not: the photo is turned, and the error says how to mend it."""
