@@ -3,8 +3,10 @@
 ``python -m benchmarks.paired --tree before=PATH --tree first=OTHER`` measures these checkouts, and this one ("now")
 with each ``--quality``: photo to API reply, memory, the command line, photos a second, and how the cost grows with the
 photo, with ``--isnet`` also against rembg with ISNet. It writes ``results/paired.json``, from which ``python -m
-benchmarks tables`` draws the tables and the plot. Each round is a new process with the names that all checkouts have:
-``idseg.Segmenter``, ``idseg.body_seg_photo`` and the commands. The other checkouts run with their own default quality.
+benchmarks tables`` draws the tables and the plot. Each round is a new process of each checkout. The processes answer
+one photo each, in turn, because a machine's speed can change within seconds. They use the names that all checkouts
+have: ``idseg.Segmenter``, ``idseg.body_seg_photo`` and the commands. The other checkouts run with their own default
+quality.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ from idseg.system import usable_cores
 
 GROWTH_MP = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0)
 _REPLIES = {1.0: 8, 12.0: 4}
-"""Size in megapixels → replies that a round measures, after one that loads the models."""
+"""Size in megapixels → replies that a round measures of each checkout, after two that load the models."""
 _GROWTH_RUNS = 2
-_BATCH_PHOTOS = 16
-"""Photos per worker and round."""
+_BATCH_TURNS = 8
+"""Turns of each checkout and round, in which each worker answers a photo."""
 _WORKERS = 2
 
 _CLOCK = """
@@ -55,7 +57,7 @@ _WORK = (
     + """
 import base64, sys
 import idseg
-path, runs, threads, what, quality = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
+path, threads, what, quality = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 content = open(path, "rb").read()
 text = base64.b64encode(content)
 times = []
@@ -67,14 +69,15 @@ with idseg.Segmenter(idseg.Options(threads=threads, **chosen)) as segmenter:
         else:
             assert "seg_info" in json.dumps(idseg.body_seg_photo(text, segmenter))
     answer()
+    answer()
     print("ready", flush=True)
-    sys.stdin.readline()
-    for _ in range(runs):
+    for _ in sys.stdin:
         timed(answer, times)
+        print("done", flush=True)
 report(times)
 """
 )
-"""What a measured process runs: it loads the models, waits for a line, answers, and prints its times and its peak."""
+"""What a measured process runs: it loads the models, answers once for each line, and prints its times and its peak."""
 
 _PEER = (
     _CLOCK
@@ -133,30 +136,45 @@ def _environment(tree: Tree) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(tree.folder)}
 
 
-def _started(tree: Tree, *words: object) -> subprocess.Popen[str]:
-    """A process that has loaded the models of ``tree`` and waits."""
-    command = [sys.executable, "-W", "ignore", "-c", _WORK, *map(str, words), tree.quality]
-    process = subprocess.Popen(command, cwd=tree.folder, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True)
-    assert process.stdout is not None
-    if process.stdout.readline() != "ready\n":
-        raise click.ClickException(f"idseg of {tree.folder} does not answer; see above")
-    return process
+class _Answering:
+    """A process that has loaded the models of a checkout and answers one photo, again and again."""
+
+    def __init__(self, tree: Tree, photo: Path, threads: int, what: str) -> None:
+        self._tree = tree
+        command = [sys.executable, "-W", "ignore", "-c", _WORK, str(photo), str(threads), what, tree.quality]
+        self._process = subprocess.Popen(
+            command, cwd=tree.folder, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True
+        )
+        self._expect("ready")
+
+    def _expect(self, line: str) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != f"{line}\n":
+            raise click.ClickException(f"idseg of {self._tree.folder} does not answer; see above")
+
+    def ask(self) -> None:
+        """Let it begin an answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def wait(self) -> None:
+        """Wait for the end of the answer."""
+        self._expect("done")
+
+    def end(self) -> tuple[list[float], list[float], float]:
+        """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
+        return _told(self._process.communicate()[0])
 
 
 def peer_answers(isnet: Path, photos: Sequence[Path]) -> tuple[list[float], list[float], float]:
-    """As :func:`_answers`, of rembg, one answer for each photo."""
+    """(wall, CPU) milliseconds and the peak memory in MiB of rembg, one answer for each photo."""
     asked = json.dumps([str(photo.resolve()) for photo in photos])
     command = [sys.executable, "-W", "ignore", "-c", _PEER, asked, str(isnet.resolve())]
     done = subprocess.run(command, stdout=PIPE, text=True, check=False)
     if done.returncode:
         raise click.ClickException("rembg does not answer; see above")
     return _told(done.stdout)
-
-
-def _answers(tree: Tree, *words: object) -> tuple[list[float], list[float], float]:
-    """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
-    output, _ = _started(tree, *words).communicate("go\n")
-    return _told(output)
 
 
 def _told(output: str) -> tuple[list[float], list[float], float]:
@@ -170,12 +188,27 @@ def replies(found: _Figures, trees: Trees, photos: dict[float, Path], rounds: in
     """Photo to API reply, warm, with all cores."""
     for megapixels, runs in _REPLIES.items():
         for _ in range(rounds):
-            for name, tree in trees.items():
-                wall, cpu, peak = _answers(tree, photos[megapixels], runs, usable_cores(), "reply")
-                row = f"photo to API reply, {megapixels:g} MP"
-                found.add(row, "time", name, *wall)
-                found.add(row, "CPU time", name, *cpu)
-                found.add(row, "peak memory", name, peak)
+            asked = {
+                name: _Answering(tree, photos[megapixels], usable_cores(), "reply") for name, tree in trees.items()
+            }
+            _in_turn(list(asked.values()), runs)
+            for name, process in asked.items():
+                _add(found, f"photo to API reply, {megapixels:g} MP", name, process.end())
+
+
+def _in_turn(processes: Sequence[_Answering], runs: int) -> None:
+    """Let each process answer ``runs`` times, one at a time."""
+    for _ in range(runs):
+        for process in processes:
+            process.ask()
+            process.wait()
+
+
+def _add(found: _Figures, row: str, name: str, told: tuple[list[float], list[float], float]) -> None:
+    wall, cpu, peak = told
+    found.add(row, "time", name, *wall)
+    found.add(row, "CPU time", name, *cpu)
+    found.add(row, "peak memory", name, peak)
 
 
 def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
@@ -203,37 +236,34 @@ def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
 def batches(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
     """Photos a second of two workers with one thread each, as ``idseg batch`` and ``idseg serve`` run them."""
     for _ in range(rounds):
-        for name, tree in trees.items():
-            workers = [_started(tree, photo, _BATCH_PHOTOS, 1, "reply") for _ in range(_WORKERS)]
-            start = time.perf_counter()
-            for worker in workers:
-                assert worker.stdin is not None
-                worker.stdin.write("go\n")
-                worker.stdin.flush()
-            for worker in workers:
-                if worker.communicate()[0] == "" or worker.returncode:
-                    raise click.ClickException(f"a worker of {tree.folder} failed")
-            rate = _WORKERS * _BATCH_PHOTOS / (time.perf_counter() - start)
-            found.add(f"{_WORKERS} workers, 1 MP", "throughput", name, rate)
+        teams = {name: [_Answering(tree, photo, 1, "reply") for _ in range(_WORKERS)] for name, tree in trees.items()}
+        for _ in range(_BATCH_TURNS):
+            for name, team in teams.items():
+                start = time.perf_counter()
+                for worker in team:
+                    worker.ask()
+                for worker in team:
+                    worker.wait()
+                rate = _WORKERS / (time.perf_counter() - start)
+                found.add(f"{_WORKERS} workers, 1 MP", "throughput", name, rate)
+        for worker in (worker for team in teams.values() for worker in team):
+            worker.end()
 
 
 def growth(found: _Figures, trees: Trees, photos: dict[float, Path], isnet: Path | None) -> None:
     """Time and memory of photo to result, by the photo's size; no figures where a checkout gives no result."""
     for megapixels in GROWTH_MP:
-        for name in [*trees, *([] if isnet is None else [PEER])]:
-            row = f"photo to result, {megapixels:g} MP"
+        row, asked = f"photo to result, {megapixels:g} MP", {}
+        for name, tree in trees.items():
             try:
-                if isnet is not None and name == PEER:
-                    wall, cpu, peak = peer_answers(isnet, [photos[megapixels]] * _GROWTH_RUNS)
-                else:
-                    words = photos[megapixels], _GROWTH_RUNS, usable_cores(), "result"
-                    wall, cpu, peak = _answers(trees[name], *words)
+                asked[name] = _Answering(tree, photos[megapixels], usable_cores(), "result")
             except click.ClickException as error:  # an older tree may refuse a large photo
                 click.echo(f"{row}: {error.message}", err=True)
-                continue
-            found.add(row, "time", name, *wall)
-            found.add(row, "CPU time", name, *cpu)
-            found.add(row, "peak memory", name, peak)
+        _in_turn(list(asked.values()), _GROWTH_RUNS)
+        for name, process in asked.items():
+            _add(found, row, name, process.end())
+        if isnet is not None:
+            _add(found, row, PEER, peer_answers(isnet, [photos[megapixels]] * _GROWTH_RUNS))
 
 
 @click.command(help=__doc__)
