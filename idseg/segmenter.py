@@ -246,10 +246,8 @@ class Segmenter:
                 both = find.FindModels((models.short, models.full), models.pose)
                 face, others = find.face_and_others(rgb, both, self.options.detect, self._helpers())
             with clock("landmarks"):
-                both_landmarks = (models.mesh, models.pose)
-                mesh, body = landmarks.look(
-                    rgb, face, both_landmarks, self.options.landmarks, self._helpers(), models.ready
-                )
+                pair, chosen = (models.mesh, models.pose), self.options.landmarks
+                mesh, body = landmarks.look(rgb, face, pair, chosen, self._helpers(), models.ready)
                 models.ready = True
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)

@@ -7,7 +7,6 @@ run several times slower when another process uses the CPU.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -44,6 +43,9 @@ _BROKEN: tuple[type[Exception], ...] = (
     _state.NotImplemented,
     _state.RuntimeException,
 )
+_PROCESS = os.getpid()
+"""The process that imported this file. The child of a fork does not use its parent's arena, because another thread may
+have held its lock."""
 _DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -103,7 +105,8 @@ class OnnxNet:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Photos differ in size, so a pattern, which plans the memory for one size of input, saves nothing.
         options.enable_mem_pattern, options.enable_cpu_mem_arena = False, arena
-        if arena and _has_shared_arena():
+        if arena and os.getpid() == _PROCESS:
+            _make_shared_arena()
             options.add_session_config_entry("session.use_env_allocators", "1")
         onnxruntime.disable_telemetry_events()
         try:
@@ -138,28 +141,10 @@ class OnnxNet:
 
 
 @cache
-def _has_shared_arena() -> bool:
-    """Make one arena for all nets of the process, once. Two arenas, of the coarse net and the refiner, take 20 MB more.
-
-    False in the child of a fork, because a thread of the parent may have held the arena's lock.
-    """
-    if _forked.is_set():
-        return False
+def _make_shared_arena() -> None:
+    """Make one arena for all nets of the process. Two arenas, of the coarse net and the refiner, take 20 MB more."""
     kind, where = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, where), None)
-    return True
-
-
-_forked = threading.Event()
-
-
-def _after_fork() -> None:
-    _forked.set()
-    _has_shared_arena.cache_clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _fewer_cores() -> int:

@@ -86,7 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     train_command.set_defaults(run=run_train)
     finish_command = commands.add_parser("finish", help="write the trained nets as ONNX files")
-    finish_command.add_argument("--config", type=Path, required=True, help="TOML file with the nets' name")
+    finish_command.add_argument(
+        "--config", type=Path, required=True, help="TOML file, whose name is stored in the nets' files"
+    )
     finish_command.add_argument(
         "--pack", type=Path, nargs="+", required=True, help="packs with pictures for quantisation"
     )
@@ -98,7 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
         run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures, given.config)
     )
     publish_command = commands.add_parser("publish", help="copy the files of finish to models/ and its manifest")
-    publish_command.add_argument("--config", type=Path, required=True, help="TOML file, named as the source")
+    publish_command.add_argument(
+        "--config", type=Path, required=True, help="TOML file, which the manifest names as the source"
+    )
     publish_command.add_argument("--out", type=Path, required=True, help="folder of the files")
     publish_command.add_argument("--models", type=Path, default=MODELS, help="folder of the published files")
     publish_command.set_defaults(run=lambda given: publish(given.out, given.models, given.config))
