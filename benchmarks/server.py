@@ -190,6 +190,9 @@ class Tally:
         self.codes += other.codes
         self.lost += other.lost
         self.mixed_up += other.mixed_up
+        self.seconds += other.seconds
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
+        self.cpu_s += other.cpu_s
 
 
 class Caller:

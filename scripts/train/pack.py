@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from scripts.train.scene.store import Layer, Person, Store, foreground
 
@@ -45,8 +46,20 @@ class PackError(ValueError):
     """The file is not a pack, or it is damaged."""
 
 
-def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, float] | None = None) -> Store:
+def open_pack(
+    paths: Sequence[Path],
+    device: torch.device,
+    shares: dict[str, float] | None = None,
+    *,
+    longest: int | None = None,
+) -> Store:
     """Load all material of one or more packs into the memory of ``device``.
+
+    Args:
+        paths: files of `build_pack`.
+        device: for example a GPU.
+        shares: probability of each set of people; None: :data:`SHARES`.
+        longest: maximum of a picture's longer side, px; larger ones are shrunk. None: no limit.
 
     Raises:
         PackError: a file is not a pack of this format, or is damaged.
@@ -56,6 +69,7 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
     backdrops: list[Tensor] = []
     textures: list[Tensor] = []
     layers: list[Layer] = []
+    least = LEAST_TEXTURE if longest is None else min(LEAST_TEXTURE, longest // 2)
     for path in paths:
         try:
             with zipfile.ZipFile(path) as file, ThreadPoolExecutor() as threads:
@@ -64,10 +78,13 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
                     raise PackError(f"{path}: format {index['format']}; this program reads {FORMAT}")
                 blobs = {name: file.read(name) for name in file.namelist() if name.endswith(".webp")}
                 pictures = dict(zip(blobs, threads.map(decoded, blobs.values()), strict=True))
-                people += [_person(entry, pictures, device) for entry in index["people"]]
-                backdrops += [on_device(pictures[name], device) for name in index["backdrops"]]
-                textures += [repeated(on_device(pictures[name], device)) for name in index.get("textures", [])]
-                layers += [make_layer(pictures[e["front"]], pictures[e["back"]], device) for e in index["layers"]]
+                people += [_person(entry, pictures, device, longest) for entry in index["people"]]
+                backdrops += [on_device(shrunk(pictures[name], longest), device) for name in index["backdrops"]]
+                textures += [
+                    repeated(on_device(shrunk(pictures[name], longest), device), least)
+                    for name in index.get("textures", [])
+                ]
+                layers += [_layer(entry, pictures, device, longest) for entry in index["layers"]]
         except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, OSError) as error:
             raise PackError(f"{path}: not a pack, or damaged: {error}") from error
     present = {person.kind for person in people}
@@ -75,10 +92,10 @@ def open_pack(paths: Sequence[Path], device: torch.device, shares: dict[str, flo
     return Store(people, evenly(backdrops, textures), layers, chosen)
 
 
-def repeated(texture: Tensor) -> Tensor:
-    """Repeat a texture (C, H, W), mirrored at each seam, until both sides have at least `LEAST_TEXTURE` px."""
+def repeated(texture: Tensor, least: int = LEAST_TEXTURE) -> Tensor:
+    """Repeat a texture (C, H, W), mirrored at each seam, until both sides have at least ``least`` px."""
     for axis in (1, 2):
-        while texture.shape[axis] < LEAST_TEXTURE:
+        while texture.shape[axis] < least:
             texture = torch.cat((texture, texture.flip(axis)), axis)
     return texture
 
@@ -100,23 +117,52 @@ def decoded(blob: bytes) -> U8:
         return np.asarray(picture, np.uint8)
 
 
+def shrunk(pixels: U8, longest: int | None, *, straight: bool = False) -> U8:
+    """Shrink pixels (H, W) or (H, W, C) to a longer side of at most ``longest`` px, by area.
+
+    ``straight``: the fourth channel is alpha, and the colours have not been multiplied by it. Colours count by alpha.
+    """
+    height, width = pixels.shape[:2]
+    if longest is None or max(height, width) <= longest:
+        return pixels
+    factor = longest / max(height, width)
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    planes = torch.from_numpy(np.array(pixels)).float().view(height, width, -1).permute(2, 0, 1)[None]
+    if straight:
+        planes = torch.cat((planes[:, :3] * planes[:, 3:], planes[:, 3:]), dim=1)
+    planes = functional.interpolate(planes, size[::-1], mode="area")
+    if straight:
+        planes = torch.cat((planes[:, :3] / planes[:, 3:].clamp(min=1e-3), planes[:, 3:]), dim=1)
+    found = (planes[0].permute(1, 2, 0) + 0.5).clamp(0, 255).byte().numpy()
+    return np.ascontiguousarray(found.reshape(size[1], size[0], *pixels.shape[2:]))
+
+
 def on_device(pixels: U8, device: torch.device) -> Tensor:
     """Copy pixels (H, W, C) or (H, W) to the device as (C, H, W)."""
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes)).to(device)
 
 
-def _person(entry: dict[str, Any], pictures: dict[str, U8], device: torch.device) -> Person:
-    figure = on_device(pictures[entry["picture"]], device)
+def _person(entry: dict[str, Any], pictures: dict[str, U8], device: torch.device, longest: int | None) -> Person:
+    whole = pictures[entry["picture"]]
+    pixels = shrunk(whole, longest, straight=not entry["photo"])
+    scale = pixels.shape[1] / whole.shape[1]
+    figure = on_device(pixels, device)
     photo = trust = None
     if entry["photo"]:  # the RGBA picture holds the photo and its alpha
         photo = figure[:3]
         figure = torch.cat((foreground(photo, figure[3]), figure[3:]))
     if entry["trust"]:
         trust = on_device(pictures[entry["trust"]], device)[:1]
-    face = tuple(entry["face"]) if entry["face"] else None
+    left, top, width, height = (scale * value for value in entry["face"] or (0, 0, 0, 0))
+    face = (left, top, width, height) if entry["face"] else None
     facts = {name: entry[name] for name in ("name", "kind", "top", "shoulders")}
     return Person(figure=figure, photo=photo, trust=trust, face=face, hair=tuple(entry["hair"]), **facts)
+
+
+def _layer(entry: dict[str, Any], pictures: dict[str, U8], device: torch.device, longest: int | None) -> Layer:
+    front, back = (shrunk(pictures[entry[side]], longest, straight=True) for side in ("front", "back"))
+    return make_layer(front, back, device)
 
 
 def make_layer(front: U8, back: U8, device: torch.device) -> Layer:
