@@ -262,10 +262,10 @@ class Segmenter:
         with clock("matte"):
             glances, head = self._look_at_head(rgb, person, window, models)
             fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
-            if models.coarse.scales or fitted not in glances:
-                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted))
-            else:
+            if models.coarse.glances_are_whole and fitted in glances:
                 coarse = Coarse(glances[fitted].alpha, None)
+            else:
+                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted))
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):

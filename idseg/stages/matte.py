@@ -8,7 +8,7 @@ minimum and maximum, because an empty picture would then get a full mask.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -44,9 +44,6 @@ _AS_IT_IS = (0.4, 1.25)
 pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures."""
-_LOW_RESOLUTION_SHARE = 0.25
-"""Pixels of the low-resolution pass, as a share of the form's, for a picture with as many pixels as the form. For a
-smaller one they fall with the square root of its pixels: with a quarter of its pixels, the pass is less reliable."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -68,8 +65,8 @@ class MatteForm:
     """Name of the output; None: the first one. Its last two axes are rows and columns; the first channel is used."""
     features: str | None = None
     """Name of the output with the net's last features, for a refiner; None: it has none."""
-    second_look: bool = False
-    """Whether a low-resolution pass bounds the matte. Requires ``fit`` to be ``area``."""
+    second_look: str | None = None
+    """Name of the block whose net makes the low-resolution matte that bounds this net's matte; None: nothing does."""
 
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -110,12 +107,17 @@ class Glance(NamedTuple):
 class Matte:
     """A matting net, ready to run. Thread-safe; keeps nothing of a picture.
 
+    Args:
+        net: the loaded file.
+        form: its input and output.
+        low: a smaller net that makes low-resolution mattes of the same pictures; None: this net makes them.
+
     Raises:
         ModelDamagedError: the file has no input or output with the form's name.
     """
 
-    def __init__(self, net: Net, form: MatteForm) -> None:
-        self._net, self._form = net, form
+    def __init__(self, net: Net, form: MatteForm, low: Matte | None = None) -> None:
+        self._net, self._form, self._low = net, form, low
         self._input = form.input if form.input is not None else net.inputs[0]
         self._output = form.output if form.output is not None else net.outputs[0]
         wanted = {self._output} if form.features is None else {self._output, form.features}
@@ -136,13 +138,13 @@ class Matte:
         return self._net.provider
 
     @property
-    def scales(self) -> bool:
-        """Whether the net also works on pictures with fewer pixels than its form."""
-        return self._form.fit == "area"
+    def glances_are_whole(self) -> bool:
+        """Whether a glance is the net's own matte, so that a look at the same picture would show nothing more."""
+        return self._low is None
 
-    def enlargement(self, picture: Size, form: MatteForm | None = None) -> float:
-        """Picture pixels per pixel of the net's input, in its own form or in ``form``."""
-        seen, _ = frame(picture, form or self._form)
+    def enlargement(self, picture: Size) -> float:
+        """Picture pixels per pixel of the net's input."""
+        seen, _ = frame(picture, self._form)
         return picture.width * picture.height / (seen.width * seen.height)
 
     def __call__(self, rgb: Rgb, glance: Glance | None = None) -> Alpha:
@@ -154,35 +156,29 @@ class Matte:
 
         ``glance``: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
 
-        With a second look, the net also sees the picture at a lower resolution, where it separates person and
-        background more reliably (at a large scale, a checked jacket looks like any other pattern). The low-resolution
-        matte bounds the full-resolution one, except where the latter confidently disagrees.
+        At a lower resolution, person and background are separated more reliably (at a large scale, a checked jacket
+        looks like any other pattern). The low-resolution matte bounds the full-resolution one, except where the latter
+        confidently disagrees.
         """
-        whole = self._seen(rgb, self._form)
+        whole = self._seen(rgb)
         picture = Size(rgb.shape[1], rgb.shape[0])
         alpha = out_of_frame(whole.alpha, whole.inner, picture)
-        if not self._form.second_look or self.enlargement(picture, self._glance_form(picture)) <= 1.0:
+        if self._low is None or self._low.enlargement(picture) <= 1.0:
             return Coarse(alpha, whole.features)
-        seen = self._glanced(rgb) if glance is None else glance.seen
+        seen = self._low._glanced(rgb) if glance is None else glance.seen
         return Coarse(bounded(alpha, seen), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
-        """A low-resolution matte in a quarter of the time, if the net scales. It shows where a head ends."""
-        seen = self._glanced(rgb)
+        """A low-resolution matte, in a sixth of the time if there is a smaller net. It shows where a head ends."""
+        seen = (self._low or self)._glanced(rgb)
         return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
 
     def _glanced(self, rgb: Rgb) -> npt.NDArray[np.float32]:
-        picture = Size(rgb.shape[1], rgb.shape[0])
-        seen = self._seen(rgb, self._glance_form(picture) if self.scales else self._form)
+        seen = self._seen(rgb)
         return inside(seen.alpha, seen.inner)
 
-    def _glance_form(self, picture: Size) -> MatteForm:
-        width, height = self._form.size
-        seen = _seen_share(picture.width * picture.height / (width * height))
-        share = (_LOW_RESOLUTION_SHARE * seen**0.5) ** 0.5
-        return replace(self._form, size=Size(round(share * width), round(share * height)))
-
-    def _seen(self, rgb: Rgb, form: MatteForm) -> _Seen:
+    def _seen(self, rgb: Rgb) -> _Seen:
+        form = self._form
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
         for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
@@ -223,14 +219,24 @@ def load_matte(
                 f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}", preset=preset, known=list(PRESETS)
             )
         return Matte(load_net(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
-    entry = manifest[resolved(model, provider)]
+    return _of_block(manifest, resolved(model, provider), provider, threads)
+
+
+def _of_block(manifest: Manifest, model: str, provider: str, threads: int | None) -> Matte:
+    entry = manifest[model]
     if entry.task != "matting":
         known = [other.name for other in manifest if other.task == "matting"]
         raise ModelNameError(
             f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
         )
     form = form_of(entry)
-    return Matte(load_net(entry.check(), provider=provider, threads=threads or 0, arena=True), form)
+    net = load_net(entry.check(), provider=provider, threads=threads or 0, arena=True)
+    if form.second_look is None:
+        return Matte(net, form)
+    low = manifest[form.second_look]  # a small net in 8-bit integers, which only CPUs run fast
+    return Matte(
+        net, form, Matte(load_net(low.check(), provider="cpu", threads=threads or 0, arena=True), form_of(low))
+    )
 
 
 def resolved(model: str, provider: str = "auto") -> str:
@@ -256,6 +262,9 @@ def form_of(entry: ModelEntry) -> MatteForm:
             if value not in known:
                 raise ValueError(f"{key} = {value!r}; it is one of {', '.join(known)}")
         width, height = entry.input["size"]
+        second_look = entry.input.get("second_look")
+        if not isinstance(second_look, str | None):
+            raise ValueError(f"second_look = {second_look!r}; it is the name of another block")
         return MatteForm(
             size=Size(int(width), int(height)),
             fit=fit,
@@ -266,7 +275,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
             input=entry.input.get("name"),
             output=entry.output.get("name"),
             features=entry.output.get("features"),
-            second_look=fit == "area" and bool(entry.input.get("second_look", False)),
+            second_look=second_look,
         )
     except KeyError as error:
         raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None

@@ -200,7 +200,8 @@ def publish(out: Path, models: Path, config: Path) -> None:
     from scripts.train import publish as files
 
     source = f"trained here: scripts/train/configs/{config.name}"
-    files.publish(out, models, {name: export.facts(out / f"{name}.onnx") for name in _NAMES}, source, _QUANTISED)
+    facts = {name: export.facts(out / f"{name}.onnx") for name in _NAMES}
+    files.publish(files.NETS, out, models, facts, source, _QUANTISED)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from scripts.train.pool import Material, Pool
 from scripts.train.published import published_weights
 from scripts.train.scene.batches import PackBatches
 from scripts.train.scene.compose import Shares
+from scripts.train.scene.store import Store
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,8 +47,6 @@ LONGEST = 640
 """Longer side of the material in memory, px: twice the longer side of the pictures."""
 _KEPT = 1500
 """Number of composed pictures of each size in memory."""
-_PARTS = ("encoder", "bottom", "context", "up16", "up8", "up4")
-"""The coarse net's parts that the glance net has too."""
 _CALIBRATION_SEED = 100_000
 
 
@@ -78,8 +77,8 @@ class GlanceNet(nn.Module):
 
     def __init__(self, coarse: CoarseNet) -> None:
         super().__init__()
-        for part in _PARTS:
-            setattr(self, part, getattr(coarse, part))
+        self.encoder, self.bottom, self.context = coarse.encoder, coarse.bottom, coarse.context
+        self.up16, self.up8, self.up4 = coarse.up16, coarse.up8, coarse.up4
         self.deeper = nn.ModuleList(list(coarse.deeper)[:3])
         self.head = nn.Conv2d(40, 16, 3, padding=1)
         self.shuffle = nn.PixelShuffle(4)
@@ -119,9 +118,10 @@ def averaged_net(checkpoint: Path, models: Path) -> GlanceNet:
 
 def groups(net: GlanceNet, config: GlanceConfig) -> list[dict[str, Any]]:
     """Parameter groups with their peak learning rates; the first encoder blocks are in no group."""
-    for module in (net.encoder._conv_stem, *net.encoder._blocks[: config.frozen]):
+    encoder_net: Any = net.encoder
+    for module in (encoder_net._conv_stem, *encoder_net._blocks[: config.frozen]):
         module.requires_grad_(False)
-    encoder = [p for p in net.encoder.parameters() if p.requires_grad]
+    encoder = [p for p in encoder_net.parameters() if p.requires_grad]
     decoder = [p for name, p in net.named_parameters() if not name.startswith(("encoder.", "head."))]
     head = list(net.head.parameters())
     rates = ((encoder, config.encoder_rate), (decoder, config.rate), (head, config.head_rate))
@@ -158,31 +158,37 @@ def run_train(given: argparse.Namespace) -> None:
     train(net, config, Material(store, torch.device("cpu"), Shares(**config.shares)), given.out / "glance.pt")
 
 
-def finish(given: argparse.Namespace) -> None:
-    """Write the trained net as ONNX files: with floats, and in 8-bit integers, which is published."""
+def finish(store: Store, config: Path, out: Path, models: Path, pictures: int) -> None:
+    """Write the trained net as ONNX files: with floats, and in 8-bit integers, which is published.
+
+    Args:
+        store: material for the pictures that give the integers' ranges.
+        config: TOML file; its name is stored in the files.
+        out: folder of the checkpoint and of the files.
+        models: folder of the published coarse net.
+        pictures: number of pictures.
+    """
     from scripts.train import export, quantize  # needs onnx
 
-    config, net = config_of(given.config), averaged_net(given.out / "glance.pt", given.models)
-    width, height = config.shapes[0]
+    table, net = config_of(config), averaged_net(out / "glance.pt", models)
+    width, height = table.shapes[0]
     examples = {"rgb": torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))}
-    floats, integers = given.out / f"{NAME}-float.onnx", given.out / f"{NAME}.onnx"
-    note = f"{given.config.stem}, scripts/train/glance.py"
+    floats, integers = out / f"{NAME}-float.onnx", out / f"{NAME}.onnx"
+    note = f"{config.stem}, scripts/train/glance.py"
     export.report(floats, export.export(PublishedGlance(net), examples, floats, note=note))
-    store = open_pack(given.pack, torch.device("cpu"), longest=LONGEST)
-    composed = PackBatches(store, [(width, height)], 1, _CALIBRATION_SEED, Shares(**config.shares))
-    pictures = islice(composed, given.pictures)
-    quantize.quantize(floats, integers, (joint.normalised(rgb).numpy() for rgb, _, _ in pictures))
+    composed = islice(PackBatches(store, [(width, height)], 1, _CALIBRATION_SEED, Shares(**table.shares)), pictures)
+    quantize.quantize(floats, integers, (joint.normalised(rgb).numpy() for rgb, _, _ in composed))
     export.report(integers)
 
 
-def publish(given: argparse.Namespace) -> None:
+def publish(config: Path, out: Path, models: Path) -> None:
     """Copy the file of :func:`finish` to the folder of the models and describe it in the manifest."""
     from scripts.train import export  # needs onnx
     from scripts.train import publish as files
 
-    width, height = config_of(given.config).shapes[0]
-    source = f"trained here: scripts/train/configs/{given.config.name}"
-    files.publish(given.out, given.models, {NAME: export.facts(given.out / f"{NAME}.onnx")}, source, (width, height))
+    width, height = config_of(config).shapes[0]
+    source = f"trained here: scripts/train/configs/{config.name}"
+    files.publish(files.GLANCE, out, models, {NAME: export.facts(out / f"{NAME}.onnx")}, source, (width, height))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -203,9 +209,17 @@ def main(arguments: list[str] | None = None) -> None:
     one.set_defaults(run=run_train)
     one = commands.add_parser("finish", parents=[every, packed], help="write the trained net as ONNX files")
     one.add_argument("--pictures", type=int, default=64, help="number of pictures for quantisation (default: 64)")
-    one.set_defaults(run=finish)
+    one.set_defaults(
+        run=lambda given: finish(
+            open_pack(given.pack, torch.device("cpu"), longest=LONGEST),
+            given.config,
+            given.out,
+            given.models,
+            given.pictures,
+        )
+    )
     one = commands.add_parser("publish", parents=[every], help="copy the file of finish to models/ and its manifest")
-    one.set_defaults(run=publish)
+    one.set_defaults(run=lambda given: publish(given.config, given.out, given.models))
     given = parser.parse_args(arguments)
     given.run(given)
 

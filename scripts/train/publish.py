@@ -6,9 +6,27 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
-BEGIN = "# --- our matting nets: written by scripts.train.accelerator publish ---"
-END = "# --- end of our matting nets ---"
+
+class Section(NamedTuple):
+    """The part of the manifest that one program writes."""
+
+    title: str
+    program: str
+
+    @property
+    def begin(self) -> str:
+        return f"# --- {self.title}: written by scripts.train.{self.program} publish ---"
+
+    @property
+    def end(self) -> str:
+        return f"# --- end of {self.title} ---"
+
+
+NETS = Section("our matting nets", "accelerator")
+GLANCE = Section("our glance net", "glance")
+
 
 _COARSE = """[[model]]
 name = "{name}"
@@ -19,8 +37,20 @@ bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
 input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375], second_look = true }}
+std = [58.395, 57.12, 57.375], second_look = "portrait-glance" }}
 output = {{ name = "alpha", features = "features", activation = "none" }}
+"""
+_GLANCE = """[[model]]
+name = "{name}"
+task = "matting"
+file = "{name}.onnx"
+sha256 = "{sha256}"
+bytes = {bytes}
+source = "{source}"
+licence = "Apache-2.0"
+input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
+std = [58.395, 57.12, 57.375] }}
+output = {{ name = "alpha", activation = "none" }}
 """
 _DETAIL = """[[model]]
 name = "{name}"
@@ -34,10 +64,19 @@ input = {{ rgb = "rgb", coarse = "coarse", features = "features", multiple = 16,
 std = [58.395, 57.12, 57.375] }}
 output = {{ name = "alpha", activation = "none" }}
 """
-_BLOCKS = {"portrait-coarse": _COARSE, "portrait-coarse-int8": _COARSE, "portrait-detail": _DETAIL}
+_BLOCKS = {
+    "portrait-coarse": _COARSE,
+    "portrait-coarse-int8": _COARSE,
+    "portrait-glance": _GLANCE,
+    "portrait-detail": _DETAIL,
+}
+
+Size = tuple[int, int]
 
 
-def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: tuple[int, int]) -> None:
+def publish(
+    section: Section, runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: Size
+) -> None:
     """Copy ``runs/NAME.onnx`` of every name in ``facts`` (bytes, sha256) and describe them in models/manifest.toml."""
     blocks = []
     for name, (length, sha256) in facts.items():
@@ -46,11 +85,11 @@ def publish(runs: Path, models: Path, facts: dict[str, tuple[int, str]], source:
             name=name, bytes=length, sha256=sha256, source=source, width=size[0], height=size[1]
         )
         blocks.append(block)
-    section = "\n".join((BEGIN, "", *blocks, END)) + "\n"
+    written = "\n".join((section.begin, "", *blocks, section.end)) + "\n"
     manifest = models / "manifest.toml"
     text = manifest.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END) + "\n", re.DOTALL)
-    text = pattern.sub(lambda _: section, text) if BEGIN in text else text.rstrip("\n") + "\n\n" + section
+    pattern = re.compile(re.escape(section.begin) + ".*?" + re.escape(section.end) + "\n", re.DOTALL)
+    text = pattern.sub(lambda _: written, text) if section.begin in text else text.rstrip("\n") + "\n\n" + written
     beside = manifest.with_suffix(".part")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, manifest)

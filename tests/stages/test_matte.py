@@ -16,7 +16,7 @@ from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError, O
 from idseg.imaging.resize import resize, unit
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.models.onnx import PROVIDERS, OnnxNet, available_providers
-from idseg.stages.matte import AUTO, PRESETS, Matte, frame, into_frame, load_matte, resolved
+from idseg.stages.matte import AUTO, PRESETS, Matte, MatteForm, frame, into_frame, load_matte, resolved
 from idseg.types import Rgb, Size
 from tests.models.tiny_onnx import write_channel, write_net
 
@@ -120,20 +120,42 @@ def test_a_picture_that_fits_goes_in_as_it_is(tmp_path: Path) -> None:
     assert np.abs(matte(picture) - picture[..., 0] / 255).max() < 1e-6
 
 
-def test_a_glance_is_smaller(tmp_path: Path) -> None:
+def small_form() -> MatteForm:
+    """Input of 100 x 125 px."""
+    return MatteForm(Size(100, 125), "area", 32, (0.0,) * 3, (255.0,) * 3, "none")
+
+
+def test_a_glance_is_made_by_the_smaller_net(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
-    assert matte.scales
-    alpha, seen = matte.glance(red_picture(51, 300, 400))
+    tiny = entry(path, size=[200, 250], second_look="low")
+    low = replace(entry(write_channel(tmp_path / "green.onnx", "rgb", "alpha", 1), size=[100, 125]), name="low")
+    matte = load_matte(Manifest(tmp_path, (tiny, low)), "tiny")
+    assert not matte.glances_are_whole
+    picture = red_picture(0, 300, 400)
+    picture[..., 1] = 51
+    alpha, seen = matte.glance(picture)
     assert alpha.shape == (400, 300)
     assert alpha.mean() == pytest.approx(0.2, abs=1e-3)
     assert seen.size < 0.3 * 200 * 250
+    alone = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
+    assert alone.glances_are_whole
+    assert np.array_equal(alone.glance(red_picture(51, 300, 400)).alpha, alone(red_picture(51, 300, 400)))
+
+
+@pytest.mark.parametrize("wrong", [True, 3, ["low"]])
+def test_the_second_look_is_the_name_of_a_block(wrong: object, tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    with pytest.raises(ModelDamagedError, match=r"second_look = .* name of another block"):
+        load_matte(tiny_manifest(path, second_look=wrong), "tiny")
+    with pytest.raises(ModelNameError, match="absent"):
+        load_matte(tiny_manifest(path, second_look="absent"), "tiny")
 
 
 def test_a_second_look_bounds_the_matte_where_it_is_sure_all_around(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     once = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
-    twice = Matte(OnnxNet(path, provider="cpu", threads=1), replace(once._form, second_look=True))
+    net = OnnxNet(path, provider="cpu", threads=1)
+    twice = Matte(net, once._form, Matte(net, small_form()))
     picture = np.zeros((250, 200, 3), np.uint8)
     picture[:, 100:] = 255
     for far, near, red in ((50, 97, 40), (150, 103, 215)):  # dots far from the edge, too weak for a glance, and near it
@@ -144,6 +166,12 @@ def test_a_second_look_bounds_the_matte_where_it_is_sure_all_around(tmp_path: Pa
     assert np.abs(twice(picture) - expected).max() < 1e-6
     small = picture[:100:2, :100]  # no larger than a glance sees it: nothing new to see
     assert np.array_equal(twice(small), once(small))
+
+
+def in_two_sizes(net: object, size: Size = Size(200, 250)) -> Matte:  # noqa: B008 - immutable
+    """A matte of the stand-in for a net, which also makes the low-resolution matte."""
+    form = replace(small_form(), size=size)
+    return Matte(cast(OnnxNet, net), form, Matte(cast(OnnxNet, net), small_form()))
 
 
 class TwoMinds:
@@ -169,12 +197,8 @@ class TwoMinds:
 
 
 @pytest.mark.parametrize(("doubt", "expected"), [(0.0, 0.0), (0.3, 1.0)])
-def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(
-    doubt: float, expected: float, tmp_path: Path
-) -> None:
-    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    form = replace(load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form, second_look=True)
-    alpha = Matte(cast(OnnxNet, TwoMinds(doubt)), form)(red_picture(0, 200, 250))
+def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(doubt: float, expected: float) -> None:
+    alpha = in_two_sizes(TwoMinds(doubt))(red_picture(0, 200, 250))
     assert alpha[:, :90].mean() == pytest.approx(expected, abs=1e-6)
     assert alpha[:, 110:].min() == 1.0
 
@@ -200,21 +224,15 @@ class FaintFromAfar:
 
 
 @pytest.mark.parametrize(("width", "expected"), [(0.02, 0.9), (0.15, 0.0)])
-def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not(
-    width: float, expected: float, tmp_path: Path
-) -> None:
-    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    form = replace(load_matte(tiny_manifest(path, size=[224, 256]), "tiny")._form, second_look=True)
-    alpha = Matte(cast(OnnxNet, FaintFromAfar(width)), form)(red_picture(0, 224, 256))
+def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not(width: float, expected: float) -> None:
+    alpha = in_two_sizes(FaintFromAfar(width), Size(224, 256))(red_picture(0, 224, 256))
     assert alpha[128, 224 // 5 + round(0.5 * width * 224)] == pytest.approx(expected, abs=1e-6)
     assert alpha[:, 130:].min() == 1.0
 
 
-def test_a_glance_is_not_computed_twice(tmp_path: Path) -> None:
-    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    form = replace(load_matte(tiny_manifest(path, size=[200, 250]), "tiny")._form, second_look=True)
+def test_a_glance_is_not_computed_twice() -> None:
     net, picture = TwoMinds(0.3), red_picture(0, 200, 250)
-    matte = Matte(cast(OnnxNet, net), form)
+    matte = in_two_sizes(net)
     alone = matte(picture)
     assert net.runs == 2
     glance = matte.glance(picture)

@@ -20,7 +20,9 @@ pytest.importorskip("numba", reason="drawn hair needs numba")
 
 import onnxruntime  # noqa: E402
 
-from scripts.train import accelerator, blend, export, joint, loop, measure  # noqa: E402
+from idseg.models.manifest import load_manifest  # noqa: E402
+from idseg.stages.matte import load_matte  # noqa: E402
+from scripts.train import accelerator, blend, export, glance, joint, loop, measure  # noqa: E402
 from scripts.train.detail import STEP, DetailNet, PublishedDetail, detail_loss, from_refiner  # noqa: E402
 from scripts.train.nets import FEATURES, PublishedCoarse, RefineNet, fold_batchnorm  # noqa: E402
 from scripts.train.pool import ComposeError, Material, Pool  # noqa: E402
@@ -288,6 +290,53 @@ def test_a_blend_is_between_both_nets_in_the_early_encoder_only(tmp_path: Path) 
     blend.main(["--config", str(config), "--first", str(MODELS), "--second", str(MODELS), "--out", str(tmp_path)])
     again = joint.averaged_pair(tmp_path / "joint.pt").coarse.state_dict()
     assert all(torch.equal(value, second[f"coarse.{name}"].float()) for name, value in again.items())
+
+
+GLANCE = """
+[glance]
+shapes = [[64, 96], [64, 64]]
+batch = 2
+steps = 2
+minutes = 10.0
+rate = 1e-3
+encoder_rate = 1e-3
+head_rate = 1e-3
+frozen = 5
+weight_decay = 0.01
+average = 0.5
+seed = 1
+[glance.shares]
+photo = 0.3
+hair = 0.6
+"""
+
+
+def test_the_glance_net_starts_as_the_coarse_net_and_becomes_a_published_file(tmp_path: Path) -> None:
+    table = tmp_path / "small.toml"
+    table.write_text(GLANCE)
+    config = glance.config_of(table)
+    net, before = glance.untrained(MODELS), glance.untrained(MODELS).state_dict()
+    coarse = joint.pair_of(published_weights(MODELS)).coarse.state_dict()
+    assert all(torch.equal(value, coarse[name]) for name, value in before.items() if not name.startswith("head."))
+    material = Material(small_store, torch.device("cpu"), Shares(**config.shares))
+    glance.train(net, config, material, tmp_path / "glance.pt")
+    moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"head.weight", "up4.1.0.weight", "encoder._blocks.15._expand_conv.weight"} <= moved
+    assert not any(name.startswith(("encoder._conv_stem", "encoder._blocks.4.")) for name in moved)
+    glance.finish(drawn_store(), table, tmp_path, MODELS, pictures=2)
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "manifest.toml").write_text((MODELS / "manifest.toml").read_text())
+    for _ in range(2):  # the second time, the block is replaced
+        glance.publish(table, tmp_path, models)
+    manifest = load_manifest(models)
+    assert [entry.name for entry in manifest].count("portrait-glance") == 1
+    matte = load_matte(manifest, "portrait-glance", "cpu", 1)
+    picture = np.random.default_rng(0).integers(0, 255, (96, 64, 3)).astype(np.uint8)
+    with torch.no_grad():
+        trained = glance.PublishedGlance(glance.averaged_net(tmp_path / "glance.pt", MODELS))
+        expected = trained(joint.normalised(torch.from_numpy(picture)[None]))[0, 0].numpy()
+    assert np.abs(matte(picture) - expected).mean() < 0.05
 
 
 def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:

@@ -290,6 +290,31 @@ def test_a_pack_of_textures_is_read_beside_a_pack_of_people(tmp_path: Path) -> N
     assert len({backdrop.data_ptr() for backdrop in found.backdrops}) == 4  # a repeated picture is the same tensor
 
 
+def test_a_pack_can_be_read_smaller(tmp_path: Path) -> None:
+    """Colours count by alpha in a cut-out and equally in a photo; faces, hair and textures shrink too."""
+    half = np.zeros((80, 40, 4), np.uint8)
+    half[:, :20] = (200, 100, 50, 255)  # black and transparent at the right
+    entry = {"name": "one", "kind": "studio", "picture": "one.webp", "photo": False, "trust": None}
+    entry |= {"face": [8, 10, 20, 24], "top": 0.1, "shoulders": 0.6, "hair": [0, 0, 0]}
+    photo = entry | {"name": "two", "picture": "two.webp", "photo": True, "face": None}
+    pixels = {"one.webp": half, "two.webp": np.concatenate((half[..., :3], half[..., :1] // 200 * 255), axis=2)}
+    pixels |= {"layer.webp": half, "wall.webp": np.full((300, 200, 3), 90, np.uint8)}
+    index = {"people": [entry, photo], "backdrops": ["wall.webp"], "textures": ["wall.webp"]}
+    index["layers"] = [{"front": "layer.webp", "back": "layer.webp"}]
+    pictures = [(name, build_pack.webp(values, 100)) for name, values in pixels.items()]
+    pack.write_pack(tmp_path / "a.pack", index, pictures)
+    whole, small = (pack.open_pack([tmp_path / "a.pack"], CPU, longest=longest) for longest in (None, 16))
+    cut_out, taken = small.people
+    assert cut_out.figure.shape == taken.figure.shape == (4, 16, 8)
+    assert cut_out.face == (1.6, 2.0, 4.0, 4.8)
+    assert (cut_out.figure[:3, 8, 4] == cut_out.figure[:3, 8, 1]).all()  # the last column of the person is not darker
+    assert taken.photo is not None
+    assert int(taken.photo[0, 8, 6]) < 20
+    assert small.layers[0].front.shape == (4, 16, 8)
+    assert max(small.backdrops[0].shape) == 16
+    assert max(whole.people[0].figure.shape) == 80
+
+
 @pytest.mark.slow
 def test_hair_is_drawn_beside_the_training() -> None:
     full = drawn_store(layers=1)
