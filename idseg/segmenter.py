@@ -140,6 +140,7 @@ class Segmenter:
         with self._person_models() as finding:
             finding.warm(grey, self._helpers())
         models = self._matting()
+        models.coarse.glance(grey)
         models.refine(grey, models.coarse.look(grey))
 
     def close(self) -> None:

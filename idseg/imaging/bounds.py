@@ -15,7 +15,7 @@ from idseg.types import Alpha
 _REACH = 0.01
 """Distance from the low-resolution edge, as a share of the longer side, within which the low-resolution matte sets no
 bounds. The bounds tighten up to three times this distance."""
-_SURE = (0.2, 0.95)
+_SURE = (0.2, 0.85)
 """Low-resolution alpha below the first value is background, above the second certainly person. Long strands of hair are
 above .2 there, and many wrong pieces of background below. For broad parts see :data:`_SURE_SOLID`."""
 _SOLID, _SURE_SOLID = 0.015, 0.5

@@ -65,6 +65,7 @@ class GlanceConfig:
     weight_decay: float
     average: float  # decay of the averaged weights
     seed: int
+    size: list[int]  # (width, height) px of the published net's input
     shares: dict[str, float]  # see `scene.compose.Shares`
     workers: int = 0
 
@@ -171,7 +172,7 @@ def finish(store: Store, config: Path, out: Path, models: Path, pictures: int) -
     from scripts.train import export, quantize  # needs onnx
 
     table, net = config_of(config), averaged_net(out / "glance.pt", models)
-    width, height = table.shapes[0]
+    width, height = table.size
     examples = {"rgb": torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))}
     floats, integers = out / f"{NAME}-float.onnx", out / f"{NAME}.onnx"
     note = f"{config.stem}, scripts/train/glance.py"
@@ -186,7 +187,7 @@ def publish(config: Path, out: Path, models: Path) -> None:
     from scripts.train import export  # needs onnx
     from scripts.train import publish as files
 
-    width, height = config_of(config).shapes[0]
+    width, height = config_of(config).size
     source = f"trained here: scripts/train/configs/{config.name}"
     files.publish(files.GLANCE, out, models, {NAME: export.facts(out / f"{NAME}.onnx")}, source, (width, height))
 

@@ -295,6 +295,7 @@ def test_a_blend_is_between_both_nets_in_the_early_encoder_only(tmp_path: Path) 
 GLANCE = """
 [glance]
 shapes = [[64, 96], [64, 64]]
+size = [64, 96]
 batch = 2
 steps = 2
 minutes = 10.0
