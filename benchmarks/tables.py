@@ -255,7 +255,8 @@ def _ratio(value: float | None, of: float | None) -> str:
 def growth_tables(result: Result) -> Iterator[str]:
     """Throughput, times and memory by the number of clients, and by the number of photos."""
     commits = ", ".join(f"{name}: commit {commit[:12]}" for name, commit in result.settings["before"].items())
-    yield f"{commits or 'This checkout alone'}. {result.settings['seconds']:g} s for each number of clients.\n"
+    yield f"{commits or 'This checkout alone'}. {result.settings['seconds']:g} s for each number of clients, "
+    yield f"in {result.settings['turns']} turns.\n"
     subjects = ordered(result.figures, "subject")
     rows = {(figure.on, figure.measure, figure.statistic, figure.unit): None for figure in result.figures}
     yield table(
