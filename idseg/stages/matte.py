@@ -169,7 +169,7 @@ class Matte:
         return Coarse(bounded(alpha, seen), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
-        """A low-resolution matte, in a sixth of the time if there is a smaller net. It shows where a head ends."""
+        """A low-resolution matte, of the smaller net if there is one. It shows where a head ends."""
         seen = (self._low or self)._glanced(rgb)
         return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
 
@@ -219,11 +219,7 @@ def load_matte(
                 f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}", preset=preset, known=list(PRESETS)
             )
         return Matte(load_net(Path(model), provider=provider, threads=threads or 0), PRESETS[preset])
-    return _of_block(manifest, resolved(model, provider), provider, threads)
-
-
-def _of_block(manifest: Manifest, model: str, provider: str, threads: int | None) -> Matte:
-    entry = manifest[model]
+    entry = manifest[resolved(model, provider)]
     if entry.task != "matting":
         known = [other.name for other in manifest if other.task == "matting"]
         raise ModelNameError(
@@ -234,9 +230,8 @@ def _of_block(manifest: Manifest, model: str, provider: str, threads: int | None
     if form.second_look is None:
         return Matte(net, form)
     low = manifest[form.second_look]  # a small net in 8-bit integers, which only CPUs run fast
-    return Matte(
-        net, form, Matte(load_net(low.check(), provider="cpu", threads=threads or 0, arena=True), form_of(low))
-    )
+    small = load_net(low.check(), provider="cpu", threads=threads or 0, arena=True)
+    return Matte(net, form, Matte(small, form_of(low)))
 
 
 def resolved(model: str, provider: str = "auto") -> str:
