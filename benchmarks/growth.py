@@ -46,7 +46,7 @@ def clients(trees: Trees, counts: tuple[int, ...], seconds: float, turns: int) -
     with ExitStack() as stack:
         callers: dict[str, tuple[Server, list[Caller]]] = {}
         for name, tree in trees.items():
-            options = ["--workers", str(usable_cores()), *_quality(tree)]
+            options = ["--workers", str(usable_cores()), *tree.options]
             server = stack.enter_context(serving(*options, tree=tree.folder))
             callers[name] = server, callers_of(server, max(counts), _SIDE)
         for count in counts:
@@ -96,10 +96,9 @@ class _Batch:
         self.name, self.peak, self._out = name, 0.0, out
         self._turns: list[tuple[float, float]] = []
         shutil.rmtree(out, ignore_errors=True)
-        words = ["batch", str(source), str(out), "--workers", str(usable_cores()), *_quality(tree)]
-        environment = {**os.environ, "PYTHONPATH": str(tree.folder)}
+        words = ["batch", str(source), str(out), "--workers", str(usable_cores()), *tree.options]
         command = [sys.executable, "-m", "idseg", *words]
-        self.process = subprocess.Popen(command, cwd=tree.folder, env=environment, stdout=DEVNULL, stderr=DEVNULL)
+        self.process = subprocess.Popen(command, cwd=tree.folder, env=tree.environment, stdout=DEVNULL, stderr=DEVNULL)
         self.send(signal.SIGSTOP)
 
     def go_on(self, seconds: float) -> None:
@@ -126,10 +125,6 @@ class _Batch:
             raise click.ClickException(f"the batch of {self.name} ended with {self.process.returncode}")
         ran = sum(max(min(end, times[-1]) - max(begin, times[0]), 0.0) for begin, end in self._turns)
         return round((len(times) - 1) / ran, 3)
-
-
-def _quality(tree: Tree) -> list[str]:
-    return ["--quality", tree.quality] if tree.quality else []
 
 
 def copy(photos: list[Path], count: int, folder: Path) -> None:

@@ -108,6 +108,16 @@ class Tree(NamedTuple):
     quality: str = ""
     """Empty: its default."""
 
+    @property
+    def options(self) -> list[str]:
+        """Options of a command for the quality."""
+        return ["--quality", self.quality] if self.quality else []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a process that imports this checkout."""
+        return {**os.environ, "PYTHONPATH": str(self.folder)}
+
 
 Trees: TypeAlias = dict[str, Tree]
 """Name → the checkout."""
@@ -132,10 +142,6 @@ class _Figures:
             yield Figure(subject, tree, measure, statistic, round(value, 2), unit, len(values))
 
 
-def _environment(tree: Tree) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(tree.folder)}
-
-
 class _Answering:
     """A process that has loaded the models of a checkout and answers one photo, again and again."""
 
@@ -143,7 +149,7 @@ class _Answering:
         self._tree = tree
         command = [sys.executable, "-W", "ignore", "-c", _WORK, str(photo), str(threads), what, tree.quality]
         self._process = subprocess.Popen(
-            command, cwd=tree.folder, env=_environment(tree), stdin=PIPE, stdout=PIPE, text=True
+            command, cwd=tree.folder, env=tree.environment, stdin=PIPE, stdout=PIPE, text=True
         )
         self._expect("ready")
 
@@ -221,10 +227,10 @@ def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:
             ):
                 for name, tree in trees.items():
                     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-                    quality = ["--quality", tree.quality] if tree.quality and words[0] == "segment" else []
-                    command = [sys.executable, "-m", "idseg", *words, *quality]
+                    options = tree.options if words[0] == "segment" else []
+                    command = [sys.executable, "-m", "idseg", *words, *options]
                     subprocess.run(
-                        command, cwd=tree.folder, env=_environment(tree), check=True, stdout=DEVNULL, stderr=DEVNULL
+                        command, cwd=tree.folder, env=tree.environment, check=True, stdout=DEVNULL, stderr=DEVNULL
                     )
                     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
                     if at:

@@ -27,44 +27,32 @@ class Section(NamedTuple):
 NETS = Section("our matting nets", "accelerator")
 GLANCE = Section("our glance net", "glance")
 
-
-_COARSE = """[[model]]
+_BLOCK = """[[model]]
 name = "{name}"
-task = "matting"
+task = "{task}"
 file = "{name}.onnx"
 sha256 = "{sha256}"
 bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
-input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375], second_look = "portrait-glance" }}
-output = {{ name = "alpha", features = "features", activation = "none" }}
+input = {{ {input}, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375]{more} }}
+output = {{ {output}, activation = "none" }}
 """
-_GLANCE = """[[model]]
-name = "{name}"
-task = "matting"
-file = "{name}.onnx"
-sha256 = "{sha256}"
-bytes = {bytes}
-source = "{source}"
-licence = "Apache-2.0"
-input = {{ name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375] }}
-output = {{ name = "alpha", activation = "none" }}
-"""
-_DETAIL = """[[model]]
-name = "{name}"
-task = "refine"
-file = "{name}.onnx"
-sha256 = "{sha256}"
-bytes = {bytes}
-source = "{source}"
-licence = "Apache-2.0"
-input = {{ rgb = "rgb", coarse = "coarse", features = "features", multiple = 16, mean = [123.675, 116.28, 103.53], \
-std = [58.395, 57.12, 57.375] }}
-output = {{ name = "alpha", activation = "none" }}
-"""
-_BLOCKS = {
+_PICTURE = 'name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32'
+_COARSE = {
+    "task": "matting",
+    "input": _PICTURE,
+    "more": ', second_look = "portrait-glance"',
+    "output": 'name = "alpha", features = "features"',
+}
+_GLANCE = {"task": "matting", "input": _PICTURE, "more": "", "output": 'name = "alpha"'}
+_DETAIL = {
+    "task": "refine",
+    "input": 'rgb = "rgb", coarse = "coarse", features = "features", multiple = 16',
+    "more": "",
+    "output": 'name = "alpha"',
+}
+_NETS = {
     "portrait-coarse": _COARSE,
     "portrait-coarse-int8": _COARSE,
     "portrait-glance": _GLANCE,
@@ -81,10 +69,8 @@ def publish(
     blocks = []
     for name, (length, sha256) in facts.items():
         shutil.copyfile(runs / f"{name}.onnx", models / f"{name}.onnx")
-        block = _BLOCKS[name].format(
-            name=name, bytes=length, sha256=sha256, source=source, width=size[0], height=size[1]
-        )
-        blocks.append(block)
+        net = _NETS[name] | {"input": _NETS[name]["input"].format(width=size[0], height=size[1])}
+        blocks.append(_BLOCK.format(name=name, bytes=length, sha256=sha256, source=source, **net))
     written = "\n".join((section.begin, "", *blocks, section.end)) + "\n"
     manifest = models / "manifest.toml"
     text = manifest.read_text(encoding="utf-8")
