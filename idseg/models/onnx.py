@@ -173,6 +173,15 @@ def first_provider(provider: str = "auto") -> str:
     return _short(_provider_names(provider)[0])
 
 
+def suits_integers(provider: str = "auto") -> bool:
+    """Whether nets in 8-bit integers suit the provider that is tried first: they take about half the time on CPUs.
+
+    Raises:
+        ProviderError: the forced provider is not available.
+    """
+    return first_provider(provider) == "cpu"
+
+
 def _short(name: str) -> str:
     """Our name for an ONNX Runtime provider; its own name if we have none."""
     return next((short for short, full in PROVIDERS.items() if full == name), name)

@@ -20,7 +20,7 @@ from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.imaging.bounds import bounded
 from idseg.imaging.resize import resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import Net, first_provider, load_net
+from idseg.models.onnx import Net, load_net, suits_integers
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
@@ -37,7 +37,7 @@ Activation: TypeAlias = Literal["none", "sigmoid"]
 AUTO = "auto"
 """Instead of a model's name: idseg's own net, in the form that suits the provider."""
 _FLOAT, _INT8 = "portrait-coarse", "portrait-coarse-int8"
-"""idseg's net with floats, and with 8-bit integers. Integers halve the time on a CPU; other providers use floats."""
+"""idseg's net with floats, and with 8-bit integers."""
 
 _AS_IT_IS = (0.4, 1.25)
 """Range of a picture's pixels, as a share of the form's, in which "area" does not resample it. Enlarging smaller
@@ -242,7 +242,7 @@ def resolved(model: str, provider: str = "auto") -> str:
     """
     if model != AUTO:
         return model
-    return _INT8 if first_provider(provider) == "cpu" else _FLOAT
+    return _INT8 if suits_integers(provider) else _FLOAT
 
 
 def form_of(entry: ModelEntry) -> MatteForm:

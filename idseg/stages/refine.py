@@ -18,7 +18,7 @@ import numpy.typing as npt
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import halved, resize, unit
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import Net, load_net
+from idseg.models.onnx import Net, load_net, suits_integers
 from idseg.system import side_by_side, usable_cores
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
@@ -32,8 +32,8 @@ class Refiner(Protocol):
 
 RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
 
-REFINE_MODEL = "portrait-detail"
-"""Name of the refiner's block in the manifest."""
+REFINE_FLOAT, REFINE_INT8 = "portrait-detail", "portrait-detail-int8"
+"""Names of the refiner's blocks in the manifest: with floats, and with 8-bit integers for CPUs."""
 
 _LARGEST_AREA = 2_000_000
 """Maximum pixels of a picture for refining, four times the coarse net's input. A larger picture is shrunk first, and
@@ -72,7 +72,7 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
     if name == "closed-form":
         return refine_closed_form
     if name == "net":
-        entry = manifest[REFINE_MODEL]
+        entry = manifest[REFINE_INT8 if suits_integers(provider) else REFINE_FLOAT]
         each = max((threads or usable_cores()) // _AT_ONCE, 1)
         return DetailNet(load_net(entry.check(), provider=provider, threads=each, arena=True), entry)
     known = get_args(RefinerName)

@@ -17,8 +17,8 @@ Then on your own machine, with the files of OUT:
     python -m scripts.train.accelerator finish --config scripts/train/configs/portrait-6.toml --pack a.pack --out OUT
     python -m scripts.train.measure --data ../shared/data --nets OUT
 
-``finish`` writes the ONNX files, including the coarse net in 8-bit integers, whose value ranges come from pictures of
-the pack; ``publish`` copies them to models/.
+``finish`` writes the ONNX files, also in 8-bit integers, whose value ranges come from pictures of the pack; ``publish``
+copies them to models/. ``integers`` writes only those in 8-bit integers again, from the float files in OUT.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -31,7 +31,6 @@ import sys
 import time
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -39,21 +38,19 @@ import torch
 from scripts.train import joint
 from scripts.train.pack import open_pack
 from scripts.train.pool import Material, Pool
-from scripts.train.scene.batches import PackBatches
 from scripts.train.scene.compose import Shares
 from scripts.train.scene.store import Store
 
 MODELS = Path(__file__).parents[2] / "models"
-_FIRST_SEED = 100_000
-"""Seed of the pictures for quantisation."""
 _MEMORY = 24e9
 """Memory for composed pictures, bytes."""
 _SWITCH_S = 5e-4
 """Seconds after which a thread that runs Python lets another one run. The default, ten times as long, delays the
 training's thread, which starts hundreds of small operations."""
-_QUANTISED = (640, 800)
-"""Width and height, px, of the pictures for quantisation: the size of a finished cut."""
-_NAMES = ("portrait-coarse", "portrait-coarse-int8", "portrait-detail")
+SIZE = (640, 800)
+"""Width and height, px, of the coarse net's usual input: the size of a finished cut."""
+NETS = ("portrait-coarse", "portrait-detail")
+"""Names of the float nets; those in 8-bit integers end in ``-int8``."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -96,6 +93,16 @@ def main(arguments: list[str] | None = None) -> None:
     finish_command.add_argument(
         "--pictures", type=int, default=64, help="number of pictures for quantisation (default: 64)"
     )
+    integers_command = commands.add_parser("integers", help="write only the files in 8-bit integers")
+    integers_command.add_argument(
+        "--pack", type=Path, nargs="+", required=True, help="packs with pictures for quantisation"
+    )
+    integers_command.add_argument("--out", type=Path, required=True, help="folder of the float files")
+    integers_command.add_argument(
+        "--net", choices=NETS, action="append", help="which net; may be repeated (default: both)"
+    )
+    integers_command.add_argument("--pictures", type=int, default=64, help="number of pictures (default: 64)")
+    integers_command.set_defaults(run=run_integers)
     finish_command.set_defaults(
         run=lambda given: finish(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures, given.config)
     )
@@ -115,6 +122,12 @@ def run_train(given: argparse.Namespace) -> None:
     open_store = partial(open_pack, given.pack)
     material = Material(open_store, device, Shares(), given.composing, given.drawing)
     train(material, given.start, given.out, given.minutes, _MEMORY if device.type == "cuda" else _MEMORY / 20)
+
+
+def run_integers(given: argparse.Namespace) -> None:
+    from scripts.train.integers import write_integers  # needs onnx
+
+    write_integers(open_pack(given.pack, torch.device("cpu")), given.out, given.pictures, given.net or NETS)
 
 
 def prepare(config: Path, models: Path, out: Path) -> None:
@@ -180,18 +193,17 @@ def room(shapes: list[tuple[int, int]], memory: float) -> list[int]:
 
 
 def finish(store: Store, out: Path, pictures: int, config: Path) -> None:
-    """Write ``portrait-coarse.onnx``, ``portrait-coarse-int8.onnx`` and ``portrait-detail.onnx`` into ``out``; the name
-    of the config's file is stored in them."""
-    from scripts.train import export, quantize  # needs onnx
+    """Write ``portrait-coarse.onnx`` and ``portrait-detail.onnx`` into ``out``, and both in 8-bit integers; the name of
+    the config's file is stored in them."""
+    from scripts.train import export  # needs onnx
+    from scripts.train.integers import write_integers
 
     note = f"{config.stem}, scripts/train/accelerator.py"
     pair = joint.averaged_pair(out / "joint.pt")
-    coarse, int8, detail = (out / f"{name}.onnx" for name in _NAMES)
-    export.report(coarse, export.export_coarse(pair.coarse, _QUANTISED, coarse, note))
+    coarse, detail = (out / f"{name}.onnx" for name in NETS)
+    export.report(coarse, export.export_coarse(pair.coarse, SIZE, coarse, note))
     export.report(detail, export.export_detail(pair.detail, detail, note))
-    stream = islice(PackBatches(store, [_QUANTISED], 1, _FIRST_SEED, Shares()), pictures)
-    quantize.quantize(coarse, int8, (joint.normalised(rgb).numpy() for rgb, _, _ in stream))
-    export.report(int8)
+    write_integers(store, out, pictures)
 
 
 def publish(out: Path, models: Path, config: Path) -> None:
@@ -200,8 +212,8 @@ def publish(out: Path, models: Path, config: Path) -> None:
     from scripts.train import publish as files
 
     source = f"trained here: scripts/train/configs/{config.name}"
-    facts = {name: export.facts(out / f"{name}.onnx") for name in _NAMES}
-    files.publish(files.NETS, out, models, facts, source, _QUANTISED)
+    facts = {name: export.facts(out / f"{name}.onnx") for name in (*NETS, *(f"{name}-int8" for name in NETS))}
+    files.publish(files.NETS, out, models, facts, source, SIZE)
 
 
 if __name__ == "__main__":

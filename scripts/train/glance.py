@@ -178,7 +178,7 @@ def finish(store: Store, config: Path, out: Path, models: Path, pictures: int) -
     note = f"{config.stem}, scripts/train/glance.py"
     export.report(floats, export.export(PublishedGlance(net), examples, floats, note=note))
     composed = islice(PackBatches(store, [(width, height)], 1, _CALIBRATION_SEED, Shares(**table.shares)), pictures)
-    quantize.quantize(floats, integers, (joint.normalised(rgb).numpy() for rgb, _, _ in composed))
+    quantize.quantize(floats, integers, ({"rgb": joint.normalised(rgb).numpy()} for rgb, _, _ in composed))
     export.report(integers)
 
 

@@ -27,12 +27,17 @@ _GROUPED = 96
 of its pixels or less, and fit anyway."""
 
 
+_NARROW = {1: 4, 2: 2, 4: 2}
+"""Number of output channels of a narrow convolution → pixels in a row that it computes together, as channels."""
+
+
 def rewrite(model: onnx.ModelProto) -> onnx.ModelProto:
     """Apply all rewrites in place and return the model."""
     graph = _Graph(model)
     graph.unfold_by_convolution()
     graph.split_joins()
     graph.group_expansions()
+    graph.widen_outputs()
     onnx.checker.check_model(model)
     return model
 
@@ -45,7 +50,7 @@ class _Graph:
         shapes = onnx.shape_inference.infer_shapes(model).graph
         self._channels = {
             value.name: value.type.tensor_type.shape.dim[1].dim_value
-            for value in (*shapes.value_info, *shapes.input)
+            for value in (*shapes.value_info, *shapes.input, *shapes.output)
             if len(value.type.tensor_type.shape.dim) == 4
         }
 
@@ -118,6 +123,39 @@ class _Graph:
             # Named like its output, so that quantize.py knows which block it belongs to.
             new.append(helper.make_node("Concat", found, list(second.output), second.output[0], axis=1))
             self._replace(chain, new)
+
+    def widen_outputs(self) -> None:
+        """A 3x3 convolution with a few output channels as a larger one at a stride, whose channels are pixels.
+
+        ONNX Runtime computes at least 8 or 16 output channels, whatever their number. The net's sides must be multiples
+        of 4 there; a 3x3 kernel that begins at pixel (a, b) of a square of pixels is the larger kernel's part.
+        """
+        for node in list(self._graph.node):
+            if _kernel(node) != [3, 3] or _groups(node) != 1 or not self._is_float(node):
+                continue
+            attributes = _attributes(node)
+            step = _NARROW.get(self._channels.get(node.output[0], 0), 0)
+            if not step or attributes.get("strides", [1, 1]) != [1, 1] or attributes.get("pads") != [1, 1, 1, 1]:
+                continue
+            new: list[onnx.NodeProto] = []
+            weights, name = [], f"{node.name}/wide"
+            for a in range(step):
+                for b in range(step):
+                    part = f"{node.input[1]}/at{a}{b}"
+                    sides = np.array([0, 0, a, b, 0, 0, step - 1 - a, step - 1 - b], np.int64)
+                    pads = self._stored(f"layout/pads{step}{a}{b}", sides)
+                    new.append(helper.make_node("Pad", [node.input[1], pads], [part], part))
+                    weights.append(part)
+            inputs = [node.input[0], f"{name}/weight"]
+            new.append(helper.make_node("Concat", weights, inputs[1:], inputs[1], axis=0))
+            if len(node.input) > 2:
+                inputs.append(f"{name}/bias")
+                bias = [node.input[2]] * step**2
+                new.append(helper.make_node("Concat", bias, inputs[2:], inputs[2], axis=0))
+            size = {"kernel_shape": [step + 2] * 2, "strides": [step] * 2}
+            new.append(helper.make_node("Conv", inputs, [name], name, **(attributes | size)))
+            new.append(helper.make_node("DepthToSpace", [name], list(node.output), node.output[0], blocksize=step))
+            self._replace([node], new)
 
     def _is_float(self, *nodes: onnx.NodeProto) -> bool:
         """Whether the weights are stored, or cast from stored ones: those of a quantised convolution are neither."""

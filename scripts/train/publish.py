@@ -57,6 +57,7 @@ _NETS = {
     "portrait-coarse-int8": _COARSE,
     "portrait-glance": _GLANCE,
     "portrait-detail": _DETAIL,
+    "portrait-detail-int8": _DETAIL,
 }
 
 Size = tuple[int, int]

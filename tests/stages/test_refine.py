@@ -18,7 +18,8 @@ from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.stages.matte import AUTO, load_matte
 from idseg.stages.refine import (
-    REFINE_MODEL,
+    REFINE_INT8,
+    DetailNet,
     Refiner,
     doubtful_tiles,
     load_refiner,
@@ -57,7 +58,7 @@ def manifest_of(path: Path, **changed: object) -> Manifest:
     names = {name: name for name in INPUTS}
     table: dict[str, object] = {**names, "mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]} | changed
     block = ModelEntry(
-        REFINE_MODEL,
+        REFINE_INT8,
         "refine",
         path,
         hashlib.sha256(content).hexdigest(),
@@ -80,6 +81,16 @@ def gives_back(tmp_path_factory: pytest.TempPathFactory) -> Refiner:
 def gives_green(tmp_path_factory: pytest.TempPathFactory) -> Refiner:
     """The same around a net whose output is the picture's green: shows where tiles come from and go to."""
     return load_refiner(manifest_of(tiny(tmp_path_factory.mktemp("net") / "g.onnx", "rgb", 1)))
+
+
+@pytest.mark.weights
+def test_the_net_has_integers_on_cpus_and_floats_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = load_manifest()
+    for first, file in (("cpu", "portrait-detail-int8.onnx"), ("cuda", "portrait-detail.onnx")):
+        monkeypatch.setattr("idseg.models.onnx.first_provider", lambda provider, first=first: first)
+        refiner = load_refiner(shipped)
+        assert isinstance(refiner, DetailNet)
+        assert refiner._net.path.name == file
 
 
 @settings(deadline=None, max_examples=40)

@@ -25,7 +25,7 @@ from scripts.train.published import stored_weights
 
 
 class Patterns(nn.Module):
-    """A fold, a join of three tensors before a 1x1 convolution, and the encoder's first expansion."""
+    """A fold, a join of three tensors before a 1x1 convolution, the encoder's first expansion, and a narrow output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,9 @@ class Patterns(nn.Module):
                 "near": nn.Conv2d(16, 4, 3, padding=1),
                 "wide": nn.Conv2d(16, 96, 1),
                 "deep": nn.Conv2d(96, 96, 3, 2, 1, groups=96),
-                "last": nn.Conv2d(96, 1, 1),
+                "last": nn.Conv2d(96, 4, 1),
+                "alpha": nn.Conv2d(1, 1, 3, padding=1),
+                "four": nn.Conv2d(2, 4, 3, padding=1, bias=False),
             }
         )
         self.fold = nn.PixelUnshuffle(2)
@@ -44,14 +46,16 @@ class Patterns(nn.Module):
         folded = self.fold(rgba)
         joined = self.net["join"](torch.cat((folded, torch.relu(self.net["near"](folded)), more), dim=1))
         wide = functional.relu6(self.net["wide"](joined))
-        found: Tensor = self.net["last"](functional.relu6(self.net["deep"](wide)))
+        full = nn.functional.pixel_shuffle(self.net["last"](functional.relu6(self.net["deep"](wide))), 2)
+        alpha: Tensor = self.net["alpha"](full)
+        found: Tensor = self.net["four"](torch.cat((full, alpha), dim=1))
         return found
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_outputs_stay_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    inputs = torch.rand(1, 4, 24, 16), torch.rand(1, 8, 12, 8)
+    inputs = torch.rand(1, 4, 32, 16), torch.rand(1, 8, 16, 8)
     path, names = tmp_path / "plain.onnx", ["rgba", "more"]
     free = {name: {2: f"{name}_height", 3: f"{name}_width"} for name in names}
     options: dict[str, Any] = {"input_names": names, "dynamic_axes": free, "opset_version": 17, "dynamo": False}
@@ -61,7 +65,10 @@ def test_the_outputs_stay_the_same(tmp_path: Path) -> None:
     onnx.save(layout.rewrite(model), str(tmp_path / "fast.onnx"))
     kinds = [node.op_type for node in model.graph.node]
     assert "Transpose" not in kinds
-    assert kinds.count("Conv") == 1 + 1 + 3 + 2 * 3 + 1  # fold, near, three parts of the join, three groups, last
+    # fold, near, three parts of the join, three groups, last, alpha, four
+    assert kinds.count("Conv") == 1 + 1 + 3 + 2 * 3 + 1 + 2
+    strides = [layout._attributes(node).get("strides") for node in model.graph.node if node.op_type == "Conv"]
+    assert strides[-2:] == [[4, 4], [2, 2]]
     feeds = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
     outputs = [
         onnxruntime.InferenceSession(str(tmp_path / name), providers=["CPUExecutionProvider"]).run(None, feeds)[0]

@@ -1,0 +1,84 @@
+"""Writes the nets of a folder in 8-bit integers, with ranges from composed pictures."""
+
+# torch and onnx are not in the environment that checks types.
+# mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idseg.models.manifest import load_manifest
+from idseg.models.onnx import Net, load_net
+from idseg.stages.matte import Matte, form_of
+from idseg.stages.refine import DetailNet
+from scripts.train import joint
+from scripts.train.accelerator import MODELS, NETS, SIZE
+from scripts.train.export import report
+from scripts.train.quantize import DETAIL_FLOAT, Feeds, quantize
+from scripts.train.scene.batches import PackBatches
+from scripts.train.scene.compose import Shares
+from scripts.train.scene.store import Store
+
+_FIRST_SEED = 100_000
+"""Seed of the pictures."""
+_ENLARGED = (1024, 1280)
+"""Width and height, px, of half of the pictures for the detail net: the coarse net sees them shrunk."""
+_TILES = 4
+"""Maximum number of a picture's tiles that the detail net's ranges come from."""
+
+
+def write_integers(store: Store, out: Path, pictures: int, nets: Sequence[str] = NETS) -> None:
+    """Write NAME-int8.onnx for the float ``nets`` in ``out``.
+
+    Args:
+        store: material for the pictures.
+        out: folder of the files. The detail net's inputs come from the coarse net in integers, which must be there or
+            be one of the nets.
+        pictures: number of pictures that give the activations' ranges.
+        nets: names of the nets.
+    """
+
+    def composed(sizes: list[tuple[int, int]]) -> Iterator[Tensor]:
+        for rgb, _, _ in islice(PackBatches(store, sizes, 1, _FIRST_SEED, Shares()), pictures):
+            yield rgb
+
+    for name in nets:
+        source, path = out / f"{name}.onnx", out / f"{name}-int8.onnx"
+        if name == "portrait-coarse":
+            quantize(source, path, ({"rgb": joint.normalised(rgb).numpy()} for rgb in composed([SIZE])))
+        else:
+            pictures_of_both = composed([SIZE, _ENLARGED])
+            quantize(source, path, _tiles(pictures_of_both, out / f"{NETS[0]}-int8.onnx", source), DETAIL_FLOAT)
+        report(path)
+
+
+def _tiles(pictures: Iterator[Tensor], coarse: Path, detail: Path) -> Iterator[Feeds]:
+    """The detail net's inputs for some tiles of each picture (1, H, W, 3), as idseg makes them."""
+    manifest = load_manifest(MODELS)
+    matte = Matte(load_net(coarse, provider="cpu"), form_of(manifest["portrait-coarse"]))
+    net = _Recorder(load_net(detail, provider="cpu"))
+    refiner = DetailNet(net, manifest["portrait-detail"])
+    for rgb in pictures:
+        picture = np.ascontiguousarray(rgb[0].numpy())
+        refiner(picture, matte.look(picture))
+        yield from net.recorded[:: max(len(net.recorded) // _TILES, 1)][:_TILES]
+        net.recorded.clear()
+
+
+class _Recorder:
+    """A net that keeps copies of its inputs."""
+
+    def __init__(self, net: Net) -> None:
+        self._net, self.recorded = net, list[Any]()
+        self.path, self.inputs, self.outputs, self.provider = net.path, net.inputs, net.outputs, net.provider
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        self.recorded.append({name: value.copy() for name, value in feeds.items()})
+        return self._net(feeds)
