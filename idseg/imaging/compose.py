@@ -37,7 +37,7 @@ def _weighted(foreground: Rgb, alpha: Alpha) -> Rgb:
     result = np.empty_like(foreground)
     for top in range(0, len(alpha), _STRIP):
         rows = np.s_[top : top + _STRIP]
-        weight = cv2.merge((alpha[rows],) * 3)
+        weight = cv2.cvtColor(alpha[rows], cv2.COLOR_GRAY2BGR)
         result[rows] = cv2.multiply(foreground[rows], weight, dtype=cv2.CV_8U)
     return result
 

@@ -109,8 +109,9 @@ class DetailNet:
         alpha, features = coarse
         if features is None:
             return alpha
-        features = features._replace(values=np.ascontiguousarray(features.values))
         height, width = alpha.shape
+        if not _aligned(features, Size(width, height)):
+            features = features._replace(values=np.ascontiguousarray(features.values))
         if height * width <= _LARGEST_AREA:
             return self._refined(rgb, alpha, features, pool)
         factor = (_LARGEST_AREA / (height * width)) ** 0.5
@@ -159,6 +160,13 @@ class DetailNet:
 def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArray[np.float32]:
     """The features (C, h / 2, w / 2) of a tile of a picture; ``tile`` (with even sides) may reach beyond the picture,
     where the outermost features are repeated. Bilinear."""
+    if _aligned(features, picture):
+        inner, (height, width, _) = features.inner, features.values.shape
+        left, top = (inner.left + tile.left) // 2, (inner.top + tile.top) // 2
+        bottom, right = top + tile.height // 2, left + tile.width // 2
+        there = features.values[max(top, 0) : bottom, max(left, 0) : right].transpose(2, 0, 1)
+        beyond = ((0, 0), (max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0)))
+        return np.ascontiguousarray(np.pad(there, beyond, "edge") if np.any(beyond) else there, np.float32)
     across, down = features.inner.width / picture.width, features.inner.height / picture.height
     # The centre of the tile's feature (i, j) lies at picture pixel (left + 2 i + 1, top + 2 j + 1).
     map_back = np.array(
@@ -171,6 +179,12 @@ def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArra
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     found = cv2.warpAffine(features.values, map_back, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
+
+
+def _aligned(features: Features, picture: Size) -> bool:
+    """Whether the coarse net saw the picture at its own size, so that each tile's features are a part of the array."""
+    inner = features.inner
+    return (inner.width, inner.height) == picture and inner.left % 2 == 0 and inner.top % 2 == 0
 
 
 def doubtful_tiles(alpha: Alpha) -> Iterator[Window]:

@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -168,6 +169,19 @@ def test_a_tile_gets_the_features_of_its_place() -> None:
     assert np.abs(found[0] - ((10 + at / 3) / 2 - 0.5)).max() < 0.04
     down = np.arange(16)[:, None] * 2 + 1 + 48
     assert np.abs(found[1] - ((4 + down / 3) / 2 - 0.5)).max() < 0.04
+
+
+@pytest.mark.parametrize("at", [(-8, -8), (40, 24), (70, 60)])
+def test_a_tile_of_a_picture_at_its_own_size_gets_a_part_of_the_features(at: tuple[int, int]) -> None:
+    """Equal to what the general way gives; beyond the features, the outermost are repeated."""
+    planes = np.random.default_rng(0).standard_normal((3, 48, 64)).astype(np.float32)
+    features = Features(planes.transpose(1, 2, 0), Window(4, 2, 120, 90))
+    tile, picture = Window(*at, 64, 48), Size(120, 90)
+    map_back = np.array(((1.0, 0.0, 2 + at[0] / 2), (0.0, 1.0, 1 + at[1] / 2)))
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    values = np.ascontiguousarray(features.values)
+    expected = cv2.warpAffine(values, map_back, (32, 24), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    assert np.array_equal(tile_features(features, tile, picture), expected.transpose(2, 0, 1))
 
 
 def test_a_matte_of_another_net_stays_as_it_is(gives_green: Refiner) -> None:
