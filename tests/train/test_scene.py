@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.train import build_pack, pack
-from scripts.train.scene import carve, degrade, gaps, neighbours, place, shapes, store, warp, worn
+from scripts.train.scene import carve, degrade, gaps, neighbours, place, recolour, shapes, store, warp, worn
 from scripts.train.scene.batches import PackBatches
 from scripts.train.scene.compose import Composer, Sample, Shares
 from scripts.train.scene.store import Layer, Person, Store
@@ -431,3 +431,22 @@ def test_a_photo_shows_its_own_backdrop_in_gaps_and_they_are_trusted() -> None:
     trust = carve.trusted(torch.zeros_like(person.alpha), carved)
     assert float(trust[carved.gap > 0.9].min()) == 1.0
     assert float(trust[carved.gap == 0].max()) == 0.0
+
+
+def test_bare_shoulders_have_the_colour_of_the_face() -> None:
+    unmoved = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
+    placed = recolour.Placed(drawn_person("studio", 200), unmoved, shapes.make_frame(SIZE, chance()))
+    colour = torch.tensor((0.8, 0.6, 0.5)).view(3, 1, 1).repeat(1, SIZE[1], SIZE[0])
+    colour[:, 100:] = torch.tensor((0.1, 0.1, 0.6)).view(3, 1, 1)  # clothes; the shoulders begin in row 112
+    painted = recolour.bare(colour, placed, np.random.default_rng(2))  # this seed draws no neckline
+    share = painted[:, 116:118] / colour[:, 60:61]
+    assert torch.equal(painted[:, :104], colour[:, :104])
+    assert 0.5 < float(share.min()) <= float(share.max()) < 1.3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hard_light_lights_a_part(seed: int) -> None:
+    frame = shapes.make_frame(SIZE, chance())
+    lit = recolour.hard_light(torch.full((3, SIZE[1], SIZE[0]), 0.2), frame, np.random.default_rng(seed))
+    assert float(lit.max()) > 1.5 * float(lit.min())
+    assert float(lit.min()) > 0.05

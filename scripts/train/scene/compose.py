@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from scripts.train.hair.view import FACE_MIDDLE, FACE_WIDTH, MIDDLE, VIEW
-from scripts.train.scene import carve, gaps, neighbours, place, worn
-from scripts.train.scene.shapes import Frame, make_frame, solid
+from scripts.train.scene import carve, gaps, neighbours, place, recolour, worn
+from scripts.train.scene.shapes import Frame, make_frame
 from scripts.train.scene.store import Layer, Person, Store
 from scripts.train.scene.warp import Map, blur, joined, scale_of, warp
 
@@ -47,6 +47,10 @@ class Shares:
     bystander: float = 0.06
     pale: float = 0.12
     """The clothes are pale, mostly in front of a pale wall."""
+    bare: float = 0.0
+    """The shoulders are bare."""
+    sun: float = 0.0
+    """Hard light: a part of the person is several times brighter."""
     sharp: float = 0.4
     """Pixels are not resampled, where the sizes allow it."""
     strength: float = 0.8
@@ -136,28 +140,18 @@ class Composer:
         alpha = torch.where(alpha < 1.5 / 255, torch.zeros_like(alpha), alpha)
         colour = (warped[:3] / alpha.clamp(min=1e-3)).clamp(0.0, 1.0)
         rng = self.rng
+        placed = recolour.Placed(person, matrix, frame)
         if rng.random() < self.shares.pale and person.shoulders < 0.95:
-            colour = self._pale(colour, person, matrix, frame)
+            colour = recolour.pale(colour, placed, rng)
+        elif self.shares.bare and rng.random() < self.shares.bare:
+            colour = recolour.bare(colour, placed, rng)
         gain = np.exp(rng.normal(0.0, 0.15) + rng.normal(0.0, 0.06, 3)) if rng.random() < 0.7 else np.ones(3)
         colour = colour * torch.as_tensor(gain, dtype=torch.float32, device=colour.device).view(3, 1, 1)
         if rng.random() < 0.3:  # light from one side
-            angle, width = rng.uniform(0, 2 * np.pi), frame.size[0]
-            slope = rng.uniform(0.2, 0.9) * (np.cos(angle) * frame.x + np.sin(angle) * frame.y) / width
-            colour = colour * torch.exp(slope - slope.mean())
+            colour = recolour.side_light(colour, frame, rng)
+        if self.shares.sun and rng.random() < self.shares.sun:
+            colour = recolour.hard_light(colour, frame, rng)
         return worn.Figure(colour.clamp(0.0, 1.0), alpha)
-
-    def _pale(self, colour: Tensor, person: Person, matrix: Map, frame: Frame) -> Tensor:
-        """Recolour the clothes below the shoulders in white or another pale colour, keeping folds and skin."""
-        rng, height = self.rng, frame.size[1]
-        row = float(place.mapped(matrix, person.size[0] / 2, person.shoulders * person.size[1])[1])
-        below = ((frame.y - row + 0.03 * height) / (0.05 * height)).clamp(0.0, 1.0)
-        warm = ((colour[0] - colour[2] - 0.08) / 0.1).clamp(0.0, 1.0)  # skin is mostly redder than clothes
-        light = colour.mean(dim=0)
-        chosen = (light * below).sum() / below.sum().clamp(min=1.0)
-        paint = np.clip(rng.uniform(0.8, 1.0) * np.ones(3) + rng.normal(0, 0.03, 3), 0, 1)
-        folds = 1.0 + float(rng.uniform(0.25, 0.7)) * (light - chosen)
-        mask = below * (1.0 - blur(warm[None, None], 3.0)[0, 0])
-        return colour + (solid(frame, paint) * folds - colour) * mask
 
     # ------------------------------------------------------------------------------ the hair
 
