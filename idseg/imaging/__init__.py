@@ -10,7 +10,7 @@ import threading
 
 from idseg.errors import DependencyError
 
-# By default, OpenCV's threads wait busily after each operation, which takes 3 % of a photo's CPU time and saves nothing.
+# By default, OpenCV's threads wait busily after each operation, which takes 3 % of a photo's CPU time for nothing.
 # OpenCV reads this when it is loaded.
 os.environ.setdefault("OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER", "0")
 try:

@@ -6,7 +6,7 @@
 
 The glance net decides what is person and what is background; it need not draw strands. So it is the coarse net without
 its layers at stride 2, it sees small pictures only, and an hour on two cores trains it. Run ``train`` with the same OUT
-again to continue.
+again to continue. ``average`` writes the mean of several checkpoints of one training, from which ``finish`` goes on.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -159,6 +160,17 @@ def run_train(given: argparse.Namespace) -> None:
     train(net, config, Material(store, torch.device("cpu"), Shares(**config.shares)), given.out / "glance.pt")
 
 
+def average(checkpoints: Sequence[Path], out: Path) -> None:
+    """Write a checkpoint whose averaged weights are the mean of those of several checkpoints of one training.
+
+    Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization" (SWA).
+    """
+    states = [torch.load(path, map_location="cpu", weights_only=True)["average"] for path in checkpoints]
+    mean = {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[0]}
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save({"average": mean}, out / "glance.pt")
+
+
 def finish(store: Store, config: Path, out: Path, models: Path, pictures: int) -> None:
     """Write the trained net as ONNX files: with floats, and in 8-bit integers, which is published.
 
@@ -208,6 +220,10 @@ def main(arguments: list[str] | None = None) -> None:
     one = commands.add_parser("train", parents=[every, packed], help="train, or continue")
     one.add_argument("--start", type=Path, help="start from the averaged weights of this checkpoint")
     one.set_defaults(run=run_train)
+    one = commands.add_parser("average", help="write the mean of several checkpoints of one training")
+    one.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="copies of OUT/glance.pt")
+    one.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    one.set_defaults(run=lambda given: average(given.checkpoint, given.out))
     one = commands.add_parser("finish", parents=[every, packed], help="write the trained net as ONNX files")
     one.add_argument("--pictures", type=int, default=64, help="number of pictures for quantisation (default: 64)")
     one.set_defaults(

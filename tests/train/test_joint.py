@@ -325,6 +325,11 @@ def test_the_glance_net_starts_as_the_coarse_net_and_becomes_a_published_file(tm
     moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert {"head.weight", "up4.1.0.weight", "encoder._blocks.15._expand_conv.weight"} <= moved
     assert not any(name.startswith(("encoder._conv_stem", "encoder._blocks.4.")) for name in moved)
+    state = torch.load(tmp_path / "glance.pt", weights_only=True)
+    torch.save({"average": {name: value + 0.5 for name, value in state["average"].items()}}, tmp_path / "b.pt")
+    glance.average([tmp_path / "glance.pt", tmp_path / "b.pt"], tmp_path / "mean")
+    mean = torch.load(tmp_path / "mean" / "glance.pt", weights_only=True)["average"]
+    assert all(torch.allclose(value, state["average"][name].float() + 0.25) for name, value in mean.items())
     glance.finish(drawn_store(), table, tmp_path, MODELS, pictures=2)
     models = tmp_path / "models"
     models.mkdir()
