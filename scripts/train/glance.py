@@ -1,11 +1,11 @@
 """Trains the glance net, which makes the low-resolution matte, from the published coarse net.
 
-    python -m scripts.train.glance train --config scripts/train/configs/glance-1.toml --pack a.pack b.pack --out OUT
-    python -m scripts.train.glance finish --config scripts/train/configs/glance-1.toml --pack a.pack --out OUT
-    python -m scripts.train.glance publish --config scripts/train/configs/glance-1.toml --out OUT
+    python -m scripts.train.glance train --config scripts/train/configs/glance-2.toml --pack a.pack b.pack --out OUT
+    python -m scripts.train.glance finish --config scripts/train/configs/glance-2.toml --pack a.pack --out OUT
+    python -m scripts.train.glance publish --config scripts/train/configs/glance-2.toml --out OUT
 
 The glance net decides what is person and what is background; it need not draw strands. So it is the coarse net without
-its layers at stride 2, it sees small pictures only, and an hour on two cores trains it. Run ``train`` with the same OUT
+its layers at stride 2, it sees small pictures only, and an hour or two on two cores train it. Run ``train`` with the same OUT
 again to continue. ``average`` writes the mean of several checkpoints of one training, from which ``finish`` goes on.
 """
 
