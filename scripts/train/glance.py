@@ -5,8 +5,8 @@
     python -m scripts.train.glance publish --config scripts/train/configs/glance-2.toml --out OUT
 
 The glance net decides what is person and what is background; it need not draw strands. So it is the coarse net without
-its layers at stride 2, it sees small pictures only, and an hour or two on two cores train it. Run ``train`` with the same OUT
-again to continue. ``average`` writes the mean of several checkpoints of one training, from which ``finish`` goes on.
+its layers at stride 2, it sees small pictures only, and an hour or two on two cores train it. Run ``train`` with the
+same OUT again to continue. ``average`` writes the mean of several checkpoints, from which ``finish`` goes on.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -161,7 +161,7 @@ def run_train(given: argparse.Namespace) -> None:
 
 
 def average(checkpoints: Sequence[Path], out: Path) -> None:
-    """Write a checkpoint whose averaged weights are the mean of those of several checkpoints of one training.
+    """Write a checkpoint whose averaged weights are the mean of those of several checkpoints.
 
     Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization" (SWA).
     """
@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     one = commands.add_parser("train", parents=[every, packed], help="train, or continue")
     one.add_argument("--start", type=Path, help="start from the averaged weights of this checkpoint")
     one.set_defaults(run=run_train)
-    one = commands.add_parser("average", help="write the mean of several checkpoints of one training")
+    one = commands.add_parser("average", help="write the mean of several checkpoints")
     one.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="copies of OUT/glance.pt")
     one.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     one.set_defaults(run=lambda given: average(given.checkpoint, given.out))
