@@ -39,8 +39,6 @@ __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Option
 
 DetectOptions = find.DetectOptions
 
-_SEEN = 0.5
-"""Minimum score of a body part that the matte takes for a place on the person."""
 _FAST_UPSCALE = 4.0
 """With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
 is nearly as sharp as the picture."""
@@ -213,15 +211,13 @@ class Segmenter:
         rgb, person = self._find_turning(rgb, clock)
         with clock("pose"):
             classes = pose.classify(person.parts, person.face_box, person.head, self.options.pose)
-        window = Window(0, 0, rgb.shape[1], rgb.shape[0])
         with clock("matte"):
-            models = self._matting()
-            alpha = models.refined(rgb, models.coarse.look(rgb, person=_places(person, window)), self._helpers())
+            alpha = self.matte(rgb)
         return Result(
             photo=rgb,
             person=person,
             pose=classes,
-            window=window,
+            window=Window(0, 0, rgb.shape[1], rgb.shape[0]),
             cut=rgb,
             alpha=alpha,
             foreground=rgb,
@@ -270,8 +266,7 @@ class Segmenter:
             if models.coarse.glances_are_whole and fitted in glances:
                 coarse = Coarse(glances[fitted].alpha, None)
             else:
-                found = _places(person, fitted)
-                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted), found)
+                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted))
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):
@@ -369,12 +364,6 @@ class Segmenter:
                 min_upscale = _FAST_UPSCALE if chosen.quality == "fast" else 0.0
                 self._matting_models = _MattingModels(coarse, refine, min_upscale)
             return self._matting_models
-
-
-def _places(person: Person, window: Window) -> list[tuple[float, float]]:
-    """The body parts that the models see, px of the window."""
-    parts = (point for _, point in person.parts.items() if point.score >= _SEEN)
-    return [(point.x - window.left, point.y - window.top) for point in parts]
 
 
 _alive: weakref.WeakSet[Segmenter] = weakref.WeakSet()

@@ -6,8 +6,6 @@ low-resolution matte decides away from its own edge, unless the full-resolution 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -33,27 +31,16 @@ _SOMETHING = 0.3
 """Full-resolution alpha above which a pixel counts for :data:`_SOLID`."""
 
 
-def bounded(alpha: Alpha, seen: Alpha, person: Sequence[tuple[float, float]] = ()) -> Alpha:
-    """A full-resolution matte, limited by a low-resolution matte of the same picture.
-
-    Args:
-        alpha: the full-resolution matte (H, W).
-        seen: the low-resolution matte (h, w).
-        person: places (x, y) on the person, px of ``alpha``, that other models found, such as the shoulders. A piece
-            at such a place stays, even if it is background in ``seen``.
-    """
+def bounded(alpha: Alpha, seen: Alpha) -> Alpha:
+    """The matte ``alpha`` (H, W), limited by the low-resolution matte ``seen`` (h, w) of the same picture."""
     reach = max(round(_REACH * max(seen.shape)), 1)
     around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
     near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
     least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
     possible = seen > np.where(_broad(near > _SOMETHING), np.float32(_SURE_SOLID), np.float32(_SURE[0]))
     most = np.asarray(cv2.dilate(possible.astype(np.uint8), around), np.float32)
-    marks = np.zeros(seen.shape, np.uint8)
-    for x, y in person:
-        place = (int(x * seen.shape[1] / alpha.shape[1]), int(y * seen.shape[0] / alpha.shape[0]))
-        cv2.circle(marks, place, reach, 1, cv2.FILLED)
     least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
-    most[_sure_pieces((most < near) & (near > 0.5), near, marks)] = 1.0
+    most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
     # The bounds end in linear ramps, because a step in the bounds would show as a step in the matte.
     ramp, size = (2 * reach + 1, 2 * reach + 1), alpha.shape[::-1]
     lower, upper = (cv2.resize(cv2.blur(bound, ramp), size) for bound in (least, most))
@@ -67,18 +54,13 @@ def _broad(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, square), np.bool_)
 
 
-def _sure_pieces(
-    where: npt.NDArray[np.bool_], alpha: Alpha, marks: npt.NDArray[np.uint8] | None = None
-) -> npt.NDArray[np.bool_]:
-    """The connected pieces of ``where`` (H, W) in which nearly all ``alpha`` (H, W) is 0 or 1, and those in which
-    ``marks`` (H, W) is not 0 somewhere."""
+def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.bool_]:
+    """The connected pieces of ``where`` (H, W) in which nearly all ``alpha`` (H, W) is 0 or 1."""
     if not where.any():
         return where
     count, labels = cv2.connectedComponents(where.astype(np.uint8))
     doubtful = (alpha > _UNCERTAIN[0]) & (alpha < _UNCERTAIN[1])
     size = np.bincount(labels.ravel(), minlength=count)
     sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _UNCERTAIN_SHARE * size
-    if marks is not None:
-        sure[labels[marks > 0]] = True
     sure[0] = False  # label 0 is the outside
     return np.asarray(sure[labels], np.bool_)

@@ -7,7 +7,7 @@ minimum and maximum, because an empty picture would then get a full mask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -151,13 +151,10 @@ class Matte:
         """Alpha of the person, (H, W), at the picture's own size; see :meth:`look`."""
         return self.look(rgb, glance).alpha
 
-    def look(self, rgb: Rgb, glance: Glance | None = None, person: Sequence[tuple[float, float]] = ()) -> Coarse:
+    def look(self, rgb: Rgb, glance: Glance | None = None) -> Coarse:
         """Alpha of the person at the picture's own size, and the net's features.
 
-        Args:
-            rgb: the picture.
-            glance: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
-            person: places (x, y) that are on the person, px; see :func:`idseg.imaging.bounds.bounded`.
+        ``glance``: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
 
         At a lower resolution, person and background are separated more reliably (at a large scale, a checked jacket
         looks like any other pattern). The low-resolution matte bounds the full-resolution one, except where the latter
@@ -169,7 +166,7 @@ class Matte:
         if self._low is None or self._low.enlargement(picture) <= 1.0:
             return Coarse(alpha, whole.features)
         seen = self._low._glanced(rgb) if glance is None else glance.seen
-        return Coarse(bounded(alpha, seen, person), whole.features)
+        return Coarse(bounded(alpha, seen), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte, of the smaller net if there is one. It shows where a head ends."""

@@ -230,14 +230,6 @@ def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not
     assert alpha[:, 130:].min() == 1.0
 
 
-def test_a_piece_at_a_body_part_stays() -> None:
-    matte, picture = in_two_sizes(FaintFromAfar(0.15), Size(224, 256)), red_picture(0, 224, 256)
-    middle = 224 // 5 + 0.5 * 0.15 * 224
-    assert matte.look(picture, person=[(middle, 200.0)]).alpha[128, round(middle)] == pytest.approx(0.9, abs=1e-6)
-    beside = matte.look(picture, person=[(20.0, 200.0), (-3.0, 300.0)])
-    assert beside.alpha[128, round(middle)] == pytest.approx(0.0, abs=1e-6)
-
-
 def test_a_glance_is_not_computed_twice() -> None:
     net, picture = TwoMinds(0.3), red_picture(0, 200, 250)
     matte = in_two_sizes(net)
