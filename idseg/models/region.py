@@ -93,7 +93,7 @@ def pose_in(seen: RegionView, face: FaceDetection, model: PoseModel) -> PosePoin
 
 def mirrored_pose_in(seen: RegionView, face: FaceDetection, model: PoseModel) -> PosePoints | None:
     """The model's answer for the mirror image of a region; see :func:`body_in`."""
-    mirror = np.asarray(cv2.flip(seen.rgb, 1), np.uint8)  # twenty times faster than a copy of NumPy's view
+    mirror = np.asarray(cv2.flip(seen.rgb, 1), np.uint8)  # .02 ms; a copy of NumPy's view takes .8
     return _of_face(tuple(_mirrored(pose, seen.rgb.shape[1]) for pose in model(mirror)), face, seen)
 
 

@@ -1,4 +1,4 @@
-"""Writes nets in 8-bit integers for CPUs, which take about half the time and size; the stage "quantize".
+"""Writes nets in 8-bit integers for CPUs, which take less time and about half the size; the stage "quantize".
 
 Static quantisation after training (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference"): uint8 activations, int8 weights with a scale per output channel, and ranges from
