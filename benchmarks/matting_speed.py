@@ -96,7 +96,9 @@ def measure(data: Path, threads: int, isnet: Path | None, rounds: int) -> dict[s
         "rounds": rounds,
         "times": times,
         "memory_mib": dict(_memory(data, threads, isnet)),
-        "files_bytes": {entry.name: entry.bytes for entry in load_manifest() if entry.task in ("matting", "refine")},
+        "files_bytes": {
+            entry.name: entry.bytes for entry in load_manifest() if entry.task in ("matting", "matting-edge", "refine")
+        },
     }
 
 

@@ -228,7 +228,7 @@ class Segmenter:
     def matte(self, rgb: Rgb) -> Alpha:
         """The refined matte (H, W) of a whole picture, without detection or crop."""
         models = self._matting()
-        return models.refined(rgb, models.coarse.look(rgb), self._helpers())
+        return models.refined(rgb, models.coarse.look(rgb, pool=self._helpers()), self._helpers())
 
     def _find_turning(self, rgb: Rgb, clock: _Clock) -> tuple[Rgb, Person]:
         """The person, and the photo, which is first rotated upright if the options allow it."""
@@ -266,7 +266,7 @@ class Segmenter:
             if models.coarse.glances_are_whole and fitted in glances:
                 coarse = Coarse(glances[fitted].alpha, None)
             else:
-                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted))
+                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted), self._helpers())
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):

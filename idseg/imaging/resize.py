@@ -43,6 +43,14 @@ def halved(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     return values
 
 
+def shrunk(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Shrink (H, W) or (H, W, C) several times faster than :func:`resize`: by halves, then bilinear, which skips no
+    pixel below twice the size. Values with fewer pixels than ``size`` are returned as they are."""
+    if values.shape[0] * values.shape[1] <= size.width * size.height:
+        return values
+    return cv2.resize(halved(values, size), size)
+
+
 def reduced(rgb: Rgb, longest: int) -> tuple[Rgb, float]:
     """A copy (area-averaged) whose longest side is at most ``longest`` px, and its scale (<= 1).
 

@@ -32,7 +32,7 @@ class ModelEntry:
 
     name: str
     task: str
-    """``face-detection``, ``face-landmarks``, ``pose-landmarks``, ``matting`` or ``refine``."""
+    """``face-detection``, ``face-landmarks``, ``pose-landmarks``, ``matting``, ``matting-edge`` or ``refine``."""
     path: Path
     sha256: str
     bytes: int

@@ -8,6 +8,7 @@ minimum and maximum, because an empty picture would then get a full mask.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -18,9 +19,11 @@ import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.imaging.bounds import bounded
-from idseg.imaging.resize import resize, unit
+from idseg.imaging.resize import resize, shrunk, unit
+from idseg.models.edge import EdgeNet
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
+from idseg.system import usable_cores
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
@@ -44,6 +47,8 @@ _AS_IT_IS = (0.4, 1.25)
 pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures."""
+_AT_ONCE = 2
+"""Number of tiles at the edge that are computed at the same time."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -65,6 +70,11 @@ class MatteForm:
     """Name of the output; None: the first one. Its last two axes are rows and columns; the first channel is used."""
     features: str | None = None
     """Name of the output with the net's last features, for a refiner; None: it has none."""
+    guess: str | None = None
+    """Name of the output that guesses the matte at half size, if the net continues in a second file; None: it is whole.
+    """
+    edge: str | None = None
+    """Name of the block of the second file; None: the net is whole."""
     second_look: str | None = None
     """Name of the block whose net makes the low-resolution matte that bounds this net's matte; None: nothing does."""
 
@@ -111,16 +121,18 @@ class Matte:
         net: the loaded file.
         form: its input and output.
         low: a smaller net that makes low-resolution mattes of the same pictures; None: this net makes them.
+        edge: the net's second file; None: the net is whole.
 
     Raises:
         ModelDamagedError: the file has no input or output with the form's name.
     """
 
-    def __init__(self, net: Net, form: MatteForm, low: Matte | None = None) -> None:
-        self._net, self._form, self._low = net, form, low
+    def __init__(self, net: Net, form: MatteForm, low: Matte | None = None, edge: EdgeNet | None = None) -> None:
+        self._net, self._form, self._low, self._edge = net, form, low, edge
         self._input = form.input if form.input is not None else net.inputs[0]
-        self._output = form.output if form.output is not None else net.outputs[0]
+        self._output = form.guess or form.output or net.outputs[0]
         wanted = {self._output} if form.features is None else {self._output, form.features}
+        wanted |= edge.needs if edge is not None else frozenset()
         if self._input not in net.inputs or not wanted <= set(net.outputs):
             raise ModelDamagedError(
                 f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}, "
@@ -151,16 +163,19 @@ class Matte:
         """Alpha of the person, (H, W), at the picture's own size; see :meth:`look`."""
         return self.look(rgb, glance).alpha
 
-    def look(self, rgb: Rgb, glance: Glance | None = None) -> Coarse:
+    def look(self, rgb: Rgb, glance: Glance | None = None, pool: Executor | None = None) -> Coarse:
         """Alpha of the person at the picture's own size, and the net's features.
 
-        ``glance``: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
+        Args:
+            rgb: the picture.
+            glance: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
+            pool: one of its threads may take half of the work at the person's edge.
 
         At a lower resolution, person and background are separated more reliably (at a large scale, a checked jacket
         looks like any other pattern). The low-resolution matte bounds the full-resolution one, except where the latter
         confidently disagrees.
         """
-        whole = self._seen(rgb)
+        whole = self._seen(rgb, pool)
         picture = Size(rgb.shape[1], rgb.shape[0])
         alpha = out_of_frame(whole.alpha, whole.inner, picture)
         if self._low is None or self._low.enlargement(picture) <= 1.0:
@@ -174,10 +189,11 @@ class Matte:
         return Glance(unit(resize(seen, Size(rgb.shape[1], rgb.shape[0]))), seen)
 
     def _glanced(self, rgb: Rgb) -> npt.NDArray[np.float32]:
-        seen = self._seen(rgb)
+        scaled, _ = frame(Size(rgb.shape[1], rgb.shape[0]), self._form)
+        seen = self._seen(np.asarray(shrunk(rgb, scaled), np.uint8))
         return inside(seen.alpha, seen.inner)
 
-    def _seen(self, rgb: Rgb) -> _Seen:
+    def _seen(self, rgb: Rgb, pool: Executor | None = None) -> _Seen:
         form = self._form
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
@@ -188,9 +204,13 @@ class Matte:
         value = value.reshape(-1, *value.shape[-2:])[0]
         if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
-        if form.features is None:
+        if self._edge is not None:
+            value, planar = self._edge(planes, found, value, pool)
+        elif form.features is not None:
+            planar = found[form.features][0]
+        else:
             return _Seen(value, inner, None)
-        features = found[form.features][0].transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
+        features = planar.transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
         return _Seen(value, inner, Features(np.asarray(features, np.float32), inner))
 
 
@@ -227,11 +247,16 @@ def load_matte(
         )
     form = form_of(entry)
     net = load_net(entry.check(), provider=provider, threads=threads or 0, arena=True)
-    if form.second_look is None:
-        return Matte(net, form)
-    low = manifest[form.second_look]  # a small net in 8-bit integers, which only CPUs run fast
-    small = load_net(low.check(), provider="cpu", threads=threads or 0, arena=True)
-    return Matte(net, form, Matte(small, form_of(low)))
+    low = edge = None
+    if form.second_look is not None:
+        other = manifest[form.second_look]
+        # In 8-bit integers, which only CPUs run fast. It is so small that a second thread would mostly wait.
+        low = Matte(load_net(other.check(), provider="cpu", threads=1, arena=True), form_of(other))
+    if form.edge is not None:
+        other = manifest[form.edge]
+        each = max((threads or usable_cores()) // _AT_ONCE, 1)
+        edge = EdgeNet(load_net(other.check(), provider=provider, threads=each, arena=True), other)
+    return Matte(net, form, low, edge)
 
 
 def resolved(model: str, provider: str = "auto") -> str:
@@ -270,6 +295,8 @@ def form_of(entry: ModelEntry) -> MatteForm:
             input=entry.input.get("name"),
             output=entry.output.get("name"),
             features=entry.output.get("features"),
+            guess=entry.output.get("guess"),
+            edge=entry.output.get("edge"),
             second_look=second_look,
         )
     except KeyError as error:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
-from idseg.imaging.resize import halved, resize, unit
+from idseg.imaging.resize import resize, shrunk, unit
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
 from idseg.system import side_by_side, usable_cores
@@ -40,8 +40,9 @@ _LARGEST_AREA = 2_000_000
 its matte enlarged bicubically. The net was trained on heads 200 to 700 px wide; here they are about 600 px wide."""
 _UNSURE = (0.02, 0.98)
 """Coarse alpha between these values is uncertain."""
-_ROWS = 112
-"""Height of a tile without its margins, px."""
+_ROWS = 80
+"""Height of a tile without its margins, px. With 112, the gradient error on composites is .1 to .3 % lower, and
+refining takes a tenth longer."""
 _GRAIN = 16
 """A tile's width is a multiple of it, px: the net's sides are multiples of 16."""
 _REACH = 16
@@ -116,9 +117,7 @@ class DetailNet:
             return self._refined(rgb, alpha, features, pool)
         factor = (_LARGEST_AREA / (height * width)) ** 0.5
         small = Size(max(round(width * factor), 1), max(round(height * factor), 1))
-        # Below twice the size, bilinear skips no pixel, and is several times faster than area averaging.
-        small_rgb = np.asarray(cv2.resize(halved(rgb, small), small), np.uint8)
-        small_alpha = np.asarray(cv2.resize(halved(alpha, small), small), np.float32)
+        small_rgb, small_alpha = np.asarray(shrunk(rgb, small), np.uint8), np.asarray(shrunk(alpha, small), np.float32)
         return unit(resize(self._refined(small_rgb, small_alpha, features, pool), Size(width, height)))
 
     def _refined(self, rgb: Rgb, alpha: Alpha, features: Features, pool: Executor | None) -> Alpha:

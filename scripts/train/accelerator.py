@@ -51,6 +51,8 @@ SIZE = (640, 800)
 """Width and height, px, of the coarse net's usual input: the size of a finished cut."""
 NETS = ("portrait-coarse", "portrait-detail")
 """Names of the float nets; those in 8-bit integers end in ``-int8``."""
+EDGE = "portrait-edge-int8"
+"""Name of the second file of the coarse net in 8-bit integers."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -120,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run_train(given: argparse.Namespace) -> None:
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     open_store = partial(open_pack, given.pack)
-    material = Material(open_store, device, Shares(), given.composing, given.drawing)
+    shares = load_start(given.start)[1].shares
+    material = Material(open_store, device, Shares(**shares), given.composing, given.drawing)
     train(material, given.start, given.out, given.minutes, _MEMORY if device.type == "cuda" else _MEMORY / 20)
 
 
@@ -212,7 +215,8 @@ def publish(out: Path, models: Path, config: Path) -> None:
     from scripts.train import publish as files
 
     source = f"trained here: scripts/train/configs/{config.name}"
-    facts = {name: export.facts(out / f"{name}.onnx") for name in (*NETS, *(f"{name}-int8" for name in NETS))}
+    names = (*NETS, f"{NETS[0]}-int8", EDGE, f"{NETS[1]}-int8")
+    facts = {name: export.facts(out / f"{name}.onnx") for name in names}
     files.publish(files.NETS, out, models, facts, source, SIZE)
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from idseg.models.edge import EdgeNet
 from idseg.models.manifest import load_manifest
 from idseg.models.onnx import Net, load_net
 from idseg.stages.matte import Matte, form_of
 from idseg.stages.refine import DetailNet
-from scripts.train import joint
-from scripts.train.accelerator import MODELS, NETS, SIZE
+from scripts.train import ends, joint
+from scripts.train.accelerator import EDGE, MODELS, NETS, SIZE
 from scripts.train.export import report
 from scripts.train.quantize import DETAIL_FLOAT, Feeds, quantize
 from scripts.train.scene.batches import PackBatches
@@ -39,8 +40,8 @@ def write_integers(store: Store, out: Path, pictures: int, nets: Sequence[str] =
 
     Args:
         store: material for the pictures.
-        out: folder of the files. The detail net's inputs come from the coarse net in integers, which must be there or
-            be one of the nets.
+        out: folder of the files. The detail net's inputs come from the coarse net in integers, whose two files must be
+            there or be made before.
         pictures: number of pictures that give the activations' ranges.
         nets: names of the nets.
     """
@@ -51,18 +52,23 @@ def write_integers(store: Store, out: Path, pictures: int, nets: Sequence[str] =
 
     for name in nets:
         source, path = out / f"{name}.onnx", out / f"{name}-int8.onnx"
-        if name == "portrait-coarse":
-            quantize(source, path, ({"rgb": joint.normalised(rgb).numpy()} for rgb in composed([SIZE])))
+        if name == NETS[0]:
+            ends.write(source, path, out / f"{EDGE}.onnx", [_feeds(rgb) for rgb in composed([SIZE])])
+            report(out / f"{EDGE}.onnx")
         else:
-            pictures_of_both = composed([SIZE, _ENLARGED])
-            quantize(source, path, _tiles(pictures_of_both, out / f"{NETS[0]}-int8.onnx", source), DETAIL_FLOAT)
+            quantize(source, path, _tiles(composed([SIZE, _ENLARGED]), out, source), DETAIL_FLOAT)
         report(path)
 
 
-def _tiles(pictures: Iterator[Tensor], coarse: Path, detail: Path) -> Iterator[Feeds]:
+def _feeds(rgb: Tensor) -> Feeds:
+    return {"rgb": joint.normalised(rgb).numpy()}
+
+
+def _tiles(pictures: Iterator[Tensor], out: Path, detail: Path) -> Iterator[Feeds]:
     """The detail net's inputs for some tiles of each picture (1, H, W, 3), as idseg makes them."""
-    manifest = load_manifest(MODELS)
-    matte = Matte(load_net(coarse, provider="cpu"), form_of(manifest["portrait-coarse"]))
+    manifest, coarse = load_manifest(MODELS), f"{NETS[0]}-int8"
+    edge = EdgeNet(load_net(out / f"{EDGE}.onnx", provider="cpu"), manifest[EDGE])
+    matte = Matte(load_net(out / f"{coarse}.onnx", provider="cpu"), form_of(manifest[coarse]), edge=edge)
     net = _Recorder(load_net(detail, provider="cpu"))
     refiner = DetailNet(net, manifest["portrait-detail"])
     for rgb in pictures:

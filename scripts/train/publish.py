@@ -52,9 +52,16 @@ _DETAIL = {
     "more": "",
     "output": 'name = "alpha"',
 }
+_EDGE = {
+    "task": "matting-edge",
+    "input": 'rgb = "rgb", deep = "deep", early = "early"',
+    "more": "",
+    "output": 'name = "alpha", features = "features", channels = 24',
+}
 _NETS = {
     "portrait-coarse": _COARSE,
-    "portrait-coarse-int8": _COARSE,
+    "portrait-coarse-int8": _COARSE | {"output": 'guess = "guess", edge = "portrait-edge-int8"'},
+    "portrait-edge-int8": _EDGE,
     "portrait-glance": _GLANCE,
     "portrait-detail": _DETAIL,
     "portrait-detail-int8": _DETAIL,

@@ -4,8 +4,9 @@ Static quantisation after training (Jacob et al. 2018, "Quantization and Trainin
 Integer-Arithmetic-Only Inference"): uint8 activations, int8 weights with a scale per output channel, and ranges from
 training pictures. Weights use 7 bits, because the 16-bit sums of CPUs without VNNI saturate on 8 (ONNX Runtime's
 documentation, "Quantize ONNX models", "When to use reduce-range"). Some layers stay float32, because quantising them
-causes most of the error: the stem, the first two blocks and the last convolution of the coarse net and the glance net;
-the layers at full size, the last convolution and the arithmetic of the outputs of the detail net.
+causes most of the error: the stem, the first two blocks, the last convolution and the arithmetic of the outputs of the
+coarse net and the glance net; the layers at full size, the last convolution and the arithmetic of the outputs of the
+detail net. Before, ``balance`` gives joined tensors equal ranges.
 """
 
 # torch and onnx are not in the environment that checks types.
@@ -26,12 +27,13 @@ from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from scripts.train import data
+from scripts.train.balance import balance
 from scripts.train.coarse import CoarseConfig, batches
 
 Feeds = dict[str, NDArray[np.float32]]
 """A net's inputs by name."""
 
-_COARSE_FLOAT = ("/_conv_stem/", "/_blocks.0/", "/_blocks.1/", "/head/")
+_COARSE_FLOAT = ("/_conv_stem/", "/_blocks.0/", "/_blocks.1/", "/fold/", "/head/", "/shuffle/", "/Sigmoid", "/Mul")
 """Name parts of the nodes of the coarse net and the glance net that stay float32."""
 DETAIL_FLOAT = (
     *("/net/full/", "/net/choice/", "/net/unfold"),
@@ -78,12 +80,14 @@ def quantize(source: Path, path: Path, samples: Iterator[Feeds], floats: tuple[s
         options.optimized_model_filepath = str(plain)
         onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
         model = onnx.load(str(plain))
+        kept = list(samples)
+        onnx.save(balance(model, kept), str(plain))
         logging.disable(logging.WARNING)  # hides the advice to run shape inference, which is not needed here
         try:
             quantize_static(
                 str(plain),
                 str(beside),
-                _Samples(samples),
+                _Samples(iter(kept)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=True,
