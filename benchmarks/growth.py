@@ -138,11 +138,11 @@ def copy(photos: list[Path], count: int, folder: Path) -> None:
 def peer(isnet: Path, photos: list[Path]) -> Iterator[Figure]:
     """rembg in a plain loop."""
     chosen = [photos[place] for place in np.linspace(0, len(photos) - 1, _PEER_PHOTOS).astype(int)]
-    times_ms, _, peak = peer_answers(isnet, chosen)
-    rate = 1e3 * len(chosen) / sum(times_ms)
+    told = peer_answers(isnet, chosen)
+    rate = 1e3 * len(chosen) / sum(told.wall_ms)
     on = f"{_PEER_PHOTOS} photos"
     yield Figure(PEER, on, "throughput", "value", round(rate, 3), "photos/s", _PEER_PHOTOS)
-    yield Figure(PEER, on, "memory", "most", round(peak, 1), "MiB", _PEER_PHOTOS)
+    yield Figure(PEER, on, "memory", "most", round(told.peak_mib, 1), "MiB", _PEER_PHOTOS)
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:

@@ -41,16 +41,27 @@ _BATCH_TURNS = 8
 _WORKERS = 2
 
 _CLOCK = """
-import json, time
+import json, os, time
 def timed(answer, times):
     wall, cpu = time.perf_counter(), time.process_time()
     answer()
     times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+def twice():
+    files = {}
+    for line in open("/proc/self/smaps"):
+        head = line.split(maxsplit=5)
+        if "-" in head[0]:
+            path = head[5].rstrip() if len(head) == 6 and head[4] != "0" else None
+        elif head[0] == "Rss:" and path is not None:
+            files[path] = files.get(path, 0) + int(head[1])
+    sizes = {path: os.stat(path).st_size / 1024 for path in files if os.path.exists(path)}
+    return sum(max(files[path] - size, 0) for path, size in sizes.items()) / 1024
 def report(times):
     peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(json.dumps({"times": times, "peak": peak}), flush=True)
+    print(json.dumps({"times": times, "peak": peak, "once": peak - twice()}), flush=True)
 """
-"""The beginning of a measured process: its clock, and what it prints at the end."""
+"""The beginning of a measured process: its clock, and what it prints at the end: VmHWM, and the same with the pages of
+files that are mapped twice counted once. (The two copies of a MediaPipe model share the pages of its file.)"""
 
 _WORK = (
     _CLOCK
@@ -121,6 +132,7 @@ class Tree(NamedTuple):
 
 Trees: TypeAlias = dict[str, Tree]
 """Name → the checkout."""
+_ONCE = "peak memory, each page once"
 _Key: TypeAlias = tuple[str, str, str, Statistic, str]
 """Subject, measure, tree, statistic, unit."""
 
@@ -132,14 +144,24 @@ class _Figures:
         self._values: dict[_Key, list[float]] = defaultdict(list)
 
     def add(self, subject: str, measure: str, tree: str, *values: float) -> None:
-        statistic: Statistic = "most" if measure == "peak memory" else "median"
-        unit = {"peak memory": "MiB", "throughput": "photos/s"}.get(measure, "ms")
+        statistic: Statistic = "most" if measure in ("peak memory", _ONCE) else "median"
+        unit = {"peak memory": "MiB", _ONCE: "MiB", "throughput": "photos/s"}.get(measure, "ms")
         self._values[subject, measure, tree, statistic, unit].extend(values)
 
     def __iter__(self) -> Iterator[Figure]:
         for (subject, measure, tree, statistic, unit), values in self._values.items():
             value = max(values) if statistic == "most" else statistics.median(values)
             yield Figure(subject, tree, measure, statistic, round(value, 2), unit, len(values))
+
+
+class _Told(NamedTuple):
+    """What a measured process told at its end."""
+
+    wall_ms: list[float]
+    cpu_ms: list[float]
+    peak_mib: float
+    once_mib: float
+    """The peak, with pages of files that are mapped twice counted once."""
 
 
 class _Answering:
@@ -168,13 +190,12 @@ class _Answering:
         """Wait for the end of the answer."""
         self._expect("done")
 
-    def end(self) -> tuple[list[float], list[float], float]:
-        """(wall, CPU) milliseconds of each answer, and the peak memory in MiB."""
+    def end(self) -> _Told:
         return _told(self._process.communicate()[0])
 
 
-def peer_answers(isnet: Path, photos: Sequence[Path]) -> tuple[list[float], list[float], float]:
-    """(wall, CPU) milliseconds and the peak memory in MiB of rembg, one answer for each photo."""
+def peer_answers(isnet: Path, photos: Sequence[Path]) -> _Told:
+    """What rembg's process told, with one answer for each photo."""
     asked = json.dumps([str(photo.resolve()) for photo in photos])
     command = [sys.executable, "-W", "ignore", "-c", _PEER, asked, str(isnet.resolve())]
     done = subprocess.run(command, stdout=PIPE, text=True, check=False)
@@ -183,11 +204,11 @@ def peer_answers(isnet: Path, photos: Sequence[Path]) -> tuple[list[float], list
     return _told(done.stdout)
 
 
-def _told(output: str) -> tuple[list[float], list[float], float]:
+def _told(output: str) -> _Told:
     """What a measured process printed."""
     found = json.loads(output)
     wall, cpu = zip(*found["times"], strict=True)
-    return list(wall), list(cpu), found["peak"]
+    return _Told(list(wall), list(cpu), found["peak"], found["once"])
 
 
 def replies(found: _Figures, trees: Trees, photos: dict[float, Path], rounds: int) -> None:
@@ -210,11 +231,11 @@ def _in_turn(processes: Sequence[_Answering], runs: int) -> None:
             process.wait()
 
 
-def _add(found: _Figures, row: str, name: str, told: tuple[list[float], list[float], float]) -> None:
-    wall, cpu, peak = told
-    found.add(row, "time", name, *wall)
-    found.add(row, "CPU time", name, *cpu)
-    found.add(row, "peak memory", name, peak)
+def _add(found: _Figures, row: str, name: str, told: _Told) -> None:
+    found.add(row, "time", name, *told.wall_ms)
+    found.add(row, "CPU time", name, *told.cpu_ms)
+    found.add(row, "peak memory", name, told.peak_mib)
+    found.add(row, _ONCE, name, told.once_mib)
 
 
 def commands(found: _Figures, trees: Trees, photo: Path, rounds: int) -> None:

@@ -75,6 +75,12 @@ def side_by_side(
     return found, second() if future.cancel() else future.result()
 
 
+def threads_of_half(threads: int | None) -> int:
+    """Threads for each of two functions that run side by side, given those for both; None or 0: one for each core. (Two
+    threads in one small task mostly wait for each other.)"""
+    return max((threads or usable_cores()) // 2, 1)
+
+
 def write(path: str | os.PathLike[str], content: bytes, *, sync: bool = False, private: bool = False) -> None:
     """Write a file atomically; see :func:`replacing`."""
     with replacing(path, sync=sync, private=private) as file:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError
+from idseg.imaging.tiles import tiles
 from idseg.models.manifest import ModelEntry
 from idseg.models.onnx import Net
 from idseg.system import side_by_side
@@ -28,6 +29,8 @@ _ROWS = 96
 """Height of a tile without its margins, px."""
 _GRAIN = 16
 """A tile's left and right sides are multiples of it, px."""
+_JOINED = 2
+"""Tiles with at most this many columns of :data:`_GRAIN` px between them become one, because their margins meet."""
 _MARGIN = 8
 """Border of a tile that only provides context, px. With 12, a tile's result is exactly the whole net's."""
 
@@ -142,20 +145,11 @@ def repeat_nearest(features: _Floats, cores: Sequence[Window]) -> None:
 
 def unsure_tiles(guess: _Floats) -> Iterator[Window]:
     """Tiles without margins, in pixels of the net's input, that contain every place where the guess (H / 2, W / 2) is
-    not certain or changes: in rows of a fixed height, one for each stretch of columns."""
+    not certain or changes."""
     around = np.ones((3, 3), np.uint8)
     unsure = (guess > _SURE) & (guess < 1.0 - _SURE)
     person = (guess > 0.5).astype(np.uint8)
     near_unsure = cv2.dilate(unsure.astype(np.uint8), around)
-    places = np.maximum(near_unsure, cv2.morphologyEx(person, cv2.MORPH_GRADIENT, around))
-    height, width = places.shape
-    starts = np.arange(0, width, _GRAIN // 2)
-    for top in range(0, height, _ROWS // 2):
-        columns = np.maximum.reduceat(places[top : top + _ROWS // 2].max(axis=0), starts)
-        # Tiles with at most two columns between them, so that their margins meet, become one.
-        near = np.pad(columns, 2)[None]
-        closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))[0, 1:-1]
-        changes = np.flatnonzero(closed[1:] != closed[:-1])
-        for first, last in changes.reshape(-1, 2).tolist():
-            right = min(last * _GRAIN, 2 * width)
-            yield Window(first * _GRAIN, 2 * top, right - first * _GRAIN, 2 * min(_ROWS // 2, height - top))
+    places = np.asarray(np.maximum(near_unsure, cv2.morphologyEx(person, cv2.MORPH_GRADIENT, around)), np.uint8)
+    for tile in tiles(places, _ROWS // 2, _GRAIN // 2, joined=_JOINED):
+        yield Window(*(2 * side for side in tile))

@@ -23,7 +23,7 @@ from idseg.imaging.resize import resize, shrunk, unit
 from idseg.models.edge import EdgeNet
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
-from idseg.system import usable_cores
+from idseg.system import threads_of_half
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 Fit: TypeAlias = Literal["area", "stretch", "short-side"]
@@ -47,8 +47,6 @@ _AS_IT_IS = (0.4, 1.25)
 pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures."""
-_AT_ONCE = 2
-"""Number of tiles at the edge that are computed at the same time."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -254,8 +252,8 @@ def load_matte(
         low = Matte(load_net(other.check(), provider="cpu", threads=1, arena=True), form_of(other))
     if form.edge is not None:
         other = manifest[form.edge]
-        each = max((threads or usable_cores()) // _AT_ONCE, 1)
-        edge = EdgeNet(load_net(other.check(), provider=provider, threads=each, arena=True), other)
+        half = threads_of_half(threads)
+        edge = EdgeNet(load_net(other.check(), provider=provider, threads=half, arena=True), other)
     return Matte(net, form, low, edge)
 
 
@@ -282,9 +280,12 @@ def form_of(entry: ModelEntry) -> MatteForm:
             if value not in known:
                 raise ValueError(f"{key} = {value!r}; it is one of {', '.join(known)}")
         width, height = entry.input["size"]
-        second_look = entry.input.get("second_look")
-        if not isinstance(second_look, str | None):
-            raise ValueError(f"second_look = {second_look!r}; it is the name of another block")
+        second_look, edge = entry.input.get("second_look"), entry.output.get("edge")
+        for key, block in (("second_look", second_look), ("edge", edge)):
+            if not isinstance(block, str | None):
+                raise ValueError(f"{key} = {block!r}; it is the name of another block")
+        if (entry.output.get("guess") is None) != (edge is None):
+            raise ValueError("a net with a guess needs the second file, edge, and a net with edge a guess")
         return MatteForm(
             size=Size(int(width), int(height)),
             fit=fit,
@@ -296,7 +297,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
             output=entry.output.get("name"),
             features=entry.output.get("features"),
             guess=entry.output.get("guess"),
-            edge=entry.output.get("edge"),
+            edge=edge,
             second_look=second_look,
         )
     except KeyError as error:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import resize, shrunk, unit
+from idseg.imaging.tiles import tiles
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
-from idseg.system import side_by_side, usable_cores
+from idseg.system import side_by_side, threads_of_half
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 
@@ -56,8 +57,6 @@ and the gradient error on composites is .1 % lower."""
 _MARGIN = 8
 """Border of a tile that only provides context, px; a multiple of half the grain. With 16 px, the gradient error on
 composites is .01 % lower, and a fifth more pixels are computed."""
-_AT_ONCE = 2
-"""Number of tiles that are computed at the same time. Two threads in one small tile mostly wait for each other."""
 
 
 def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", threads: int | None = None) -> Refiner:
@@ -74,8 +73,9 @@ def load_refiner(manifest: Manifest, name: str = "net", provider: str = "auto", 
         return refine_closed_form
     if name == "net":
         entry = manifest[REFINE_INT8 if suits_integers(provider) else REFINE_FLOAT]
-        each = max((threads or usable_cores()) // _AT_ONCE, 1)
-        return DetailNet(load_net(entry.check(), provider=provider, threads=each, arena=True), entry)
+        return DetailNet(
+            load_net(entry.check(), provider=provider, threads=threads_of_half(threads), arena=True), entry
+        )
     known = get_args(RefinerName)
     raise OptionError(f"no refiner is called {name!r}; there are: {', '.join(known)}", refine=name, known=list(known))
 
@@ -189,19 +189,10 @@ def _aligned(features: Features, picture: Size) -> bool:
 def doubtful_tiles(alpha: Alpha) -> Iterator[Window]:
     """The tile cores (clipped to the picture): in rows of a fixed height, the columns near a wide band of uncertain
     pixels. Their left sides are multiples of the grain."""
-    height, width = alpha.shape
     uncertain = _uncertain(alpha).astype(np.uint8)
     share = cv2.blur(255 * uncertain, _AROUND, borderType=cv2.BORDER_REPLICATE)
     doubtful = np.asarray(uncertain & (share > 255 * _DOUBT), np.uint8)
-    starts = np.arange(0, width, _GRAIN)
-    reach = np.ones((1, 2 * (_REACH // _GRAIN) + 1), np.uint8)
-    for top in range(0, height, _ROWS):
-        columns = np.maximum.reduceat(doubtful[top : top + _ROWS].max(axis=0), starts)
-        near = np.pad(cv2.dilate(columns[None], reach)[0], 1)
-        changes = np.flatnonzero(near[1:] != near[:-1])
-        for first, last in changes.reshape(-1, 2).tolist():
-            left, right = first * _GRAIN, min(last * _GRAIN, width)
-            yield Window(left, top, right - left, min(_ROWS, height - top))
+    yield from tiles(doubtful, _ROWS, _GRAIN, reach=_REACH // _GRAIN)
 
 
 def _uncertain(alpha: Alpha) -> npt.NDArray[np.bool_]:

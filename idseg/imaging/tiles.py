@@ -1,0 +1,37 @@
+"""Tiles that hold marked places of a picture: rows of a fixed height, and in each row one tile for each stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from idseg.types import Window
+
+
+def tiles(marked: npt.NDArray[np.uint8], rows: int, grain: int, *, reach: int = 0, joined: int = 0) -> Iterator[Window]:
+    """The tiles, clipped to the picture, which do not overlap.
+
+    Args:
+        marked: (H, W), 1 at the places, else 0.
+        rows: height of a tile, px.
+        grain: left and right sides are multiples of it, px.
+        reach: columns of ``grain`` px that are added on both sides.
+        joined: two tiles of a row with at most this many columns of ``grain`` px between them become one; even.
+    """
+    height, width = marked.shape
+    starts = np.arange(0, width, grain)
+    for top in range(0, height, rows):
+        columns = np.maximum.reduceat(marked[top : top + rows].max(axis=0), starts)
+        near = np.pad(
+            cv2.dilate(columns[None], np.ones((1, 2 * reach + 1), np.uint8)), ((0, 0), (joined + 1, joined + 1))
+        )
+        stretches = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, joined + 1), np.uint8))[
+            0, joined : -joined or None
+        ]
+        changes = np.flatnonzero(stretches[1:] != stretches[:-1])
+        for first, last in changes.reshape(-1, 2).tolist():
+            left, right = first * grain, min(last * grain, width)
+            yield Window(left, top, right - left, min(rows, height - top))
