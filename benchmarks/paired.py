@@ -85,7 +85,7 @@ with idseg.Segmenter(idseg.Options(threads=threads, **chosen)) as segmenter:
     for _ in sys.stdin:
         timed(answer, times)
         print("done", flush=True)
-report(times)
+    report(times)
 """
 )
 """What a measured process runs: it loads the models, answers once for each line, and prints its times and its peak."""
