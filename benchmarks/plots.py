@@ -31,25 +31,29 @@ def speed(result: Result, path: Path) -> None:
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
+_COLORS = {"time": "#4b6c9e", "CPU time": "#c0504d", "peak memory": "#6a9e4b"}
+"""The measures that :func:`growth` draws, and their colours."""
+
+
 def growth(result: Result, path: Path) -> None:
     """Time, CPU time and peak memory by megapixels, of each checkout, both axes logarithmic; no file without them."""
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    units: dict[str, str] = {}
     for figure in result.figures:
-        if figure.subject.startswith(GROWN):
+        if figure.subject.startswith(GROWN) and figure.measure in _COLORS:
             size = float(figure.subject.removeprefix(GROWN).removesuffix(" MP"))
-            lines.setdefault((f"{figure.measure}, {figure.unit}", figure.on), []).append((size, figure.value))
+            lines.setdefault((figure.measure, figure.on), []).append((size, figure.value))
+            units[figure.measure] = figure.unit
     if not lines:
         path.unlink(missing_ok=True)
         return
     with _figure(path, (7.2, 4.4)) as axes:
-        colors = dict(
-            zip(dict.fromkeys(measure for measure, _ in lines), ("#4b6c9e", "#c0504d", "#6a9e4b"), strict=False)
-        )
         trees = dict.fromkeys(tree for _, tree in lines)
         styles = dict(zip(trees, (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (1, 3)), "x")), strict=False))
         for (measure, tree), points in lines.items():
             style, marker = styles[tree]
-            drawn = {"linestyle": style, "color": colors[measure], "label": f"{measure}, {tree}"}
+            label = f"{measure}, {units[measure]}, {tree}"
+            drawn = {"linestyle": style, "color": _COLORS[measure], "label": label}
             axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, **drawn)
         sizes = sorted({size for points in lines.values() for size, _ in points})
         axes.set_xscale("log")
