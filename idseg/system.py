@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 First = TypeVar("First")
 Second = TypeVar("Second")
+Item = TypeVar("Item")
 
 UNFINISHED: Final = re.compile(r"\..{1,100}\.[0-9a-f]{16}\.part", re.DOTALL)
 """Names of temporary files of :func:`replacing`, which a killed process leaves behind."""
@@ -73,6 +75,22 @@ def side_by_side(
             future.exception()  # waits
         raise
     return found, second() if future.cancel() else future.result()
+
+
+def share_out(pool: Executor | None, items: Iterable[Item], work: Callable[[Item], None]) -> None:
+    """Call ``work`` for each item: here, and beside it in a thread of ``pool``. Each takes the next item when it is
+    ready; put the long ones first. Errors and threads are those of :func:`side_by_side`."""
+    left = deque(items)
+
+    def take() -> None:
+        while True:
+            try:
+                item = left.popleft()
+            except IndexError:  # the other thread took the last one
+                return
+            work(item)
+
+    side_by_side(pool, take, take)
 
 
 def threads_of_half(threads: int | None) -> int:

@@ -23,15 +23,13 @@ def tiles(marked: npt.NDArray[np.uint8], rows: int, grain: int, *, reach: int = 
     """
     height, width = marked.shape
     starts = np.arange(0, width, grain)
+    beside, between = np.ones((1, 2 * reach + 1), np.uint8), np.ones((1, joined + 1), np.uint8)
+    outside = ((0, 0), (joined + 1, joined + 1))
     for top in range(0, height, rows):
         columns = np.maximum.reduceat(marked[top : top + rows].max(axis=0), starts)
-        near = np.pad(
-            cv2.dilate(columns[None], np.ones((1, 2 * reach + 1), np.uint8)), ((0, 0), (joined + 1, joined + 1))
-        )
-        stretches = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, joined + 1), np.uint8))[
-            0, joined : -joined or None
-        ]
-        changes = np.flatnonzero(stretches[1:] != stretches[:-1])
+        near = np.pad(cv2.dilate(columns[None], beside), outside)
+        stretches = cv2.morphologyEx(near, cv2.MORPH_CLOSE, between)[0]
+        changes = np.flatnonzero(stretches[1:] != stretches[:-1]) - joined
         for first, last in changes.reshape(-1, 2).tolist():
             left, right = first * grain, min(last * grain, width)
             yield Window(left, top, right - left, min(rows, height - top))

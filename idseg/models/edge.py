@@ -7,7 +7,6 @@ guess is certain it finds nothing new.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from idseg.errors import ModelDamagedError
 from idseg.imaging.tiles import tiles
 from idseg.models.manifest import ModelEntry
 from idseg.models.onnx import Net
-from idseg.system import side_by_side
+from idseg.system import share_out
 from idseg.types import Window
 
 _SURE = 0.01
@@ -88,22 +87,16 @@ class EdgeNet:
         alpha = np.asarray(cv2.resize(person, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
         features = np.zeros((self._channels, height // 2, width // 2), np.float32)
         cores = list(unsure_tiles(guess))
-        left = deque(sorted(cores, key=lambda core: -core.width))
 
-        def compute() -> None:
-            while True:
-                try:
-                    core = left.popleft()
-                except IndexError:  # the other thread took the last one
-                    return
-                rows = slice(max(core.top - _MARGIN, 0), min(core.bottom + _MARGIN, height))
-                columns = slice(max(core.left - _MARGIN, 0), min(core.right + _MARGIN, width))
-                found = self._net({name: _part(value, rows, columns, n) for name, value, n in inputs})
-                inner = core._replace(left=core.left - columns.start, top=core.top - rows.start)
-                _put(alpha[None], core, found[self._alpha][0], inner, 1)
-                _put(features, core, found[self._features][0], inner, 2)
+        def compute(core: Window) -> None:
+            rows = slice(max(core.top - _MARGIN, 0), min(core.bottom + _MARGIN, height))
+            columns = slice(max(core.left - _MARGIN, 0), min(core.right + _MARGIN, width))
+            found = self._net({name: _part(value, rows, columns, n) for name, value, n in inputs})
+            inner = core._replace(left=core.left - columns.start, top=core.top - rows.start)
+            _put(alpha[None], core, found[self._alpha][0], inner, 1)
+            _put(features, core, found[self._features][0], inner, 2)
 
-        side_by_side(pool, compute, compute)
+        share_out(pool, sorted(cores, key=lambda core: -core.width), compute)
         repeat_nearest(features, cores)
         return Seen(alpha, features)
 

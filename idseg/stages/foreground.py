@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.imaging.resize import halved, resize
-from idseg.system import side_by_side
+from idseg.system import share_out
 from idseg.types import Alpha, Rgb, Size, Window
 
 _WIDEST = 0.03
@@ -41,8 +41,8 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha, pool: Executor | None = None) ->
     """Estimate the person's colours, uint8 (H, W, 3). A pixel with alpha 1 keeps its colour exactly.
 
     Where alpha is 0, the colour is that of the person near the edge, and black further away than 0.6 % of the longer
-    side. Alpha within half a level of 0 or 1 counts as 0 or 1. With a pool, half of the blocks are computed in one of
-    its threads.
+    side. Alpha within half a level of 0 or 1 counts as 0 or 1. With a pool, one of its threads computes a part of the
+    blocks.
     """
     height, width = alpha.shape
     radii = [max(round(share * max(height, width)), 1) for share in _NARROWER]
@@ -51,16 +51,15 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha, pool: Executor | None = None) ->
     parts = list(_parts(covered & (alpha < 1.0 - _HALF_LEVEL), radii[0]))
     wide = _wide_means(rgb, alpha)
 
-    def compute(parts: list[Window]) -> None:
-        for part in parts:
-            around = _grown(part, sum(radii), Size(width, height))
-            at = np.s_[around.top : around.bottom, around.left : around.right]
-            first = [_enlarged(layer, around) for layer in wide]
-            colours = _block(rgb[at], alpha[at], first[0], first[1], radii)
-            inner = np.s_[part.top - around.top :, part.left - around.left :]
-            result[part.top : part.bottom, part.left : part.right] = colours[inner][: part.height, : part.width]
+    def compute(part: Window) -> None:
+        around = _grown(part, sum(radii), Size(width, height))
+        at = np.s_[around.top : around.bottom, around.left : around.right]
+        first = [_enlarged(layer, around) for layer in wide]
+        colours = _block(rgb[at], alpha[at], first[0], first[1], radii)
+        inner = np.s_[part.top - around.top :, part.left - around.left :]
+        result[part.top : part.bottom, part.left : part.right] = colours[inner][: part.height, : part.width]
 
-    side_by_side(pool, lambda: compute(parts[::2]), lambda: compute(parts[1::2]))
+    share_out(pool, parts, compute)
     return result
 
 

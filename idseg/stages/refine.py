@@ -6,7 +6,6 @@ imported only on request, because its first import compiles for many seconds; ``
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any, Literal, Protocol, TypeAlias, get_args
@@ -20,7 +19,7 @@ from idseg.imaging.resize import resize, shrunk, unit
 from idseg.imaging.tiles import tiles
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
-from idseg.system import side_by_side, threads_of_half
+from idseg.system import share_out, threads_of_half
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
 
@@ -127,23 +126,17 @@ class DetailNet:
         border = (_MARGIN, _MARGIN + -height % _ROWS, _MARGIN, _MARGIN + -width % _GRAIN)
         padded_rgb = np.asarray(cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE), np.uint8)
         padded_alpha = np.asarray(cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE), np.float32)
-        left = deque(sorted(doubtful_tiles(alpha), key=lambda core: -core.width))
 
-        def compute() -> None:
-            while True:
-                try:
-                    core = left.popleft()
-                except IndexError:  # the other thread took the last one
-                    return
-                rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
-                at = np.s_[core.top : core.top + rows, core.left : core.left + columns]
-                tile = Window(core.left - _MARGIN, core.top - _MARGIN, columns, rows)
-                seen = tile_features(features, tile, Size(width, height))
-                found = self._tile(padded_rgb[at], padded_alpha[at], seen)
-                inner = found[_MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width]
-                refined[core.top : core.bottom, core.left : core.right] = inner
+        def compute(core: Window) -> None:
+            rows, columns = _ROWS + 2 * _MARGIN, core.width + 2 * _MARGIN + -core.width % _GRAIN
+            at = np.s_[core.top : core.top + rows, core.left : core.left + columns]
+            tile = Window(core.left - _MARGIN, core.top - _MARGIN, columns, rows)
+            seen = tile_features(features, tile, Size(width, height))
+            found = self._tile(padded_rgb[at], padded_alpha[at], seen)
+            inner = found[_MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width]
+            refined[core.top : core.bottom, core.left : core.right] = inner
 
-        side_by_side(pool, compute, compute)
+        share_out(pool, sorted(doubtful_tiles(alpha), key=lambda core: -core.width), compute)
         return refined
 
     def _tile(self, rgb: Rgb, alpha: Alpha, features: npt.NDArray[np.float32]) -> Alpha:

@@ -17,11 +17,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
-from scripts.train.graph import Graph, groups, kernel
+from scripts.train.graph import Graph, groups, kernel, showing
 
 Ranges: TypeAlias = dict[str, float]
 """Name of a value → its largest absolute value."""
@@ -47,12 +46,7 @@ def balance(model: onnx.ModelProto, samples: Sequence[Mapping[str, NDArray[Any]]
 
 def measured(model: onnx.ModelProto, names: Sequence[str], samples: Sequence[Mapping[str, NDArray[Any]]]) -> Ranges:
     """The ranges of some values of the net with the samples."""
-    shown = onnx.ModelProto.FromString(model.SerializeToString())
-    known = {output.name for output in shown.graph.output}
-    shown.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in set(names) - known)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = showing(model, names)
     ranges = dict.fromkeys(names, 0.0)
     for sample in samples:
         for name, value in zip(names, session.run(list(names), dict(sample)), strict=True):

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from scripts.train.graph import showing
 from scripts.train.quantize import Feeds, quantize
 
 DEEP, EARLY = "/deeper.2/Add_output_0", "/encoder/_blocks.0/_project_conv/Conv_output_0"
@@ -57,11 +57,7 @@ def write(source: Path, first: Path, second: Path, samples: Sequence[Feeds]) -> 
 def fit_guess(model: onnx.ModelProto, samples: Iterable[Feeds]) -> nn.Conv2d:
     """The convolution of the decoder's features at stride 4 whose logits, four for each place, are closest to the net's
     own matte at half size."""
-    shown = onnx.ModelProto.FromString(model.SerializeToString())
-    shown.graph.output.append(helper.make_empty_tensor_value_info(DEEP))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = showing(model, [DEEP])
     seen = []
     for sample in samples:
         features, alpha = (torch.from_numpy(found) for found in session.run([DEEP, "alpha"], dict(sample)))

@@ -1,4 +1,4 @@
-"""Finds and replaces nodes of an ONNX graph; for :mod:`scripts.train.layout` and :mod:`scripts.train.balance`."""
+"""Finds and replaces nodes of an ONNX graph; for ``layout``, ``balance`` and ``ends``."""
 
 # onnx is not in the environment that checks types.
 # mypy: disable-error-code="import-not-found,misc,no-any-return,unused-ignore"
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
 
@@ -90,6 +91,16 @@ class Graph:
         kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del self.graph.node[:]
         self.graph.node.extend(kept)
+
+
+def showing(model: onnx.ModelProto, names: Iterable[str]) -> onnxruntime.InferenceSession:
+    """A session of the model that can also return these inner values."""
+    shown = onnx.ModelProto.FromString(model.SerializeToString())
+    known = {output.name for output in shown.graph.output}
+    shown.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in set(names) - known)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; it would warn of unused constants
+    return onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def convolution(inputs: list[str], outputs: list[str], **attributes: Any) -> onnx.NodeProto:
