@@ -22,6 +22,7 @@ import numpy as np
 
 from idseg.errors import OptionError, ProviderError, SidewaysError, UpsideDownError
 from idseg.imaging import cutting
+from idseg.models.form import PRESETS
 from idseg.models.manifest import load_manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.models.onnx import PROVIDERS
@@ -30,7 +31,7 @@ from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, PRESETS, Glance, Matte, load_matte
+from idseg.stages.matte import AUTO, Glance, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import side_by_side, usable_cores
 from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from idseg.models.form import MatteForm
 from idseg.models.manifest import load_manifest
 from idseg.models.onnx import OnnxNet
 from idseg.segmenter import _FAST_UPSCALE, Options, Segmenter, _MattingModels
-from idseg.stages.matte import AUTO, Matte, MatteForm, load_matte
+from idseg.stages.matte import AUTO, Matte, load_matte
 from idseg.types import Alpha, Coarse, Rgb, Size
 from tests.models.tiny_onnx import write_channel
 

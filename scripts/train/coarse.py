@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from idseg.stages.matte import MatteForm, into_frame, out_of_frame
+from idseg.models.form import MatteForm, into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
 from scripts.train.nets import CoarseNet, deepen, fold_batchnorm, grow, published_alpha

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idseg.models.edge import EdgeNet
+from idseg.models.form import form_of
 from idseg.models.manifest import load_manifest
 from idseg.models.onnx import Net, load_net
-from idseg.stages.matte import Matte, form_of
+from idseg.stages.matte import Matte
 from idseg.stages.refine import DetailNet
 from scripts.train import ends, joint
 from scripts.train.accelerator import EDGE, MODELS, NETS, SIZE

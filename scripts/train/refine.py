@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from idseg.stages.matte import into_frame, out_of_frame
+from idseg.models.form import into_frame, out_of_frame
 from idseg.types import Size
 from scripts.train import data, loop, losses
 from scripts.train.coarse import form

@@ -14,9 +14,10 @@ import pytest
 
 from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError, OptionError, ProviderError
 from idseg.imaging.resize import resize, unit
+from idseg.models.form import PRESETS, MatteForm, frame, into_frame
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.models.onnx import PROVIDERS, OnnxNet, available_providers
-from idseg.stages.matte import AUTO, PRESETS, Matte, MatteForm, frame, into_frame, load_matte, resolved
+from idseg.stages.matte import AUTO, Matte, load_matte, resolved
 from idseg.types import Rgb, Size
 from tests.models.tiny_onnx import write_channel, write_net
 
