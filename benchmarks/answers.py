@@ -18,9 +18,9 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.answering import commit_of
 from benchmarks.environment import ROOT, Run
 from benchmarks.figures import RESULTS, Figure, write
-from benchmarks.paired import commit_of
 
 _AT_ONCE = 100
 """Photos of one process."""

@@ -25,9 +25,9 @@ from subprocess import DEVNULL
 import click
 import numpy as np
 
+from benchmarks.answering import PEER, Tree, Trees, commit_of, named, peer_answers, trees_of
 from benchmarks.environment import Run
 from benchmarks.figures import RESULTS, Figure, write
-from benchmarks.paired import PEER, Tree, Trees, commit_of, named, peer_answers, trees_of
 from benchmarks.server import Caller, Server, Tally, callers_of, descendants, load, serving
 from idseg.server.memory import resident_bytes
 from idseg.system import usable_cores
