@@ -115,6 +115,27 @@ def test_side_by_side_waits_for_no_busy_thread() -> None:
     assert system.side_by_side(None, lambda: 1, lambda: "two") == (1, "two")
 
 
+def test_items_are_shared_out_once_each() -> None:
+    threads: dict[int, int] = {}
+    met = threading.Barrier(2, timeout=60)
+
+    def work(item: int) -> None:
+        if item < 2:
+            met.wait()  # the first two items are with two threads
+        assert item not in threads
+        threads[item] = threading.get_ident()
+
+    with ThreadPoolExecutor(1) as pool:
+        system.share_out(pool, range(50), work)
+    assert sorted(threads) == list(range(50))
+    assert threads[0] != threads[1]
+    alone: list[int] = []
+    system.share_out(None, range(5), alone.append)
+    assert alone == list(range(5))
+    with pytest.raises(ZeroDivisionError):
+        system.share_out(None, [1, 0], lambda item: alone.append(1 // item))
+
+
 def test_side_by_side_ends_both_before_it_raises() -> None:
     ended = threading.Event()
     both = threading.Barrier(2, timeout=60)

@@ -235,6 +235,8 @@ encoder_rate = 1e-4
 weight_decay = 0.01
 average = 0.5
 seed = 1
+bfloat16 = true
+shares = { hair = 0.5 }
 """
 
 
