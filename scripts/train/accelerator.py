@@ -173,6 +173,7 @@ def train(
     shapes = [(width, height) for width, height in config.shapes]
     with Pool(material, shapes, room(shapes, memory), config.seed) as pool:
         joint.warm_up(pair, config, material.device)  # meanwhile, the processes load the material
+        pool.wait(config.batch)
         checkpoint = out / "joint.pt"
         earlier = torch.load(checkpoint, weights_only=True)["elapsed_s"] if checkpoint.exists() else 0.0
         left = earlier / 60.0 + minutes - (time.monotonic() - began) / 60.0

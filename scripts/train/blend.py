@@ -1,11 +1,13 @@
 """Averages the coarse nets of two folders, of which the second was trained further from the first, and strengthens the
 detail net.
 
-    python -m scripts.train.blend --config scripts/train/configs/portrait-5b.toml --first OLD --second models --out OUT
+    python -m scripts.train.blend --config scripts/train/configs/portrait-7b.toml --first models \
+        --second OUT/joint-60.pt OUT/joint-80.pt --out BLENDED
 
 The mean of both nets' weights keeps what the first knew of backgrounds and what the second learnt of hair (Wortsman et
-al. 2022, "Robust fine-tuning of zero-shot models", arXiv 2109.01903). It costs nothing when the net runs. Both folders
-hold published ONNX files. OUT/joint.pt is like a checkpoint of ``scripts.train.accelerator``, whose ``finish`` and
+al. 2022, "Robust fine-tuning of zero-shot models", arXiv 2109.01903). It costs nothing when the net runs. Each net is a
+folder of published ONNX files or a file of averaged weights; several second nets are averaged first (Izmailov et al.
+2018, "Averaging Weights Leads to Wider Optima", arXiv 1803.05407). BLENDED/joint.pt is like a checkpoint of ``scripts.train.accelerator``, whose ``finish`` and
 ``publish`` do the rest. The detail net is the second's; its change of the coarse matte is multiplied by a factor.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +65,20 @@ def blend(first: dict[str, Tensor], second: dict[str, Tensor], config: BlendConf
     return found
 
 
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """The weights of a folder of ONNX files, or the averaged ones of a checkpoint, float32."""
+    if path.is_dir():
+        return published_weights(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    return {name: value.float() for name, value in state.items()}
+
+
+def mean_of(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of several nets' weights."""
+    nets = [weights_of(path) for path in paths]
+    return {name: torch.stack([net[name] for net in nets]).mean(dim=0) for name in nets[0]}
+
+
 def is_early(name: str, blocks: int) -> bool:
     """Whether a weight belongs to the encoder's stem or to its first blocks."""
     if not name.startswith(_ENCODER):
@@ -78,11 +95,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, required=True, help="TOML file with a [blend] table")
     parser.add_argument("--first", type=Path, required=True, help="folder of the ONNX files before the training")
-    parser.add_argument("--second", type=Path, required=True, help="folder of the ONNX files after it")
+    parser.add_argument(
+        "--second", type=Path, required=True, nargs="+", help="folders of ONNX files, or checkpoints, after it"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for joint.pt")
     given = parser.parse_args(arguments)
     config = BlendConfig(**tomllib.loads(given.config.read_text(encoding="utf-8"))["blend"])
-    weights = blend(published_weights(given.first), published_weights(given.second), config)
+    weights = blend(weights_of(given.first), mean_of(given.second), config)
     given.out.mkdir(parents=True, exist_ok=True)
     torch.save({"average": weights, "step": 0, "elapsed_s": 0.0, "log": []}, given.out / "joint.pt")
     print(f"{given.out / 'joint.pt'}: {len(weights)} weights")

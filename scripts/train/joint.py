@@ -47,6 +47,9 @@ _WIDE = 33
 _HOPELESS = 0.5
 """Mean error above which the detail net cannot correct the coarse net."""
 
+_LARGE, _LARGE_WEIGHT = 20.0, 0.01
+"""Logits beyond this have a cost: alpha is the same from 6 on, and a diverging training begins with growing logits."""
+
 Batch = tuple[Tensor, Tensor, Tensor]
 """RGB (N, H, W, 3), alpha and trust (N, H, W), all uint8, on any device."""
 
@@ -74,6 +77,7 @@ class JointConfig:
     encoder_rate: float = 0.0  # peak learning rate of its encoder
     frozen: int = 3  # number of first encoder blocks that are not trained (nor is the stem)
     shares: dict[str, float] = field(default_factory=dict)  # see `scene.compose.Shares`
+    keep: list[float] = field(default_factory=list)  # shares of the time after which the averaged weights are kept
     bfloat16: bool = False  # compute in bfloat16 on a CPU too: twice as fast with AVX512-BF16 or AMX
     workers: int = 0
 
@@ -218,6 +222,7 @@ def step_loss(pair: Pair, batch: Batch, config: JointConfig, area: float, precis
     if not frozen:
         goal, weight = (functional.interpolate(v, size, mode="area") for v in (target, trusted))
         total = total + coarse_loss(logits.float(), goal, weight, gradient=0.7, square=2.0)
+        total = total + _LARGE_WEIGHT * (logits.float().abs() - _LARGE).clamp(min=0.0).square().mean()
     seen, features = enlarged(published_alpha(logits.detach().float()), features.float(), height, width)
     trusted = trusted * mendable(target, seen)
     places = corners(target, trusted, seen, config)
@@ -309,4 +314,5 @@ def train(
         config,
         checkpoint,
         loop.Lesson(batches, loss_of, log_every=log_every),
+        config.keep,
     )

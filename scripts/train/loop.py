@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -128,6 +128,18 @@ def load_checkpoint(path: Path, net: nn.Module, average: Average, optimizer: tor
     return Progress(state["step"], state["elapsed_s"], state["log"])
 
 
+def kept_path(checkpoint: Path, share: float) -> Path:
+    """File of the averaged weights after a share of the schedule: NAME-60.pt for .6."""
+    return checkpoint.with_name(f"{checkpoint.stem}-{round(100 * share)}{checkpoint.suffix}")
+
+
+def save_average(path: Path, average: Average, step: int) -> None:
+    """Write the averaged weights in float16."""
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in average.state.items()}
+    torch.save({"average": weights, "step": step}, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
 class Schedule(Protocol):
     """The fields that the loop reads from a stage's table."""
 
@@ -177,6 +189,33 @@ class Lesson:
     """Figures for the log, every five minutes; called while the net has the averaged weights."""
     log_every: int = 50
     """Number of steps per row of the log."""
+
+
+class Clip:
+    """Scales down the gradients of a parameter group where their norm is unusual: more than ``most`` times its running
+    geometric mean (a simple form of Seetharaman et al. 2020, "AutoClip", arXiv 2007.14469).
+
+    One norm for all groups would not do: the encoder's gradients are ten times as large as the detail net's, and the
+    rare pictures that multiply them by ten would still move it by more than all others.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], most: float = 2.0) -> None:
+        self._groups, self._most = groups, most
+        self._logs: list[Tensor | None] = [None] * len(groups)
+
+    def __call__(self) -> None:
+        """Change the gradients in place. Nothing is read from the device."""
+        for number, group in enumerate(self._groups):
+            gradients = [p.grad for p in group["params"] if p.grad is not None]
+            if not gradients:
+                continue
+            norm = torch.stack(torch._foreach_norm(gradients)).norm().clamp(min=1e-9)
+            usual = self._logs[number]
+            usual = norm.log() if usual is None else usual
+            factor = (self._most * usual.exp() / norm).clamp(max=1.0)
+            torch._foreach_mul_(gradients, torch.nan_to_num(factor))
+            measured = torch.minimum(norm.log(), usual + 1.0)
+            self._logs[number] = usual + 0.02 * (torch.nan_to_num(measured, nan=0.0) - usual)
 
 
 _BETAS = (0.9, 0.99)
@@ -232,6 +271,7 @@ def fit(
     schedule: Schedule,
     checkpoint: Path,
     lesson: Lesson,
+    keep: Sequence[float] = (),
 ) -> list[dict[str, float]]:
     """Train ``net`` in place, or continue from the checkpoint. Returns the log, which is also saved as CSV.
 
@@ -241,6 +281,7 @@ def fit(
         schedule: the stage's table.
         checkpoint: written every two minutes and at the end.
         lesson: batches, loss and check.
+        keep: shares of the schedule, 0..1, after which the averaged weights are kept, see :func:`kept_path`.
     """
     optimizer = torch.optim.AdamW(groups, lr=groups[0]["peak"], betas=_BETAS, weight_decay=schedule.weight_decay)
     average = Average(net, schedule.average)
@@ -254,7 +295,7 @@ def fit(
         num_workers=schedule.workers,
         prefetch_factor=4 if schedule.workers else None,
     )
-    guard = Guard(net, average)
+    guard, clip = Guard(net, average), Clip(groups)
     clock, counted = Clock(), 0
     running = torch.zeros((), device=next(net.parameters()).device)  # read only for the log: reading waits
     last_save = last_check = progress.elapsed_s
@@ -267,11 +308,15 @@ def fit(
         loss = lesson.loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        clip()
         optimizer.step()
         progress.step += 1
         average.update(net, progress.step)
         progress.elapsed_s += clock.lap()
+        after = progress.fraction(schedule.steps, schedule.minutes)
+        for share in keep:
+            if fraction < share <= after:
+                save_average(kept_path(checkpoint, share), average, progress.step)
         running += loss.detach()
         counted += 1
         if counted == lesson.log_every:

@@ -33,7 +33,7 @@ U8 = NDArray[np.uint8]
 
 FORMAT = 1
 """Version of the format; changes when old readers cannot read new packs."""
-SHARES = {"studio": 0.45, "official": 0.2, "faker": 0.14, "sfhq": 0.16, "facechain": 0.05}
+SHARES = {"studio": 0.34, "keyed": 0.26, "official": 0.15, "faker": 0.1, "sfhq": 0.12, "facechain": 0.03}
 """Probability of each set of people."""
 DRAWN_SIZES = ((640, 800), (640, 800), (1024, 1280))
 """Sizes of the layers that are drawn during training, in turn."""

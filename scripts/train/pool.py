@@ -248,6 +248,17 @@ class Pool:
             finish_stream(self.device)
             shelf.made += 1
 
+    def wait(self, count: int) -> None:
+        """Wait until there are ``count`` pictures of each size.
+
+        Raises:
+            ComposeError: a composing process failed.
+        """
+        while any(shelf.filled < min(count, shelf.room) for shelf in self.shelves):
+            if self._failure is not None:
+                raise self._failure
+            self._stop.wait(_WAIT_S)
+
     def batches(self, count: int, seed: int) -> PoolBatches:
         """Endless batches of ``count`` pictures."""
         return PoolBatches(self, count, seed)

@@ -295,6 +295,45 @@ def test_a_blend_is_between_both_nets_in_the_early_encoder_only(tmp_path: Path) 
     assert all(torch.equal(value, second[f"coarse.{name}"].float()) for name, value in again.items())
 
 
+def test_second_nets_are_averaged_first_also_from_checkpoints(tmp_path: Path) -> None:
+    weights = published_weights(MODELS)
+    for number, shift in enumerate((1.0, 3.0)):
+        shifted = {name: (value + shift).half() for name, value in weights.items()}
+        torch.save({"average": shifted, "step": 1}, tmp_path / f"{number}.pt")
+    mean = blend.mean_of([tmp_path / "0.pt", tmp_path / "1.pt"])
+    assert all(torch.allclose(mean[name], value + 2.0, atol=2e-2, rtol=2e-3) for name, value in weights.items())
+    assert blend.mean_of([MODELS]).keys() == weights.keys()
+
+
+def test_an_unusual_gradient_is_scaled_down_and_a_usual_one_is_not() -> None:
+    """Each group by its own usual norm; what is not a number becomes zero."""
+    large, small = (torch.nn.Parameter(torch.zeros(8)) for _ in range(2))
+    clip = loop.Clip([{"params": [large]}, {"params": [small]}])
+
+    def norms(a: float, b: float) -> tuple[float, float]:
+        large.grad, small.grad = torch.full((8,), a), torch.full((8,), b)
+        clip()
+        return float(large.grad[0]), float(small.grad[0])
+
+    for _ in range(5):
+        assert norms(10.0, 0.1) == pytest.approx((10.0, 0.1))
+    assert norms(1000.0, 0.11) == pytest.approx((20.0, 0.11), rel=0.1)
+    assert norms(10.0, 5.0) == pytest.approx((10.0, 0.2), rel=0.1)
+    assert norms(10.0, 0.1) == pytest.approx((10.0, 0.1))
+
+
+def test_averaged_weights_are_kept_on_the_way(tmp_path: Path) -> None:
+    config = table(keep=[0.5], steps=4)
+    pair = joint.pair_of(published_weights(MODELS))
+    batch = tuple(torch.randint(0, 255, (2, 128, 96, *more), dtype=torch.uint8) for more in ((3,), (), ()))
+    checkpoint = tmp_path / "joint.pt"
+    joint.train(pair, config, checkpoint, lambda step: [batch] * 9, device=torch.device("cpu"))  # type: ignore
+    kept = torch.load(loop.kept_path(checkpoint, 0.5), weights_only=True)
+    assert kept["step"] == 2
+    assert kept["average"].keys() == pair.state_dict().keys()
+    assert {value.dtype for value in kept["average"].values()} == {torch.float16}
+
+
 GLANCE = """
 [glance]
 shapes = [[64, 96], [64, 64]]
