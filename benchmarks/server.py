@@ -44,6 +44,7 @@ from idseg.cloud.errors import Reply
 from idseg.imaging import encode
 from idseg.segmenter import Options, Segmenter
 from idseg.server.memory import resident_bytes
+from idseg.server.settings import Settings
 from idseg.system import usable_cores
 
 _LIBRARY_PHOTOS = 20
@@ -411,7 +412,7 @@ def measure(clients: Sequence[int], seconds: float, workers: int, side: int) -> 
         "workers": workers or usable_cores(),
         "photo": f"{side} x {side} px JPEG",
         "back_off_s": BACK_OFF_S,
-        "queue": 16,
+        "queue": Settings().queue,
     }
     run = Run("server", len(os.sched_getaffinity(0)), settings)
     cpu_s = library_cpu_s(_LIBRARY_PHOTOS, side)

@@ -25,7 +25,7 @@ _SERVER_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
     help="Worker processes, one photo at a time each (default: one per core). Each needs 0.4 to 0.7 GB.",
 )
 @click.option(
-    "--queue", default=16, show_default=True, metavar="N", help="Maximum waiting photos; the next one gets code 4."
+    "--queue", default=64, show_default=True, metavar="N", help="Maximum waiting photos; the next one gets code 4."
 )
 @quality_option
 @click.option(

@@ -35,7 +35,7 @@ class Settings:
     port: int = 8080
     workers: int = 0
     """Processes that handle photos, one photo at a time, each with its own models; 0: one per core."""
-    queue: int = 16
+    queue: int = 64
     """Number of accepted photos that may wait, besides those in work; the next one is refused with code 4."""
     rate_per_s: float = 0.0
     """Requests per second per key (a bucket of one second); 0: no limit. More are refused with code 18."""
