@@ -72,8 +72,10 @@ class Options:
     threads: int | None = None
     """Threads of the matting nets; None: one per core."""
     parallel: int = 1
-    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models, and the
-    pose model has one more for each thread that helps them."""
+    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models."""
+    second_pose: bool = True
+    """Whether each thread that helps a call has its own copy of the pose model: about 60 MB, for a tenth of a photo's
+    time. It only matters with several threads."""
     models: Path | None = None
     """Folder with another ``manifest.toml``."""
 
@@ -249,7 +251,8 @@ class Segmenter:
                 face, others = find.face_and_others(rgb, both, self.options.detect, self._helpers())
             with clock("landmarks"):
                 pair, chosen = (models.mesh, models.pose), self.options.landmarks
-                mesh, body = landmarks.look(rgb, face, pair, chosen, self._helpers(), models.ready)
+                two_poses = models.ready and self.options.second_pose
+                mesh, body = landmarks.look(rgb, face, pair, chosen, self._helpers(), two_poses)
                 models.ready = True
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
@@ -336,12 +339,13 @@ class Segmenter:
         with self._lock:
             if self._finding is None:
                 parallel = self.options.parallel
+                second_poses = self._helper_count() if self.options.second_pose else 0
                 short = FaceDetector(self._manifest, "short", parallel=parallel)
                 self._finding = _PersonModels(
                     short=short,
                     full=FaceDetector(self._manifest, "full", parallel=parallel),
                     mesh=FaceLandmarker(self._manifest, parallel=parallel, detector=short),
-                    pose=PoseLandmarker(self._manifest, parallel=parallel + self._helper_count()),
+                    pose=PoseLandmarker(self._manifest, parallel=parallel + second_poses),
                 )
             self._finding.users += 1
             return self._finding

@@ -48,3 +48,16 @@ def test_best_and_fast_differ_at_the_edge_alone(astronaut: Rgb) -> None:
     assert np.array_equal(fast, coarse)
     assert np.abs(best - fast).max() > 0.1
     assert np.abs(best - fast).mean() < 0.01
+
+
+@pytest.mark.weights
+def test_one_copy_of_the_pose_model_gives_the_same_answer(astronaut: Rgb) -> None:
+    """Also from the second photo on, for which a second copy would otherwise be loaded."""
+    answers = []
+    for second in (True, False):
+        with Segmenter(Options(threads=2, second_pose=second)) as segmenter:
+            segmenter.find(astronaut)
+            answers.append(segmenter.find(astronaut))
+            copies = len(segmenter._finding.pose._idle)  # type: ignore[union-attr]
+            assert copies <= (2 if second else 1)
+    assert answers[0] == answers[1]

@@ -123,11 +123,11 @@ def load_segmenter(quality: Quality) -> Looks:
     """Load and warm the models in a worker.
 
     Each worker has two threads, also if there are as many workers as cores: a photo that is alone is then answered in
-    three quarters of the time, and full load takes no more CPU time.
+    four fifths of the time, and full load takes no more CPU time.
     """
     from idseg.segmenter import Options, Segmenter
     from idseg.system import usable_cores
 
-    segmenter = Segmenter(Options(threads=min(2, usable_cores()), quality=quality))
+    segmenter = Segmenter(Options(threads=min(2, usable_cores()), second_pose=False, quality=quality))
     segmenter.warm()
     return Remembering(Reducing(segmenter))

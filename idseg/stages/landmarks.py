@@ -113,7 +113,7 @@ def look(
 
     If a model finds none, it gets a smaller region. That answer is less certain and must agree with the other models.
     With a pool, the pose model sees the mirror image of the body in another thread; without ``two_poses``, the mesh
-    model runs there instead, because a second copy of the pose model would first have to be loaded.
+    model runs there instead, because there is no second copy of the pose model, or it would first have to be loaded.
 
     Raises:
         UpsideDownError, SidewaysError: the body is above or beside the head. To the detectors and the mesh model, an

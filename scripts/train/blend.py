@@ -7,8 +7,9 @@ detail net.
 The mean of both nets' weights keeps what the first knew of backgrounds and what the second learnt of hair (Wortsman et
 al. 2022, "Robust fine-tuning of zero-shot models", arXiv 2109.01903). It costs nothing when the net runs. Each net is a
 folder of published ONNX files or a file of averaged weights; several second nets are averaged first (Izmailov et al.
-2018, "Averaging Weights Leads to Wider Optima", arXiv 1803.05407). BLENDED/joint.pt is like a checkpoint of ``scripts.train.accelerator``, whose ``finish`` and
-``publish`` do the rest. The detail net is the second's; its change of the coarse matte is multiplied by a factor.
+2018, "Averaging Weights Leads to Wider Optima", arXiv 1803.05407). BLENDED/joint.pt is like a checkpoint of
+``scripts.train.accelerator``, whose ``finish`` and ``publish`` do the rest. The detail net is the second's; its change
+of the coarse matte is multiplied by a factor.
 """
 
 # torch is not in the environment that checks types.

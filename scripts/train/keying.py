@@ -67,19 +67,20 @@ def filled(values: F32, known: F32, windows: tuple[float, ...]) -> F32:
     convolution, Knutsson & Westin 1993). ``windows``: sigmas in px, wide to narrow; a narrow one is used where enough
     pixels are known."""
     height, width = known.shape
-    found: F32 | None = None
-    for sigma in windows:
+    found = np.zeros_like(values)
+    for number, sigma in enumerate(windows):
         share = max(1, int(sigma / 3.0))
         size = (max(width // share, 2), max(height // share, 2))
-        total = _blurred(cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA), sigma / share)
-        weight = _blurred(cv2.resize(known, size, interpolation=cv2.INTER_AREA), sigma / share)
-        mean = total.reshape(size[1], size[0], -1) / np.maximum(weight, 1e-6)[..., None]
-        support = np.clip(weight / _SUPPORT, 0.0, 1.0).astype(np.float32)
-        mean, support = (cv2.resize(part, (width, height)) for part in (mean.astype(np.float32), support))
-        mean = mean.reshape(height, width, -1)
-        found = mean if found is None else found + (mean - found) * support[..., None]
-    assert found is not None
-    return np.asarray(found, np.float32)
+        total = _blurred(_resized(values * known[..., None], size, cv2.INTER_AREA), sigma / share)
+        weight = _blurred(_resized(known, size, cv2.INTER_AREA), sigma / share)
+        mean = _resized(total.reshape(size[1], size[0], -1) / np.maximum(weight, 1e-6)[..., None], (width, height))
+        support = _resized(np.clip(weight / _SUPPORT, 0.0, 1.0), (width, height))
+        found += (mean.reshape(values.shape) - found) * (support[..., None] if number else 1.0)
+    return found
+
+
+def _resized(values: F32, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR) -> F32:
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), np.float32)
 
 
 def _blurred(values: NDArray[np.float32], sigma: float) -> F32:
@@ -118,12 +119,13 @@ def key(rgb: U8, label: F32) -> Keyed | None:
     alpha = np.clip((alpha - low) / (0.92 - low), 0.0, 1.0)
     alpha = np.maximum(alpha, _ramp(beside - 2.0 * noise, *_OFF) * (distance > 4.0 * noise))
     usable = (1.0 - _ramp(error, *_NOISE)) * _ramp(contrast, *_CONTRAST)
-    return Keyed(alpha.astype(np.float32), cv2.erode(usable.astype(np.float32), np.ones((5, 5))))
+    usable = np.asarray(cv2.erode(usable, np.ones((5, 5))), np.float32)
+    return Keyed(np.asarray(alpha, np.float32), usable)
 
 
 def _ramp(values: NDArray[np.floating], low: float, high: float) -> F32:
     """0 up to ``low``, 1 from ``high``, linear between."""
-    return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def without_lights(alpha: F32, label: F32) -> F32:
@@ -183,8 +185,7 @@ def read_label(path: Path) -> tuple[F32, U8]:
 
 
 def key_one(picture: Path, label: Path, out: Path, segmenter: Segmenter) -> float:
-    """Write the improved label of one photo; returns the share of the uncertain pixels around the head that were keyed.
-    """
+    """Write the improved label of one photo; returns the share of the uncertain pixels around the head that were keyed."""
     alpha, trust = read_label(label)
     rgb = np.asarray(Image.open(picture).convert("RGB"), np.uint8)
     share = 0.0

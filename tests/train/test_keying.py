@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from idseg import Segmenter
 from scripts.train import keying, labels
@@ -102,7 +103,7 @@ def test_a_photo_without_a_face_keeps_its_label(tmp_path: Path) -> None:
     picture, label, out = tmp_path / "a.png", tmp_path / "label.png", tmp_path / "out" / "a.png"
     cv2.imwrite(str(picture), photo(head()))
     pixels = np.asarray(head() * 255 + 0.5, np.uint8)
-    keying.Image.fromarray(np.dstack((pixels, np.full_like(pixels, 255))), "LA").save(label)
+    Image.fromarray(np.dstack((pixels, np.full_like(pixels, 255))), "LA").save(label)
     with Segmenter() as segmenter:
         assert keying.key_one(picture, label, out, segmenter) == 0.0
     assert np.array_equal(keying.read_label(out)[0], keying.read_label(label)[0])
