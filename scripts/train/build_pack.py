@@ -62,8 +62,8 @@ class Source:
 
 
 def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> Iterator[Source]:
-    """All people that may be used for training; at most ``limit`` of each set. The photos in ``labels/keyed.txt``, which
-    `scripts.train.keying` writes, are a kind of their own.
+    """All people that may be used for training; at most ``limit`` of each set. Those in
+    ``labels/keyed.txt``, which `scripts.train.keying` writes, are a kind of their own.
     """
     list_of_keyed = labels / "keyed.txt"
     keyed = set(list_of_keyed.read_text().split()) if list_of_keyed.exists() else set()

@@ -79,7 +79,7 @@ def filled(values: F32, known: F32, windows: tuple[float, ...]) -> F32:
     return found
 
 
-def _resized(values: F32, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR) -> F32:
+def _resized(values: NDArray[np.floating], size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR) -> F32:
     return np.asarray(cv2.resize(values, size, interpolation=interpolation), np.float32)
 
 
@@ -185,7 +185,7 @@ def read_label(path: Path) -> tuple[F32, U8]:
 
 
 def key_one(picture: Path, label: Path, out: Path, segmenter: Segmenter) -> float:
-    """Write the improved label of one photo; returns the share of the uncertain pixels around the head that were keyed."""
+    """Write the improved label of one photo; returns the keyed share of uncertain pixels around the head."""
     alpha, trust = read_label(label)
     rgb = np.asarray(Image.open(picture).convert("RGB"), np.uint8)
     share = 0.0
