@@ -2,7 +2,7 @@
 
 On your own machine, which has onnx and the data:
 
-    python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-6.toml --out start.pt
+    python -m scripts.train.accelerator prepare --config scripts/train/configs/portrait-8.toml --out start.pt
 
 On the accelerator, with this folder, the packs (``scripts.train.build_pack``) and start.pt:
 
@@ -14,7 +14,7 @@ minutes). OUT/joint.csv is the log.
 
 Then on your own machine, with the files of OUT:
 
-    python -m scripts.train.accelerator finish --config scripts/train/configs/portrait-6.toml --pack a.pack --out OUT
+    python -m scripts.train.accelerator finish --config scripts/train/configs/portrait-8.toml --pack a.pack --out OUT
     python -m scripts.train.measure --data ../shared/data --nets OUT
 
 ``finish`` writes the ONNX files, also in 8-bit integers, whose value ranges come from pictures of the pack; ``publish``
@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,8 @@ _MEMORY = 24e9
 _SWITCH_S = 5e-4
 """Seconds after which a thread that runs Python lets another one run. The default, ten times as long, delays the
 training's thread, which starts hundreds of small operations."""
+_LOOK_S = 0.3
+"""Interval for looking whether the packs are complete, seconds."""
 SIZE = (640, 800)
 """Width and height, px, of the coarse net's usual input: the size of a finished cut."""
 NETS = ("portrait-coarse", "portrait-detail")
@@ -71,6 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
     prepare_command.set_defaults(run=lambda given: prepare(given.config, given.models, given.out))
     train_command = commands.add_parser("train", help="train for some minutes, or continue")
     train_command.add_argument("--pack", type=Path, nargs="+", required=True, help="files of scripts.train.build_pack")
+    train_command.add_argument(
+        "--marked", action="store_true", help="wait until NAME.ok exists for each NAME.pack, so that the copying of packs "
+        "and the preparation go on at the same time"
+    )
     train_command.add_argument("--start", type=Path, required=True, help="output file of prepare")
     train_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     train_command.add_argument(
@@ -121,10 +128,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run_train(given: argparse.Namespace) -> None:
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    open_store = partial(open_pack, given.pack)
+    open_store = partial(open_marked if given.marked else open_pack, given.pack)
     shares = load_start(given.start)[1].shares
     material = Material(open_store, device, Shares(**shares), given.composing, given.drawing)
     train(material, given.start, given.out, given.minutes, _MEMORY if device.type == "cuda" else _MEMORY / 20)
+
+
+def open_marked(paths: Sequence[Path], device: torch.device) -> Store:
+    """Wait until a file NAME.ok lies beside each pack NAME.pack, then load them."""
+    while not all(path.with_suffix(".ok").exists() for path in paths):
+        time.sleep(_LOOK_S)
+    return open_pack(paths, device)
 
 
 def run_integers(given: argparse.Namespace) -> None:

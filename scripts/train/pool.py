@@ -2,7 +2,7 @@
 
 Composing a picture needs hundreds of small operations, each started by Python, and one Python process runs one thread
 at a time. So other processes compose, with their own copy of the material on the same device, and this one copies the
-finished pictures to its memory. Each picture is used about three times: mirrored or not, with different light, colour,
+finished pictures to its memory. Each picture is used about four times: mirrored or not, with different light, colour,
 blur, noise and JPEG artefacts.
 """
 
@@ -38,7 +38,7 @@ _AHEAD = 2
 _WAIT_S = 0.2
 _SLOTS = 12
 """Number of finished pictures of one process that wait to be copied."""
-_USES, _LEAD = 3.0, 1000
+_USES, _LEAD = 4.0, 1000
 """The processes wait when more than this number of pictures, plus those used divided by ``_USES``, have been composed:
 more would only take time from the training."""
 _FIRST_SEED, _SEEDS = 100_000, 10_000_000

@@ -295,6 +295,21 @@ def test_a_blend_is_between_both_nets_in_the_early_encoder_only(tmp_path: Path) 
     assert all(torch.equal(value, second[f"coarse.{name}"].float()) for name, value in again.items())
 
 
+def test_packs_are_read_when_all_have_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packs, looks = [tmp_path / "a.pack", tmp_path / "b.pack"], []
+    (tmp_path / "a.ok").touch()
+
+    def sleep(_: float) -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            (tmp_path / "b.ok").touch()
+
+    monkeypatch.setattr(accelerator.time, "sleep", sleep)
+    monkeypatch.setattr(accelerator, "open_pack", lambda paths, device: (paths, device))
+    assert accelerator.open_marked(packs, torch.device("cpu")) == (packs, torch.device("cpu"))
+    assert len(looks) == 3
+
+
 def test_second_nets_are_averaged_first_also_from_checkpoints(tmp_path: Path) -> None:
     weights = published_weights(MODELS)
     for number, shift in enumerate((1.0, 3.0)):

@@ -219,6 +219,15 @@ def data(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
     return root
 
 
+def test_photos_whose_hair_was_keyed_are_a_kind_of_their_own(data: Path, tmp_path: Path) -> None:
+    people = list(build_pack.sources(data, tmp_path, set(), None))
+    faker = [person.picture.stem for person in people if person.kind == "faker"]
+    (tmp_path / "keyed.txt").write_text(f"faker/{faker[0]}\nsfhq/{faker[1]}\n")
+    kinds = {person.picture.stem: person.kind for person in build_pack.sources(data, tmp_path, set(), None)}
+    assert [kinds[name] for name in faker[:2]] == ["keyed", "faker"]
+    assert build_pack.QUALITY.keys() >= set(kinds.values())
+
+
 def test_a_stopped_build_continues_with_its_finished_items(tmp_path: Path) -> None:
     parts, made = build_pack.Parts(tmp_path), []
 
