@@ -75,8 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
     train_command = commands.add_parser("train", help="train for some minutes, or continue")
     train_command.add_argument("--pack", type=Path, nargs="+", required=True, help="files of scripts.train.build_pack")
     train_command.add_argument(
-        "--marked", action="store_true", help="wait until NAME.ok exists for each NAME.pack, so that the copying of packs "
-        "and the preparation go on at the same time"
+        "--marked",
+        action="store_true",
+        help="wait until NAME.ok exists for each NAME.pack, so that the copying of packs "
+        "and the preparation go on at the same time",
     )
     train_command.add_argument("--start", type=Path, required=True, help="output file of prepare")
     train_command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")

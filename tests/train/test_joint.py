@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -304,9 +305,10 @@ def test_packs_are_read_when_all_have_arrived(tmp_path: Path, monkeypatch: pytes
         if len(looks) == 3:
             (tmp_path / "b.ok").touch()
 
-    monkeypatch.setattr(accelerator.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(accelerator, "open_pack", lambda paths, device: (paths, device))
-    assert accelerator.open_marked(packs, torch.device("cpu")) == (packs, torch.device("cpu"))
+    opened: Any = accelerator.open_marked(packs, torch.device("cpu"))
+    assert opened == (packs, torch.device("cpu"))
     assert len(looks) == 3
 
 
