@@ -105,9 +105,10 @@ def main(before: Path, photos: Path, scratch: Path, results: Path) -> None:
     trees = {"before": before.resolve(), "now": ROOT}
     found = sorted(photos.rglob("*.jpg"))
     run = Run("answers", 1, {"photos": len(found), "before": commit_of(before)})
+    files = {name: scratch / f"{name}-{commit_of(tree)[:12]}.jsonl" for name, tree in trees.items()}
     for start in range(0, len(found), _AT_ONCE):
         for name, tree in trees.items():
-            file = scratch / f"{name}.jsonl"
+            file = files[name]
             done = kept(file)
             left = [path for path in found[start : start + _AT_ONCE] if path.relative_to(photos).as_posix() not in done]
             if left:
@@ -115,7 +116,7 @@ def main(before: Path, photos: Path, scratch: Path, results: Path) -> None:
                     for path, answer in zip(left, ask(tree, left), strict=True):
                         out.write(json.dumps([path.relative_to(photos).as_posix(), answer]) + "\n")
         click.echo(f"{min(start + _AT_ONCE, len(found))} of {len(found)} photos", err=True)
-    before_answers, now_answers = (kept(scratch / f"{name}.jsonl") for name in trees)
+    before_answers, now_answers = (kept(file) for file in files.values())
     run.add(*compare(before_answers, now_answers))
     click.echo(write(run.result(), results))
     for name, old in before_answers.items():

@@ -74,7 +74,7 @@ class Options:
     parallel: int = 1
     """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models."""
     second_pose: bool = True
-    """Whether each thread that helps a call has its own copy of the pose model: about 60 MB, for a tenth of a photo's
+    """Whether each thread that helps a call has its own copy of the pose model: about 60 MB, for 7 % of a photo's
     time. It only matters with several threads."""
     models: Path | None = None
     """Folder with another ``manifest.toml``."""

@@ -37,8 +37,16 @@ from scripts.train.split import body_rows, held_out
 U8 = NDArray[np.uint8]
 
 PHOTO_SETS = ("official", "faker", "facechain", "sfhq")
-QUALITY = {"studio": 88, "official": 82, "faker": 82, "facechain": 85, "sfhq": 80}
-QUALITY |= {"keyed": 84, "backdrop": 70, "layer": 75}
+QUALITY = {
+    "studio": 88,
+    "keyed": 84,
+    "official": 82,
+    "faker": 82,
+    "facechain": 85,
+    "sfhq": 80,
+    "backdrop": 70,
+    "layer": 75,
+}
 """WebP quality of each set's colours, chosen so that everything fits into two packs of 58 MiB."""
 LONGEST_BACKDROP = 1024
 """Maximum longer side of a backdrop, px."""
@@ -62,9 +70,8 @@ class Source:
 
 
 def sources(data: Path, labels: Path, exclude: set[str], limit: int | None) -> Iterator[Source]:
-    """All people that may be used for training; at most ``limit`` of each set. Those in
-    ``labels/keyed.txt``, which `scripts.train.keying` writes, are a kind of their own.
-    """
+    """All people that may be used for training; at most ``limit`` of each set. Those in ``labels/keyed.txt`` (see
+    `scripts.train.keying`) are a kind of their own."""
     list_of_keyed = labels / "keyed.txt"
     keyed = set(list_of_keyed.read_text().split()) if list_of_keyed.exists() else set()
     for path in sorted((data / "studio").glob("*.jpg"))[:limit]:

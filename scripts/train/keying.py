@@ -23,7 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from idseg import IdsegError, Segmenter
-from scripts.train.labels import disc
+from scripts.train.labels import disc, write_label
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -196,10 +196,7 @@ def key_one(picture: Path, label: Path, out: Path, segmenter: Segmenter) -> floa
     keyed = key(rgb, alpha) if box is not None else None
     if box is not None and keyed is not None:
         alpha, trust, share = merged(alpha, trust, keyed, (box.left, box.top, box.width, box.height))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_suffix(".part.png")
-    Image.fromarray(np.dstack((np.asarray(alpha * 255.0 + 0.5, np.uint8), trust)), "LA").save(beside)
-    beside.replace(out)
+    write_label(out, alpha, trust)
     return share
 
 

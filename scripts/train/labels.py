@@ -90,10 +90,15 @@ def label_one(fused: Path, teacher: Path, out: Path) -> None:
     grey, trust = (old[..., 0], old[..., -1]) if old.ndim == 3 else (old, np.full_like(old, 255))
     matte = new if new.ndim == 2 else new[..., 0]
     alpha, sure = merge(grey.astype(np.float32) / 255.0, trust, matte.astype(np.float32) / 255.0)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_suffix(".part.png")  # Pillow writes grey with alpha, OpenCV does not
-    Image.fromarray(np.dstack((np.asarray(alpha * 255.0 + 0.5, np.uint8), sure)), "LA").save(beside)
-    beside.replace(out)
+    write_label(out, alpha, sure)
+
+
+def write_label(path: Path, alpha: F32, trust: U8) -> None:
+    """Write alpha (H, W), 0..1, and trust (H, W) as an LA picture, completely or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part.png")  # Pillow writes grey with alpha, OpenCV does not
+    Image.fromarray(np.dstack((np.asarray(alpha * 255.0 + 0.5, np.uint8), trust)), "LA").save(beside)
+    beside.replace(path)
 
 
 def main() -> None:

@@ -193,7 +193,8 @@ class Lesson:
 
 class Clip:
     """Scales down the gradients of a parameter group where their norm is unusual: more than ``most`` times its running
-    geometric mean (a simple form of Seetharaman et al. 2020, "AutoClip", arXiv 2007.14469).
+    geometric mean (a simple form of Seetharaman et al. 2020, "AutoClip", arXiv 2007.14469). Gradients that are not
+    numbers stay (:class:`Guard` restores the weights) and do not count in the mean.
 
     One norm for all groups would not do: the encoder's gradients are ten times as large as the detail net's, and the
     rare pictures that multiply them by ten would still move it by more than all others.
@@ -212,10 +213,9 @@ class Clip:
             norm = torch.stack(torch._foreach_norm(gradients)).norm().clamp(min=1e-9)
             usual = self._logs[number]
             usual = norm.log() if usual is None else usual
-            factor = (self._most * usual.exp() / norm).clamp(max=1.0)
-            torch._foreach_mul_(gradients, torch.nan_to_num(factor))
-            measured = torch.minimum(norm.log(), usual + 1.0)
-            self._logs[number] = usual + 0.02 * (torch.nan_to_num(measured, nan=0.0) - usual)
+            torch._foreach_mul_(gradients, (self._most * usual.exp() / norm).clamp(max=1.0))
+            measured = torch.where(norm.isfinite(), torch.minimum(norm.log(), usual + 1.0), usual)
+            self._logs[number] = usual + 0.02 * (measured - usual)
 
 
 _BETAS = (0.9, 0.99)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -323,7 +324,7 @@ def test_second_nets_are_averaged_first_also_from_checkpoints(tmp_path: Path) ->
 
 
 def test_an_unusual_gradient_is_scaled_down_and_a_usual_one_is_not() -> None:
-    """Each group by its own usual norm; what is not a number becomes zero."""
+    """Each group by its own usual norm, in which what is not a number does not count."""
     large, small = (torch.nn.Parameter(torch.zeros(8)) for _ in range(2))
     clip = loop.Clip([{"params": [large]}, {"params": [small]}])
 
@@ -336,6 +337,7 @@ def test_an_unusual_gradient_is_scaled_down_and_a_usual_one_is_not() -> None:
         assert norms(10.0, 0.1) == pytest.approx((10.0, 0.1))
     assert norms(1000.0, 0.11) == pytest.approx((20.0, 0.11), rel=0.1)
     assert norms(10.0, 5.0) == pytest.approx((10.0, 0.2), rel=0.1)
+    norms(math.nan, math.inf)
     assert norms(10.0, 0.1) == pytest.approx((10.0, 0.1))
 
 
