@@ -17,6 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from scripts.train.averages import Average
+from scripts.train.stability import Clip, Guard
+
 
 class Float32Depthwise(nn.Conv2d):
     """Depthwise convolution that stays float32 under bfloat16 autocast.
@@ -55,26 +58,6 @@ def learning_rate(fraction: float) -> float:
     if fraction < 0.04:
         return 0.05 + 0.95 * fraction / 0.04
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (fraction - 0.04) / 0.96))
-
-
-class Average:
-    """Exponential moving average of all float weights and buffers of a net."""
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.state = {name: value.detach().clone() for name, value in net.state_dict().items()}
-
-    def update(self, net: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1.0 + step) / (10.0 + step))
-        floats: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for name, value in net.state_dict().items():
-            if value.dtype.is_floating_point:
-                floats[0].append(self.state[name])
-                floats[1].append(value.detach())
-            else:
-                self.state[name].copy_(value)
-        with torch.no_grad():
-            torch._foreach_lerp_(floats[0], floats[1], 1.0 - decay)
 
 
 PARTS = ("", ".net", ".adam")
@@ -191,76 +174,8 @@ class Lesson:
     """Number of steps per row of the log."""
 
 
-class Clip:
-    """Scales down the gradients of a parameter group where their norm is unusual: more than ``most`` times its running
-    geometric mean (a simple form of Seetharaman et al. 2020, "AutoClip", arXiv 2007.14469). Gradients that are not
-    numbers stay (:class:`Guard` restores the weights) and do not count in the mean.
-
-    One norm for all groups would not do: the encoder's gradients are ten times as large as the detail net's, and the
-    rare pictures that multiply them by ten would still move it by more than all others.
-    """
-
-    def __init__(self, groups: list[dict[str, Any]], most: float = 2.0) -> None:
-        self._groups, self._most = groups, most
-        self._logs: list[Tensor | None] = [None] * len(groups)
-
-    def __call__(self) -> None:
-        """Change the gradients in place. Nothing is read from the device."""
-        for number, group in enumerate(self._groups):
-            gradients = [p.grad for p in group["params"] if p.grad is not None]
-            if not gradients:
-                continue
-            norm = torch.stack(torch._foreach_norm(gradients)).norm().clamp(min=1e-9)
-            usual = self._logs[number]
-            usual = norm.log() if usual is None else usual
-            torch._foreach_mul_(gradients, (self._most * usual.exp() / norm).clamp(max=1.0))
-            measured = torch.where(norm.isfinite(), torch.minimum(norm.log(), usual + 1.0), usual)
-            self._logs[number] = usual + 0.02 * (measured - usual)
-
-
 _BETAS = (0.9, 0.99)
 """Adam's decays. With the usual .999, a sudden large gradient moves a weight by up to 30 times the learning rate."""
-_BLOWN = 1.5
-"""The training has diverged if the mean loss of a log row is more than this times the lowest mean of five rows."""
-_ROWS = 5
-
-
-class Guard:
-    """Restores the net's weights of some rows ago when the training diverges, and halves the learning rates.
-
-    The nets have no normalisation layers, so a diverging training does not return by itself, and it can happen after
-    thousands of good steps.
-    """
-
-    def __init__(self, net: nn.Module, average: Average) -> None:
-        self.factor = 1.0
-        """Factor of all learning rates."""
-        self._net, self._average = net, average
-        self._losses: list[float] = []
-        self._lowest = math.inf
-        self._good = self._snapshot()
-
-    def _snapshot(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        weights = {name: value.detach().clone() for name, value in self._net.state_dict().items()}
-        return weights, {name: value.clone() for name, value in self._average.state.items()}
-
-    def diverged(self, loss: float) -> bool:
-        """Note the mean loss of a row; True if the weights were restored, so that the optimizer must start anew."""
-        if not loss < _BLOWN * self._lowest:  # also if it is not a number
-            weights, average = self._good
-            self._net.load_state_dict(weights)
-            self._average.state = {name: value.clone() for name, value in average.items()}
-            self.factor *= 0.5
-            self._losses.clear()
-            return True
-        self._losses.append(loss)
-        if len(self._losses) == _ROWS:
-            self._lowest = min(self._lowest, sum(self._losses) / _ROWS)
-            self._losses.clear()
-            self._good = self._snapshot()
-        return False
-
-
 CHECK_S = 300.0
 SAVE_S = 120.0
 

@@ -24,7 +24,7 @@ import onnxruntime  # noqa: E402
 
 from idseg.models.manifest import load_manifest  # noqa: E402
 from idseg.stages.matte import load_matte  # noqa: E402
-from scripts.train import accelerator, blend, export, glance, joint, loop, measure  # noqa: E402
+from scripts.train import accelerator, averages, blend, export, glance, joint, loop, measure, stability  # noqa: E402
 from scripts.train.detail import STEP, DetailNet, PublishedDetail, detail_loss, from_refiner  # noqa: E402
 from scripts.train.nets import FEATURES, PublishedCoarse, RefineNet, fold_batchnorm  # noqa: E402
 from scripts.train.pool import ComposeError, Material, Pool  # noqa: E402
@@ -326,7 +326,7 @@ def test_second_nets_are_averaged_first_also_from_checkpoints(tmp_path: Path) ->
 def test_an_unusual_gradient_is_scaled_down_and_a_usual_one_is_not() -> None:
     """Each group by its own usual norm, in which what is not a number does not count."""
     large, small = (torch.nn.Parameter(torch.zeros(8)) for _ in range(2))
-    clip = loop.Clip([{"params": [large]}, {"params": [small]}])
+    clip = stability.Clip([{"params": [large]}, {"params": [small]}])
 
     def norms(a: float, b: float) -> tuple[float, float]:
         large.grad, small.grad = torch.full((8,), a), torch.full((8,), b)
@@ -408,7 +408,7 @@ def test_the_glance_net_starts_as_the_coarse_net_and_becomes_a_published_file(tm
 
 def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:
     net = torch.nn.Linear(2, 1)
-    average, optimizer = loop.Average(net, 0.5), torch.optim.AdamW(net.parameters())
+    average, optimizer = averages.Average(net, 0.5), torch.optim.AdamW(net.parameters())
     loop.save_checkpoint(tmp_path / "a.pt", net, average, optimizer, loop.Progress(step=4))
     kept = (tmp_path / "a.net.pt").read_bytes()
     assert loop.load_checkpoint(tmp_path / "a.pt", net, average, optimizer).step == 4
@@ -420,8 +420,8 @@ def test_a_checkpoint_of_two_steps_is_refused(tmp_path: Path) -> None:
 
 def test_a_training_that_diverges_goes_back_to_its_last_good_weights() -> None:
     net = torch.nn.Linear(1, 1)
-    average = loop.Average(net, 0.5)
-    guard = loop.Guard(net, average)
+    average = averages.Average(net, 0.5)
+    guard = stability.Guard(net, average)
     assert not any(guard.diverged(loss) for loss in (0.4, 0.3, 0.3, 0.3, 0.3))
     good = net.weight.detach().clone()
     with torch.no_grad():
