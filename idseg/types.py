@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -111,13 +111,35 @@ class Window(NamedTuple):
         return Size(self.width, self.height)
 
 
+class Levels(NamedTuple):
+    """What bytes stand for: byte ``b`` for the number ``scale * (b - zero)``."""
+
+    scale: float
+    zero: int
+
+
 class Features(NamedTuple):
     """The coarse net's last features, which tell a refiner what is person."""
 
-    values: npt.NDArray[np.float32]
-    """(h, w, C), at half the size of the net's input."""
+    values: npt.NDArray[Any]
+    """float32 or uint8 (h, w, C), at half the size of the net's input."""
     inner: Window
     """The picture's window in the net's input."""
+    levels: Levels | None = None
+    """What the values stand for if they are bytes; None: they are floats."""
+
+    def stored_as(self, levels: Levels | None) -> Features:
+        """The same features as bytes with these levels, or with None as floats. Numbers outside the levels are
+        clipped."""
+        if levels == self.levels:
+            return self
+        values = np.asarray(self.values, np.float32)
+        if self.levels is not None:
+            values = np.float32(self.levels.scale) * (values - np.float32(self.levels.zero))
+        if levels is None:
+            return Features(values, self.inner)
+        rounded = np.rint(values / np.float32(levels.scale)) + np.float32(levels.zero)
+        return Features(np.clip(rounded, 0, 255).astype(np.uint8), self.inner, levels)
 
 
 class Coarse(NamedTuple):

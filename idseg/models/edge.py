@@ -20,9 +20,9 @@ from idseg.imaging.tiles import tiles
 from idseg.models.manifest import ModelEntry
 from idseg.models.onnx import Net
 from idseg.system import share_out
-from idseg.types import Window
+from idseg.types import Levels, Window
 
-_SURE = 0.01
+_SURE = 0.02
 """A guess below it is certainly background; above 1 minus it, certainly person."""
 _ROWS = 96
 """Height of a tile without its margins, px."""
@@ -34,6 +34,8 @@ _MARGIN = 8
 """Border of a tile that only provides context, px. With 12, a tile's result is exactly the whole net's."""
 
 _Floats = npt.NDArray[np.float32]
+_Features = npt.NDArray[Any]
+"""float32 or uint8."""
 
 
 class Seen(NamedTuple):
@@ -41,7 +43,7 @@ class Seen(NamedTuple):
     nearest computed features are repeated."""
 
     alpha: _Floats
-    features: _Floats
+    features: _Features
 
 
 class EdgeNet:
@@ -57,6 +59,8 @@ class EdgeNet:
             self._rgb, self._deep, self._early = (str(entry.input[name]) for name in ("rgb", "deep", "early"))
             self._alpha, self._features = str(entry.output["name"]), str(entry.output["features"])
             self._channels = int(entry.output["channels"])
+            self.levels = levels_of(entry.output)
+            """What the features stand for; None: they are floats."""
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
         inputs, outputs = {self._rgb, self._deep, self._early}, {self._alpha, self._features}
@@ -85,7 +89,8 @@ class EdgeNet:
         inputs = ((self._rgb, rgb, 1), (self._deep, first[self._deep], 4), (self._early, first[self._early], 2))
         person = (guess > 0.5).astype(np.float32)
         alpha = np.asarray(cv2.resize(person, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
-        features = np.zeros((self._channels, height // 2, width // 2), np.float32)
+        kind = np.float32 if self.levels is None else np.uint8
+        features: _Features = np.zeros((self._channels, height // 2, width // 2), kind)
         cores = list(unsure_tiles(guess))
 
         def compute(core: Window) -> None:
@@ -108,7 +113,22 @@ def _part(values: npt.NDArray[Any], rows: slice, columns: slice, share: int) -> 
     return np.ascontiguousarray(values[:, :, down, across])
 
 
-def _put(whole: _Floats, core: Window, found: npt.NDArray[Any], inner: Window, share: int) -> None:
+def levels_of(table: Mapping[str, Any]) -> Levels | None:
+    """The entry ``levels = [scale, zero]`` of a table of the manifest.
+
+    Raises:
+        TypeError, ValueError: the entry is something else.
+    """
+    if "levels" not in table:
+        return None
+    scale, zero = table["levels"]
+    levels = Levels(float(scale), int(zero))
+    if not (0 < levels.scale < np.inf and 0 <= levels.zero <= 255):
+        raise ValueError(f"levels {table['levels']} are not a positive scale and a byte")
+    return levels
+
+
+def _put(whole: _Features, core: Window, found: npt.NDArray[Any], inner: Window, share: int) -> None:
     """Copy the window ``inner`` of a tile's result to the window ``core`` of the whole, both at 1 / ``share``."""
     at, source = (
         np.s_[:, w.top // share : w.bottom // share, w.left // share : w.right // share] for w in (core, inner)
@@ -116,7 +136,7 @@ def _put(whole: _Floats, core: Window, found: npt.NDArray[Any], inner: Window, s
     whole[at] = found[source]
 
 
-def repeat_nearest(features: _Floats, cores: Sequence[Window]) -> None:
+def repeat_nearest(features: _Features, cores: Sequence[Window]) -> None:
     """Fill the features (C, H / 2, W / 2) outside the tiles, in place, with the nearest column of the same row; in rows
     without a tile, with the nearest row that has one."""
     rows = features.shape[1]

@@ -140,14 +140,14 @@ class Matte:
         value = value.reshape(-1, *value.shape[-2:])[0]
         if form.activation == "sigmoid":
             value = 1.0 / (1.0 + np.exp(-value))
+        # The transposed features are views: only a refiner needs a copy in this order.
         if self._edge is not None:
             value, planar = self._edge(planes, found, value, pool)
-        elif form.features is not None:
-            planar = found[form.features][0]
-        else:
-            return _Seen(value, inner, None)
-        features = planar.transpose(1, 2, 0)  # a view: only a refiner needs a copy in this order
-        return _Seen(value, inner, Features(np.asarray(features, np.float32), inner))
+            return _Seen(value, inner, Features(planar.transpose(1, 2, 0), inner, self._edge.levels))
+        if form.features is not None:
+            floats = np.asarray(found[form.features][0], np.float32)
+            return _Seen(value, inner, Features(floats.transpose(1, 2, 0), inner))
+        return _Seen(value, inner, None)
 
 
 def load_matte(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.resize import resize, shrunk, unit
 from idseg.imaging.tiles import tiles
+from idseg.models.edge import levels_of
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net, suits_integers
 from idseg.system import share_out, threads_of_half
@@ -30,6 +31,7 @@ class Refiner(Protocol):
         """The refined alpha of a picture. With a pool, one of its threads may take half of the work."""
 
 
+_Bytes: TypeAlias = npt.NDArray[np.uint8]
 RefinerName: TypeAlias = Literal["net", "closed-form", "none"]
 
 REFINE_FLOAT, REFINE_INT8 = "portrait-detail", "portrait-detail-int8"
@@ -49,10 +51,17 @@ _REACH = 16
 """Distance of a doubtful pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
 _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
-_DOUBT = 0.35
-"""Share of uncertain pixels around an uncertain pixel from which the net looks: a band at least 6 px wide. On narrower
-ones, the edges of shoulders and clothes, the coarse matte is as good; with them, nearly twice the pixels are computed,
-and the gradient error on composites is .1 % lower."""
+_DOUBT = 0.33
+"""Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 6 px wide. On narrower
+ones, the edges of shoulders and clothes, the coarse matte is as good."""
+_FEWEST = 60
+"""Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, a tenth
+more pixels are computed, and the gradient error on composites is .3 % lower."""
+_FREEDOM = 8
+"""The most by which the net may change a certain pixel: this times the share of uncertain pixels around it. Otherwise
+it lays a faint haze over the background beside hair."""
+_FAINT = 0.02
+"""Refined alpha below it is background."""
 _MARGIN = 8
 """Border of a tile that only provides context, px; a multiple of half the grain. With 16 px, the gradient error on
 composites is .01 % lower, and a fifth more pixels are computed."""
@@ -97,6 +106,7 @@ class DetailNet:
             self._tables = [np.ascontiguousarray(table) for table in tables.T]
             self._rgb, self._coarse, self._features = (str(entry.input[name]) for name in ("rgb", "coarse", "features"))
             self._output = str(entry.output["name"])
+            self._levels = levels_of(entry.input)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
         if set(net.inputs) != {self._rgb, self._coarse, self._features} or self._output not in net.outputs:
@@ -110,6 +120,7 @@ class DetailNet:
         if features is None:
             return alpha
         height, width = alpha.shape
+        features = features.stored_as(self._levels)
         if not _aligned(features, Size(width, height)):
             features = features._replace(values=np.ascontiguousarray(features.values))
         if height * width <= _LARGEST_AREA:
@@ -121,7 +132,8 @@ class DetailNet:
 
     def _refined(self, rgb: Rgb, alpha: Alpha, features: Features, pool: Executor | None) -> Alpha:
         height, width = alpha.shape
-        refined = np.where(_uncertain(alpha), alpha, np.round(alpha))
+        person, doubt = np.round(alpha), doubts(alpha)
+        refined = np.where(doubt.uncertain, alpha, person)
         # Edge pixels are repeated around the picture, so that every tile is whole; core (x, y) starts at padded (x, y).
         border = (_MARGIN, _MARGIN + -height % _ROWS, _MARGIN, _MARGIN + -width % _GRAIN)
         padded_rgb = np.asarray(cv2.copyMakeBorder(rgb, *border, cv2.BORDER_REPLICATE), np.uint8)
@@ -134,12 +146,14 @@ class DetailNet:
             seen = tile_features(features, tile, Size(width, height))
             found = self._tile(padded_rgb[at], padded_alpha[at], seen)
             inner = found[_MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width]
-            refined[core.top : core.bottom, core.left : core.right] = inner
+            here = np.s_[core.top : core.bottom, core.left : core.right]
+            limited = _limited(inner, person[here], doubt.share[here])
+            refined[here] = np.where(limited < _FAINT, np.float32(0), limited)
 
-        share_out(pool, sorted(doubtful_tiles(alpha), key=lambda core: -core.width), compute)
+        share_out(pool, sorted(doubtful_tiles(doubt), key=lambda core: -core.width), compute)
         return refined
 
-    def _tile(self, rgb: Rgb, alpha: Alpha, features: npt.NDArray[np.float32]) -> Alpha:
+    def _tile(self, rgb: Rgb, alpha: Alpha, features: npt.NDArray[Any]) -> Alpha:
         """The net's alpha of one tile."""
         planes = np.empty((1, 3, *alpha.shape), np.float32)
         for plane, table, target in zip(cv2.split(rgb), self._tables, planes[0], strict=True):
@@ -149,7 +163,7 @@ class DetailNet:
         return np.asarray(self._net(feeds)[self._output][0, 0], np.float32)
 
 
-def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArray[np.float32]:
+def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArray[Any]:
     """The features (C, h / 2, w / 2) of a tile of a picture; ``tile`` (with even sides) may reach beyond the picture,
     where the outermost features are repeated. Bilinear."""
     if _aligned(features, picture):
@@ -158,7 +172,7 @@ def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArra
         bottom, right = top + tile.height // 2, left + tile.width // 2
         there = features.values[max(top, 0) : bottom, max(left, 0) : right].transpose(2, 0, 1)
         beyond = ((0, 0), (max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0)))
-        return np.ascontiguousarray(np.pad(there, beyond, "edge") if np.any(beyond) else there, np.float32)
+        return np.ascontiguousarray(np.pad(there, beyond, "edge") if np.any(beyond) else there)
     across, down = features.inner.width / picture.width, features.inner.height / picture.height
     # The centre of the tile's feature (i, j) lies at picture pixel (left + 2 i + 1, top + 2 j + 1).
     map_back = np.array(
@@ -170,7 +184,7 @@ def tile_features(features: Features, tile: Window, picture: Size) -> npt.NDArra
     size = (tile.width // 2, tile.height // 2)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     found = cv2.warpAffine(features.values, map_back, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
+    return np.ascontiguousarray(found.transpose(2, 0, 1))
 
 
 def _aligned(features: Features, picture: Size) -> bool:
@@ -179,13 +193,33 @@ def _aligned(features: Features, picture: Size) -> bool:
     return (inner.width, inner.height) == picture and inner.left % 2 == 0 and inner.top % 2 == 0
 
 
-def doubtful_tiles(alpha: Alpha) -> Iterator[Window]:
+class Doubts(NamedTuple):
+    """Where a coarse matte is in doubt."""
+
+    uncertain: npt.NDArray[np.bool_]
+    """(H, W): the uncertain pixels."""
+    share: _Bytes
+    """(H, W): the share of them around each pixel, of 255."""
+
+
+def doubts(alpha: Alpha) -> Doubts:
+    """Where a coarse matte (H, W) is in doubt."""
+    uncertain = _uncertain(alpha)
+    share = cv2.blur(255 * uncertain.astype(np.uint8), _AROUND, borderType=cv2.BORDER_REPLICATE)
+    return Doubts(uncertain, np.asarray(share, np.uint8))
+
+
+def doubtful_tiles(doubt: Doubts) -> Iterator[Window]:
     """The tile cores (clipped to the picture): in rows of a fixed height, the columns near a wide band of uncertain
     pixels. Their left sides are multiples of the grain."""
-    uncertain = _uncertain(alpha).astype(np.uint8)
-    share = cv2.blur(255 * uncertain, _AROUND, borderType=cv2.BORDER_REPLICATE)
-    doubtful = np.asarray(uncertain & (share > 255 * _DOUBT), np.uint8)
-    yield from tiles(doubtful, _ROWS, _GRAIN, reach=_REACH // _GRAIN)
+    doubtful = np.asarray(doubt.uncertain & (doubt.share > 255 * _DOUBT), np.uint8)
+    yield from tiles(doubtful, _ROWS, _GRAIN, reach=_REACH // _GRAIN, fewest=_FEWEST)
+
+
+def _limited(alpha: Alpha, person: Alpha, share: _Bytes) -> Alpha:
+    """The net's alpha, which differs from ``person`` (0 or 1) only near uncertain pixels; see :data:`_FREEDOM`."""
+    free = np.minimum(share * np.float32(_FREEDOM / 255), np.float32(1))
+    return np.asarray(np.clip(alpha, np.minimum(person, 1 - free), np.maximum(person, free)), np.float32)
 
 
 def _uncertain(alpha: Alpha) -> npt.NDArray[np.bool_]:

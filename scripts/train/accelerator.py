@@ -228,13 +228,16 @@ def finish(store: Store, out: Path, pictures: int, config: Path) -> None:
 
 def publish(out: Path, models: Path, config: Path) -> None:
     """Copy the files of :func:`finish` to ``models`` and describe them in its manifest."""
-    from scripts.train import export  # needs onnx
+    import onnx
+
+    from scripts.train import ends, export  # they need onnx
     from scripts.train import publish as files
 
     source = f"trained here: scripts/train/configs/{config.name}"
     names = (*NETS, f"{NETS[0]}-int8", EDGE, f"{NETS[1]}-int8")
     facts = {name: export.facts(out / f"{name}.onnx") for name in names}
-    files.publish(files.NETS, out, models, facts, source, SIZE)
+    levels = ends.levels_of(onnx.load(str(out / f"{EDGE}.onnx")))
+    files.publish(files.NETS, out, models, facts, source, files.Described(SIZE, levels))
 
 
 if __name__ == "__main__":

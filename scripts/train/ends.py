@@ -12,21 +12,26 @@ there. The second file continues from the first one's outputs, on tiles in which
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from idseg.types import Levels
 from scripts.train.graph import showing
 from scripts.train.quantize import Feeds, quantize
 
 DEEP, EARLY = "/deeper.2/Add_output_0", "/encoder/_blocks.0/_project_conv/Conv_output_0"
 """The values from which the second part continues: the decoder's features at stride 4, the encoder's at stride 2."""
+_QUANTIZED = "_QuantizeLinear_Output"
+"""ONNX Runtime's suffix of a value's name after quantisation."""
 _EPOCHS = 6
 _RATE = 0.01
 _UNSURE = (0.02, 0.98)
@@ -99,11 +104,7 @@ def with_guess(model: onnx.ModelProto, guess: nn.Conv2d) -> onnx.ModelProto:
 def cut(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Both parts of the quantised net with a guess: ``rgb`` to ``guess``, ``deep`` and ``early``; and ``rgb``, ``deep``
     and ``early`` of a tile to its ``alpha`` and ``features``."""
-    between = {f"{DEEP}_QuantizeLinear_Output": "deep", f"{EARLY}_QuantizeLinear_Output": "early"}
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for number, name in enumerate(names):
-                names[number] = between.get(name, name)
+    _rename(model, {f"{DEEP}{_QUANTIZED}": "deep", f"{EARLY}{_QUANTIZED}": "early"})
     known = {value.name: value for value in (*model.graph.input, *model.graph.output)}
     bytes_between = [
         helper.make_tensor_value_info(name, TensorProto.UINT8, ["batch", channels, None, None])
@@ -111,7 +112,56 @@ def cut(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     ]
     first = _part(model, [known["rgb"]], [known["guess"], *bytes_between])
     second = _part(model, [known["rgb"], *bytes_between], [known["alpha"], known["features"]])
-    return first, second
+    return first, features_as_bytes(second)
+
+
+def features_as_bytes(second: onnx.ModelProto) -> onnx.ModelProto:
+    """Let the second part's output ``features`` be the bytes of the quantised features, in place. As floats they take
+    four times the memory, and a refiner in 8-bit integers would convert them back."""
+    _rename(second, {"features": "features_float", f"features{_QUANTIZED}": "features"})
+    channels = second.graph.output[1].type.tensor_type.shape.dim[1].dim_value
+    second.graph.output[1].CopyFrom(_half_size_bytes("features", channels))
+    onnx.checker.check_model(second)
+    return second
+
+
+def levels_of(second: onnx.ModelProto) -> Levels:
+    """What the bytes of :func:`features_as_bytes` stand for."""
+    return Levels(*(value.item() for value in _parameters(second).values()))
+
+
+def from_bytes(detail: onnx.ModelProto, levels: Levels) -> onnx.ModelProto:
+    """Let the quantised detail net take the features as bytes with these levels, in place."""
+    graph = detail.graph
+    for node in [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "features"]:
+        graph.node.remove(node)
+    given = next(value for value in graph.input if value.name == "features")
+    given.CopyFrom(_half_size_bytes("features", given.type.tensor_type.shape.dim[1].dim_value))
+    for (name, old), new in zip(_parameters(detail).items(), levels, strict=True):
+        weight = next(tensor for tensor in graph.initializer if tensor.name == name)
+        weight.CopyFrom(numpy_helper.from_array(np.array(new, old.dtype), name))
+    _rename(detail, {f"features{_QUANTIZED}": "features"})
+    onnx.checker.check_model(detail)
+    return detail
+
+
+def _parameters(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    """Scale and zero point of the features, by their names in the file."""
+    names = ("features_scale", "features_zero_point")
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return {name: stored[name] for name in names}
+
+
+def _half_size_bytes(name: str, channels: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["n", channels, "half_height", "half_width"])
+
+
+def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
+    """Change names of values inside the graph, in place."""
+    for node in model.graph.node:
+        for values in (node.input, node.output):
+            for number, name in enumerate(values):
+                values[number] = names.get(name, name)
 
 
 def _part(model: onnx.ModelProto, inputs: Sequence[Any], outputs: Sequence[Any]) -> onnx.ModelProto:

@@ -201,7 +201,8 @@ def publish(config: Path, out: Path, models: Path) -> None:
 
     width, height = config_of(config).size
     source = f"trained here: scripts/train/configs/{config.name}"
-    files.publish(files.GLANCE, out, models, {NAME: export.facts(out / f"{NAME}.onnx")}, source, (width, height))
+    facts = {NAME: export.facts(out / f"{NAME}.onnx")}
+    files.publish(files.GLANCE, out, models, facts, source, files.Described((width, height)))
 
 
 def main(arguments: list[str] | None = None) -> None:

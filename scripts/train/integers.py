@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +22,7 @@ from idseg.models.manifest import load_manifest
 from idseg.models.onnx import Net, load_net
 from idseg.stages.matte import Matte
 from idseg.stages.refine import DetailNet
+from idseg.types import Levels
 from scripts.train import ends, joint
 from scripts.train.accelerator import EDGE, MODELS, NETS, SIZE
 from scripts.train.export import report
@@ -57,7 +60,9 @@ def write_integers(store: Store, out: Path, pictures: int, nets: Sequence[str] =
             ends.write(source, path, out / f"{EDGE}.onnx", [_feeds(rgb) for rgb in composed([SIZE])])
             report(out / f"{EDGE}.onnx")
         else:
-            quantize(source, path, _tiles(composed([SIZE, _ENLARGED]), out, source), DETAIL_FLOAT)
+            levels = ends.levels_of(onnx.load(str(out / f"{EDGE}.onnx")))
+            quantize(source, path, _tiles(composed([SIZE, _ENLARGED]), out, source, levels), DETAIL_FLOAT)
+            onnx.save(ends.from_bytes(onnx.load(str(path)), levels), str(path))
         report(path)
 
 
@@ -65,10 +70,12 @@ def _feeds(rgb: Tensor) -> Feeds:
     return {"rgb": joint.normalised(rgb).numpy()}
 
 
-def _tiles(pictures: Iterator[Tensor], out: Path, detail: Path) -> Iterator[Feeds]:
-    """The detail net's inputs for some tiles of each picture (1, H, W, 3), as idseg makes them."""
+def _tiles(pictures: Iterator[Tensor], out: Path, detail: Path, levels: Levels) -> Iterator[Feeds]:
+    """The detail net's inputs for some tiles of each picture (1, H, W, 3), as idseg makes them; ``levels`` of the edge
+    net's features."""
     manifest, coarse = load_manifest(MODELS), f"{NETS[0]}-int8"
-    edge = EdgeNet(load_net(out / f"{EDGE}.onnx", provider="cpu"), manifest[EDGE])
+    entry = replace(manifest[EDGE], output={**manifest[EDGE].output, "levels": [*levels]})
+    edge = EdgeNet(load_net(out / f"{EDGE}.onnx", provider="cpu"), entry)
     matte = Matte(load_net(out / f"{coarse}.onnx", provider="cpu"), form_of(manifest[coarse]), edge=edge)
     net = _Recorder(load_net(detail, provider="cpu"))
     refiner = DetailNet(net, manifest["portrait-detail"])

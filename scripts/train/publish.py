@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from idseg.types import Levels
+
 
 class Section(NamedTuple):
     """The part of the manifest that one program writes."""
@@ -38,7 +40,7 @@ licence = "Apache-2.0"
 input = {{ {input}, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375]{more} }}
 output = {{ {output}, activation = "none" }}
 """
-_PICTURE = 'name = "rgb", fit = "area", size = [{width}, {height}], multiple = 32'
+_PICTURE = 'name = "rgb", fit = "area", size = [{size[0]}, {size[1]}], multiple = 32'
 _COARSE = {
     "task": "matting",
     "input": _PICTURE,
@@ -56,7 +58,7 @@ _EDGE = {
     "task": "matting-edge",
     "input": 'rgb = "rgb", deep = "deep", early = "early"',
     "more": "",
-    "output": 'name = "alpha", features = "features", channels = 24',
+    "output": 'name = "alpha", features = "features", channels = 24, levels = [{levels.scale!r}, {levels.zero}]',
 }
 _NETS = {
     "portrait-coarse": _COARSE,
@@ -64,20 +66,29 @@ _NETS = {
     "portrait-edge-int8": _EDGE,
     "portrait-glance": _GLANCE,
     "portrait-detail": _DETAIL,
-    "portrait-detail-int8": _DETAIL,
+    "portrait-detail-int8": _DETAIL | {"more": ", levels = [{levels.scale!r}, {levels.zero}]"},
 }
 
 Size = tuple[int, int]
 
 
+class Described(NamedTuple):
+    """What the blocks tell of the nets' inputs."""
+
+    size: Size
+    """Of the usual input of the coarse net and the glance net."""
+    levels: Levels | None = None
+    """Of the features between the nets in 8-bit integers; None if none of them is written."""
+
+
 def publish(
-    section: Section, runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, size: Size
+    section: Section, runs: Path, models: Path, facts: dict[str, tuple[int, str]], source: str, told: Described
 ) -> None:
     """Copy ``runs/NAME.onnx`` of every name in ``facts`` (bytes, sha256) and describe them in models/manifest.toml."""
     blocks = []
     for name, (length, sha256) in facts.items():
         shutil.copyfile(runs / f"{name}.onnx", models / f"{name}.onnx")
-        net = _NETS[name] | {"input": _NETS[name]["input"].format(width=size[0], height=size[1])}
+        net = {key: text.format(size=told.size, levels=told.levels) for key, text in _NETS[name].items()}
         blocks.append(_BLOCK.format(name=name, bytes=length, sha256=sha256, source=source, **net))
     written = "\n".join((section.begin, "", *blocks, section.end)) + "\n"
     manifest = models / "manifest.toml"

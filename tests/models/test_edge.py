@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from idseg.errors import ModelDamagedError
 from idseg.models.edge import EdgeNet, unsure_tiles
-from idseg.models.manifest import ModelEntry
+from idseg.models.manifest import ModelEntry, load_manifest
+from idseg.stages.matte import load_matte
+from idseg.types import Rgb
 
 NAMES = {"rgb": "rgb", "deep": "deep", "early": "early"}
+NETS = ("portrait-coarse-int8", "portrait-coarse")
 OUTPUT = {"name": "alpha", "features": "features", "channels": 2}
 
 
@@ -113,7 +116,20 @@ def test_tiles_hold_every_doubt_and_every_change_and_do_not_overlap(seed: int, r
     assert np.all(count[::2, ::2][doubts] == 1)
 
 
-@pytest.mark.parametrize("wrong", [{"channels": "many"}, {"name": "beta"}])
+@pytest.mark.weights
+def test_the_shipped_nets_bytes_stand_for_the_float_nets_features(astronaut: Rgb) -> None:
+    """In uncertain places, where both nets compute them."""
+    integers, floats = (load_matte(load_manifest(), name, "cpu", 1).look(astronaut) for name in NETS)
+    assert integers.features is not None
+    assert floats.features is not None
+    assert integers.features.values.dtype == np.uint8
+    found, exact = integers.features.stored_as(None).values, floats.features.values
+    alpha = cv2.resize(floats.alpha, exact.shape[1::-1], interpolation=cv2.INTER_AREA)
+    unsure = (alpha > 0.1) & (alpha < 0.9)
+    assert np.abs(found - exact)[unsure].mean() < 0.25 * np.abs(exact)[unsure].mean()
+
+
+@pytest.mark.parametrize("wrong", [{"channels": "many"}, {"name": "beta"}, {"levels": 1}, {"levels": [1.0, 300]}])
 def test_a_file_that_does_not_fit_its_block_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ModelDamagedError):
         EdgeNet(Copies(), entry(**wrong))

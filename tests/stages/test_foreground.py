@@ -63,7 +63,8 @@ def test_inputs_are_left_alone_and_mirroring_mirrors() -> None:
     assert np.array_equal(picture, kept_picture)
     assert np.array_equal(alpha, kept_alpha)
     mirrored = estimate_foreground(np.ascontiguousarray(picture[:, ::-1]), np.ascontiguousarray(alpha[:, ::-1]))
-    assert np.abs(mirrored[:, ::-1].astype(int) - found.astype(int)).max() <= 1
+    apart = np.abs(mirrored[:, ::-1].astype(int) - found.astype(int))
+    assert apart[alpha > 0.002].max() <= 1  # blocks begin at the left, and end the colours where alpha is 0
 
 
 def test_the_default_path_never_imports_pymatting_or_numba() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -264,6 +265,12 @@ def test_minutes_of_an_accelerator_from_published_files_to_measured_ones(tmp_pat
     accelerator.finish(drawn_store(), out, 2, config)
     for name, most in (("portrait-coarse-int8", 4_000_000), ("portrait-detail-int8", 800_000)):
         assert (out / f"{name}.onnx").stat().st_size < most
+    shutil.copytree(MODELS, tmp_path / "models")
+    accelerator.publish(out, tmp_path / "models", config)
+    refiner, edge = (load_manifest(tmp_path / "models")[name] for name in ("portrait-detail-int8", accelerator.EDGE))
+    assert refiner.input["levels"] == edge.output["levels"]
+    types = {value.name: value.type for value in onnxruntime.InferenceSession(str(refiner.check())).get_inputs()}
+    assert types["features"] == "tensor(uint8)"
     rng = np.random.default_rng(0)
     for name in ("val", "val-hr", "val-hair"):
         (tmp_path / name).mkdir()

@@ -168,6 +168,8 @@ def test_both_parts_of_the_net_in_integers_continue_each_other(tmp_path: Path) -
     alpha, features = outputs_of(two, {"rgb": rgb, "deep": deep, "early": early})
     floats, _ = outputs_of(onnx.load(str(source)), {"rgb": rgb})
     assert np.abs(alpha - floats).mean() < 0.05
+    assert features.dtype == np.uint8
+    assert ends.levels_of(two).scale > 0
     rows, columns = slice(20, 116), slice(52, 164)
     parts = {
         name: np.ascontiguousarray(
