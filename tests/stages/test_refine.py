@@ -279,6 +279,16 @@ def test_closed_form_leaves_empty_and_full_mattes_alone_without_pymatting(level:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_closed_form_gives_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without these limits, a matte that is grey everywhere took more than an hour and ended with an error."""
+    picture = np.random.default_rng(8).integers(0, 256, (120, 120, 3), dtype=np.uint8)
+    grey = disc(120, 120, 40, 300)
+    assert refine_closed_form(picture, Coarse(grey, None)) is grey
+    monkeypatch.setattr("idseg.stages.refine._estimate_alpha_cf", lambda image, trimap: None)
+    edge = disc(120, 120, 40, 6)
+    assert refine_closed_form(picture, Coarse(edge, None)) is edge
+
+
 @pytest.mark.slow
 def test_closed_form_finds_the_edge_of_a_two_coloured_picture() -> None:
     truth = disc(160, 120, 40, 6)
