@@ -19,8 +19,8 @@ Fit: TypeAlias = Literal["area", "stretch", "short-side"]
 """How a picture is fitted to the network's input.
 
 * ``area``: keeps the picture's aspect, at about ``size[0] * size[1]`` px. A picture with about as many pixels is not
-  resampled, because that would lose detail; a smaller one is enlarged to half of that. Edge pixels are repeated up to
-  multiples of ``multiple``.
+  resampled, because that would lose detail; a smaller one is enlarged to half of that, or as ``enlarged`` says. Edge
+  pixels are repeated up to multiples of ``multiple``.
 * ``stretch``: exactly ``size``, whatever the aspect.
 * ``short-side``: keeps the picture's aspect, the shorter side about ``size[0]``, both sides multiples of ``multiple``.
 """
@@ -59,6 +59,8 @@ class MatteForm:
     """Name of the block of the second file; None: the net is whole."""
     second_look: str | None = None
     """Name of the block whose net makes the low-resolution matte that bounds this net's matte; None: nothing does."""
+    enlarged: tuple[float, float] | None = None
+    """"area" enlarges pictures to the form's pixels whose own are between these shares of them; None: no pictures."""
 
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -108,6 +110,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
             guess=entry.output.get("guess"),
             edge=edge,
             second_look=second_look,
+            enlarged=_range(entry.input.get("enlarged")),
         )
     except KeyError as error:
         raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None
@@ -119,9 +122,14 @@ def form_of(entry: ModelEntry) -> MatteForm:
         ) from None
 
 
-def _seen_share(share: float) -> float:
-    """Pixels at which "area" shows a picture to the net, as a share of the form's; ``share``: those of the picture."""
-    return _ENLARGED if share < _AS_IT_IS[0] else min(share, 1.0)
+def _seen_share(share: float, enlarged: tuple[float, float] | None) -> float:
+    """Pixels at which "area" shows a picture to the net, as a share of the form's; ``share``: those of the picture.
+    ``enlarged``: see :class:`MatteForm`."""
+    if enlarged is not None and enlarged[0] <= share <= enlarged[1]:
+        return 1.0
+    if share < _AS_IT_IS[0]:
+        return _ENLARGED
+    return share if share <= _AS_IT_IS[1] else 1.0
 
 
 def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
@@ -134,11 +142,11 @@ def frame(picture: Size, form: MatteForm) -> tuple[Size, Size]:
         scale = form.size.width / min(width, height)
         wanted = (width * scale, height * scale)
     elif 1.0 / _LARGEST_ASPECT <= aspect <= _LARGEST_ASPECT:
-        least, most = _AS_IT_IS
-        shares = width * height / area
-        if least <= shares <= most:
+        share = width * height / area
+        seen = _seen_share(share, form.enlarged)
+        if seen == share:
             return picture, Size(*(-(-side // form.multiple) * form.multiple for side in picture))
-        scale = (_seen_share(shares) / shares) ** 0.5
+        scale = (seen / share) ** 0.5
         wanted = (width * scale, height * scale)
     else:
         aspect = min(max(aspect, 1.0 / _LARGEST_ASPECT), _LARGEST_ASPECT)
@@ -167,6 +175,13 @@ def out_of_frame(value: npt.NDArray[np.float32], inner: Window, picture: Size) -
 def inside(value: npt.NDArray[np.float32], inner: Window) -> npt.NDArray[np.float32]:
     """The part of a net's output (H, W) that belongs to the picture; a view."""
     return value[inner.top : inner.bottom, inner.left : inner.right]
+
+
+def _range(values: Any) -> tuple[float, float] | None:
+    if values is None:
+        return None
+    least, most = values
+    return float(least), float(most)
 
 
 def _three(values: Any) -> tuple[float, float, float]:

@@ -111,6 +111,21 @@ def test_area_keeps_the_aspect_and_does_not_resample_what_fits(
     assert frame(Size(*picture), form) == (seen, whole)
 
 
+@pytest.mark.parametrize(
+    ("picture", "seen"), [((100, 200), (100, 200)), ((160, 200), (192, 256)), ((200, 220), (200, 220))]
+)
+def test_pictures_between_the_shares_are_enlarged(
+    picture: tuple[int, int], seen: tuple[int, int], tmp_path: Path
+) -> None:
+    """.4, .64 and .88 of the net's pixels."""
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = load_matte(tiny_manifest(path, size=[200, 250], enlarged=[0.5, 0.8]), "tiny")._form
+    assert frame(Size(*picture), form)[0] == seen
+    for wrong in (0.5, [0.5], ["a", 1]):
+        with pytest.raises(ModelDamagedError):
+            load_matte(tiny_manifest(path, size=[200, 250], enlarged=wrong), "tiny")
+
+
 def test_a_picture_that_fits_goes_in_as_it_is(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
