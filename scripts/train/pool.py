@@ -93,7 +93,7 @@ class _Order:
 
 
 def _compose(order: _Order, free: Any, done: Any, stop: Any) -> None:
-    """Fill free slots with pictures until ``stop`` is set. Runs in a process of its own.
+    """Fill free slots with pictures until ``stop`` is set or the parent has died. Runs in a process of its own.
 
     ``done`` gets (process, slot, number of the shape, number of hair layers), or a traceback.
     """
@@ -108,7 +108,8 @@ def _compose(order: _Order, free: Any, done: Any, stop: Any) -> None:
         chance.manual_seed(order.seed * 1000 + order.number)
         composer, slots = Composer(store, material.shares, rng, chance), order.slots()
         with torch.no_grad(), drawing:
-            while not stop.is_set():
+            parent = multiprocessing.parent_process()
+            while not stop.is_set() and (parent is None or parent.is_alive()):
                 try:
                     slot = free.get(timeout=_WAIT_S)
                 except queue.Empty:

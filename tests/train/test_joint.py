@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,37 @@ def test_a_pool_gives_batches_while_it_composes_and_shows_a_failure() -> None:
     broken = Pool(Material(broken_store, cpu, Shares()), [(64, 64)], [4], seed=1)
     with broken, pytest.raises(ComposeError, match="ZeroDivisionError: a bug"):
         next(iter(broken.batches(2, seed=1)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the process in /proc")
+def test_composing_processes_end_when_the_training_is_killed(tmp_path: Path) -> None:
+    """A killed training cannot stop them; they used to stay for ever."""
+    code = (
+        "import sys, torch\n"
+        "from scripts.train.pool import Material, Pool\n"
+        "from scripts.train.scene.compose import Shares\n"
+        "from tests.train.test_joint import small_store\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Pool(Material(small_store, torch.device('cpu'), Shares()), [(64, 64)], [4], seed=1)\n"
+        "    with pool:\n"
+        "        next(iter(pool.batches(1, seed=1)))\n"
+        "        print(pool._processes[0].pid, flush=True)\n"
+        "        sys.stdin.read()\n"
+    )
+    script = tmp_path / "training.py"
+    script.write_text(code)
+    command = [sys.executable, str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as training:
+        assert training.stdout is not None
+        composing = int(training.stdout.readline())
+        training.kill()
+    deadline = time.monotonic() + 120.0
+    while Path(f"/proc/{composing}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{composing}").exists()
 
 
 def test_a_killed_composing_process_ends_the_training() -> None:
