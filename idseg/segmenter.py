@@ -33,7 +33,7 @@ from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, Glance, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
-from idseg.system import side_by_side, usable_cores
+from idseg.system import side_by_side, trim, usable_cores
 from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
@@ -44,6 +44,8 @@ _FAST_UPSCALE = 4.0
 """With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
 is nearly as sharp as the picture."""
 
+_LOADED = 2
+"""Number of photos after which all models are loaded. Loading leaves some 25 MB of freed memory, which is returned."""
 _MOST_LOOKS = 4
 """Maximum number of attempts to place the window, which grows while hair or a hat reaches its edge."""
 _GROWTH = 0.25
@@ -254,6 +256,9 @@ class Segmenter:
                 two_poses = models.ready and self.options.second_pose
                 mesh, body = landmarks.look(rgb, face, pair, chosen, self._helpers(), two_poses)
                 models.ready = True
+                models.photos += 1
+                if models.photos == _LOADED:
+                    trim()
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
                 as_found = person.face_box.height / face.box.height  # a detector's box has no forehead
@@ -418,6 +423,8 @@ class _PersonModels:
     pose: PoseLandmarker
     users: int = 0
     """Number of calls that use the models now; guarded by the Segmenter's lock."""
+    photos: int = 0
+    """Number of photos that the models have seen."""
     ready: bool = False
     """Whether the models have seen a photo. From then on, a second pose model is worth the time to load it."""
 

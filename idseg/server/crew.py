@@ -20,7 +20,8 @@ from idseg.cloud.errors import UnavailableError
 from idseg.errors import IdsegError
 from idseg.models.process import Pipe, ending, start
 from idseg.server.logs import FaultError, describe, log
-from idseg.server.memory import resident_bytes, set_up_malloc, trim
+from idseg.server.memory import resident_bytes, set_up_malloc
+from idseg.system import trim
 
 Work: TypeAlias = Callable[[Any], Any]
 """A module-level function with arguments (``functools.partial``). The worker calls it with the return value of

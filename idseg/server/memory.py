@@ -7,12 +7,12 @@ each thread a heap (arena) of its own, up to eight per core, and each keeps its 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from idseg.system import of_libc, trim
 
 _M_ARENA_MAX: Final = -8  # malloc.h
 _M_MMAP_THRESHOLD: Final = -3
@@ -34,18 +34,11 @@ _TRIM_AFTER_CPU_S: Final = 0.05
 def set_up_malloc() -> None:
     """Let all threads of this process share two heaps without large pictures in them, so that freed memory can be
     returned. Call this before threads start. Does nothing without glibc."""
-    mallopt = _of_libc("mallopt")
+    mallopt = of_libc("mallopt")
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _MOST_ARENAS)
         mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def trim() -> None:
-    """Return freed pages to the system; takes a few milliseconds. Does nothing without glibc."""
-    malloc_trim = _of_libc("malloc_trim")
-    if malloc_trim is not None:
-        malloc_trim(ctypes.c_size_t(0))
 
 
 async def keep_trimmed() -> None:
@@ -56,11 +49,6 @@ async def keep_trimmed() -> None:
         if time.process_time() - worked_s > _TRIM_AFTER_CPU_S:
             await asyncio.to_thread(trim)
             worked_s = time.process_time()
-
-
-def _of_libc(name: str) -> Any:
-    """A function of glibc; None elsewhere."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def resident_bytes(pid: int | None = None) -> int:

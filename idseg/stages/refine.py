@@ -53,7 +53,7 @@ _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
 _DOUBT = 0.3
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 5 px wide. With .25, a
-quarter more pixels are computed, and the gradient error on composites is .5 % lower."""
+quarter more pixels are computed, and the gradient error on composites is .1 % lower."""
 _FEWEST = 60
 """Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, a tenth
 more pixels are computed, and the gradient error on composites is .3 % lower."""
