@@ -55,8 +55,8 @@ _DOUBT = 0.3
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 5 px wide. With .25, a
 quarter more pixels are computed, and the gradient error on composites is .1 % lower."""
 _FEWEST = 60
-"""Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, a tenth
-more pixels are computed, and the gradient error on composites is .3 % lower."""
+"""Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, up
+to a third more pixels are computed, and no error is lower."""
 _FREEDOM = 8
 """The most by which the net may change a certain pixel: this times the share of uncertain pixels around it. Otherwise
 it lays a faint haze over the background beside hair."""
