@@ -253,11 +253,12 @@ class Segmenter:
                 face, others = find.face_and_others(rgb, both, self.options.detect, self._helpers())
             with clock("landmarks"):
                 pair, chosen = (models.mesh, models.pose), self.options.landmarks
-                two_poses = models.ready and self.options.second_pose
+                two_poses = models.photos > 0 and self.options.second_pose
                 mesh, body = landmarks.look(rgb, face, pair, chosen, self._helpers(), two_poses)
-                models.ready = True
-                models.photos += 1
-                if models.photos == _LOADED:
+                with self._lock:
+                    models.photos += 1
+                    loaded = models.photos == _LOADED
+                if loaded:
                     trim()
                 size = Size(rgb.shape[1], rgb.shape[0])
                 person = landmarks.person(face, mesh, body, size, self.options.landmarks)
@@ -424,15 +425,14 @@ class _PersonModels:
     users: int = 0
     """Number of calls that use the models now; guarded by the Segmenter's lock."""
     photos: int = 0
-    """Number of photos that the models have seen."""
-    ready: bool = False
-    """Whether the models have seen a photo. From then on, a second pose model is worth the time to load it."""
+    """Number of photos that the models have seen; guarded by the Segmenter's lock. After the first, a second pose model
+    is worth the time to load it."""
 
     def warm(self, rgb: Rgb, pool: Executor | None) -> None:
         for model in (self.short, self.full, self.mesh):
             model(rgb)
         side_by_side(pool, lambda: self.pose(rgb), lambda: self.pose(rgb))
-        self.ready = True
+        self.photos = 1
 
     def close(self) -> None:
         for model in (self.short, self.full, self.mesh, self.pose):

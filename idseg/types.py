@@ -128,19 +128,6 @@ class Features(NamedTuple):
     levels: Levels | None = None
     """What the values stand for if they are bytes; None: they are floats."""
 
-    def stored_as(self, levels: Levels | None) -> Features:
-        """The same features as bytes with these levels, or with None as floats. Numbers outside the levels are
-        clipped."""
-        if levels == self.levels:
-            return self
-        values = np.asarray(self.values, np.float32)
-        if self.levels is not None:
-            values = np.float32(self.levels.scale) * (values - np.float32(self.levels.zero))
-        if levels is None:
-            return Features(values, self.inner)
-        rounded = np.rint(values / np.float32(levels.scale)) + np.float32(levels.zero)
-        return Features(np.clip(rounded, 0, 255).astype(np.uint8), self.inner, levels)
-
 
 class Coarse(NamedTuple):
     """What a coarse net found in a picture."""

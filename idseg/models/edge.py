@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError
 from idseg.imaging.tiles import tiles
+from idseg.models.levels import levels_of
 from idseg.models.manifest import ModelEntry
 from idseg.models.onnx import Net
 from idseg.system import share_out
-from idseg.types import Levels, Window
+from idseg.types import Window
 
 _SURE = 0.02
 """A guess below it is certainly background; above 1 minus it, certainly person."""
@@ -111,21 +112,6 @@ def _part(values: npt.NDArray[Any], rows: slice, columns: slice, share: int) -> 
     down = slice(rows.start // share, rows.stop // share)
     across = slice(columns.start // share, columns.stop // share)
     return np.ascontiguousarray(values[:, :, down, across])
-
-
-def levels_of(table: Mapping[str, Any]) -> Levels | None:
-    """The entry ``levels = [scale, zero]`` of a table of the manifest.
-
-    Raises:
-        TypeError, ValueError: the entry is something else.
-    """
-    if "levels" not in table:
-        return None
-    scale, zero = table["levels"]
-    levels = Levels(float(scale), int(zero))
-    if not (0 < levels.scale < np.inf and 0 <= levels.zero <= 255):
-        raise ValueError(f"levels {table['levels']} are not a positive scale and a byte")
-    return levels
 
 
 def _put(whole: _Features, core: Window, found: npt.NDArray[Any], inner: Window, share: int) -> None:

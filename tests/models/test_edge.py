@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from idseg.errors import ModelDamagedError
 from idseg.models.edge import EdgeNet, unsure_tiles
+from idseg.models.levels import stored_as
 from idseg.models.manifest import ModelEntry, load_manifest
 from idseg.stages.matte import load_matte
 from idseg.types import Rgb
@@ -123,7 +124,7 @@ def test_the_shipped_nets_bytes_stand_for_the_float_nets_features(astronaut: Rgb
     assert integers.features is not None
     assert floats.features is not None
     assert integers.features.values.dtype == np.uint8
-    found, exact = integers.features.stored_as(None).values, floats.features.values
+    found, exact = stored_as(integers.features, None).values, floats.features.values
     alpha = cv2.resize(floats.alpha, exact.shape[1::-1], interpolation=cv2.INTER_AREA)
     unsure = (alpha > 0.1) & (alpha < 0.9)
     assert np.abs(found - exact)[unsure].mean() < 0.25 * np.abs(exact)[unsure].mean()

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
+from idseg.models.levels import stored_as
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.stages.matte import AUTO, load_matte
 from idseg.stages.refine import (
@@ -168,12 +169,12 @@ def test_the_net_changes_nothing_away_from_uncertain_pixels(gives_green: Refiner
 def test_features_fit_the_net_as_bytes_or_floats(tmp_path: Path) -> None:
     levels = Levels(0.5, 10)
     floats = Features(np.array([[[-1.0, 0.2, 130.0]]], np.float32), Window(0, 0, 2, 2))
-    stored = floats.stored_as(levels)
+    stored = stored_as(floats, levels)
     assert stored.values.dtype == np.uint8
     assert stored.values.ravel().tolist() == [8, 10, 255]
-    assert stored.stored_as(levels) is stored
-    assert stored.stored_as(None).values.ravel().tolist() == [-1.0, 0.0, 122.5]
-    assert stored.stored_as(Levels(1.0, 0)).values.ravel().tolist() == [0, 0, 122]
+    assert stored_as(stored, levels) is stored
+    assert stored_as(stored, None).values.ravel().tolist() == [-1.0, 0.0, 122.5]
+    assert stored_as(stored, Levels(1.0, 0)).values.ravel().tolist() == [0, 0, 122]
     gives_features = load_refiner(manifest_of(tiny(tmp_path / "f.onnx", "coarse", 0), levels=[0.5, 10]))
     alpha = disc(96, 96, 30, 20)
     assert gives_features(np.zeros((96, 96, 3), np.uint8), with_features(alpha)).shape == (96, 96)
