@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
-from idseg.imaging.bounds import bounded
+from idseg.imaging.bounds import bounded, settled
 from idseg.imaging.resize import resize, shrunk, unit
 from idseg.models.edge import EdgeNet
 from idseg.models.form import PRESETS, MatteForm, form_of, frame, inside, into_frame, out_of_frame
@@ -109,7 +109,7 @@ class Matte:
 
         At a lower resolution, person and background are separated more reliably (at a large scale, a checked jacket
         looks like any other pattern). The low-resolution matte bounds the full-resolution one, except where the latter
-        confidently disagrees.
+        confidently disagrees, and where the latter is in doubt, decides how much of a neighbourhood is person.
         """
         whole = self._seen(rgb, pool)
         picture = Size(rgb.shape[1], rgb.shape[0])
@@ -117,7 +117,7 @@ class Matte:
         if self._low is None or self._low.enlargement(picture) <= 1.0:
             return Coarse(alpha, whole.features)
         seen = self._low._glanced(rgb) if glance is None else glance.seen
-        return Coarse(bounded(alpha, seen), whole.features)
+        return Coarse(settled(bounded(alpha, seen), seen), whole.features)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte, of the smaller net if there is one. It shows where a head ends."""

@@ -112,14 +112,15 @@ def test_area_keeps_the_aspect_and_does_not_resample_what_fits(
 
 
 @pytest.mark.parametrize(
-    ("picture", "seen"), [((100, 200), (100, 200)), ((160, 200), (192, 256)), ((200, 220), (200, 220))]
+    ("picture", "seen"),
+    [((100, 100), (160, 160)), ((120, 150), (160, 192)), ((160, 200), (192, 256)), ((200, 220), (200, 220))],
 )
 def test_pictures_between_the_shares_are_enlarged(
     picture: tuple[int, int], seen: tuple[int, int], tmp_path: Path
 ) -> None:
-    """.4, .64 and .88 of the net's pixels."""
+    """.2, .36, .64 and .88 of the net's pixels become .5, .58, 1 and .88, in multiples of 32."""
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
-    form = load_matte(tiny_manifest(path, size=[200, 250], enlarged=[0.5, 0.8]), "tiny")._form
+    form = load_matte(tiny_manifest(path, size=[200, 250], enlarged=[0.3, 0.8]), "tiny")._form
     assert frame(Size(*picture), form)[0] == seen
     for wrong in (0.5, [0.5], ["a", 1]):
         with pytest.raises(ModelDamagedError):
@@ -239,10 +240,12 @@ class FaintFromAfar:
         return {"alpha": alpha}
 
 
-@pytest.mark.parametrize(("width", "expected"), [(0.02, 0.9), (0.15, 0.0)])
-def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not(width: float, expected: float) -> None:
+@pytest.mark.parametrize(("width", "least", "most"), [(0.02, 0.6, 0.9), (0.15, 0.0, 0.0)])
+def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not(
+    width: float, least: float, most: float
+) -> None:
     alpha = in_two_sizes(FaintFromAfar(width), Size(224, 256))(red_picture(0, 224, 256))
-    assert alpha[128, 224 // 5 + round(0.5 * width * 224)] == pytest.approx(expected, abs=1e-6)
+    assert least <= alpha[128, 224 // 5 + round(0.5 * width * 224)] <= most
     assert alpha[:, 130:].min() == 1.0
 
 

@@ -1,0 +1,62 @@
+"""The full-resolution matte, corrected by the low-resolution one."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from idseg.imaging.bounds import settled
+
+SIDE = 400
+MIDDLE = np.s_[50:-50, SIDE // 2 - 40 : SIDE // 2 + 40]
+"""Rows and columns of strands far from the person and from the background."""
+
+
+def strands(low: float, high: float) -> npt.NDArray[np.float32]:
+    """A person in the left quarter, background in the right one, and between them stripes 4 px wide of two alphas."""
+    alpha = np.zeros((SIDE, SIDE), np.float32)
+    alpha[:, : SIDE // 4] = 1.0
+    alpha[:, SIDE // 4 : SIDE // 4 * 3] = np.where(np.arange(SIDE // 2) % 8 < 4, high, low)
+    return alpha
+
+
+def seen(between: float) -> npt.NDArray[np.float32]:
+    """The same at a quarter of the size, with one alpha instead of the stripes."""
+    alpha = np.zeros((SIDE // 4, SIDE // 4), np.float32)
+    alpha[:, : SIDE // 16] = 1.0
+    alpha[:, SIDE // 16 : SIDE // 16 * 3] = between
+    return alpha
+
+
+@pytest.mark.parametrize(("between", "mean"), [(0.0, 0.0), (0.16, 0.2), (0.94, 0.8), (1.0, 1.0)])
+def test_the_low_resolution_says_how_much_and_the_full_resolution_where(between: float, mean: float) -> None:
+    after = settled(strands(0.1, 0.7), seen(between))[MIDDLE]
+    assert after.mean() == pytest.approx(mean, abs=0.02)
+    if 0 < mean < 1:
+        contrast = np.abs(after[:, :4].mean() - after[:, 4:8].mean())
+        assert contrast > 0.15
+
+
+@pytest.mark.parametrize("between", [0.4, 0.6, 0.7])
+def test_a_low_resolution_that_is_in_doubt_changes_nothing(between: float) -> None:
+    before = strands(0.1, 0.7)
+    assert np.array_equal(settled(before, seen(between))[MIDDLE], before[MIDDLE])
+
+
+@pytest.mark.parametrize("between", [0.0, 1.0])
+def test_gaps_between_strands_stay_open(between: float) -> None:
+    before = strands(0.0, 0.6)
+    after = settled(before, seen(between))
+    assert not after[before == 0.0].any()
+    assert (after[before > 0.0] > before[before > 0.0]).any() == (between == 1.0)
+
+
+def test_a_person_without_uncertain_pixels_stays() -> None:
+    before = strands(0.0, 1.0)
+    assert np.array_equal(settled(before, seen(0.0))[MIDDLE], before[MIDDLE])
+
+
+def test_the_input_stays_as_it_is() -> None:
+    before = strands(0.1, 0.7)
+    copy = before.copy()
+    assert settled(before, seen(0.0)) is not before
+    assert np.array_equal(before, copy)
