@@ -28,10 +28,11 @@ from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.models.onnx import PROVIDERS
 from idseg.result import Result
 from idseg.stages import find, landmarks, pose
-from idseg.stages.crop import CropOptions, HeadExtent, head_and_shoulders, head_extent
+from idseg.stages.crop import CropOptions, head_and_shoulders
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, Glance, Matte, load_matte
+from idseg.stages.glances import Glances
+from idseg.stages.matte import AUTO, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import side_by_side, trim, usable_cores
 from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window
@@ -46,10 +47,6 @@ is nearly as sharp as the picture."""
 
 _LOADED = 2
 """Number of photos after which all models are loaded. Loading leaves some 25 MB of freed memory, which is returned."""
-_MOST_LOOKS = 4
-"""Maximum number of attempts to place the window, which grows while hair or a hat reaches its edge."""
-_GROWTH = 0.25
-"""Growth of the window per attempt, as a share of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,42 +268,18 @@ class Segmenter:
         photo = Size(rgb.shape[1], rgb.shape[0])
         window = head_and_shoulders(person.face_box, person.parts, photo, options)
         with clock("matte"):
-            glances, head = self._look_at_head(rgb, person, window, models)
+            glances = Glances(rgb, models.coarse)
+            head = glances.head(window, person.face_box.bottom)
             fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
-            if models.coarse.glances_are_whole and fitted in glances:
-                coarse = Coarse(glances[fitted].alpha, None)
+            if models.coarse.glances_are_whole:
+                coarse = Coarse(glances.of(fitted).alpha, None)
             else:
-                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.get(fitted), self._helpers())
+                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.of(fitted), self._helpers())
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):
                 alpha = np.where(cutting.inside(photo, fitted), alpha, np.float32(0))
         return fitted, cutting.take(rgb, fitted), alpha
-
-    def _look_at_head(
-        self, rgb: Rgb, person: Person, window: Window, models: _MattingModels
-    ) -> tuple[dict[Window, Glance], HeadExtent | None]:
-        """Glances at growing windows, until one contains the whole head, and the extent of the head in the photo."""
-        photo = Window(0, 0, rgb.shape[1], rgb.shape[0])
-        glances = {}
-        for look in range(_MOST_LOOKS):
-            glances[window] = models.coarse.glance(cutting.filled(rgb, window))
-            head = head_extent(glances[window].alpha, person.face_box.bottom - window.top)
-            if head is None:
-                break
-            cut_off = (
-                (head.top <= 0 and window.top > photo.top)
-                or (head.left <= 0 and window.left > photo.left)
-                or (head.right >= window.width and window.right < photo.right)
-            )
-            head = HeadExtent(head.top + window.top, head.left + window.left, head.right + window.left)
-            if not cut_off or look == _MOST_LOOKS - 1:
-                break
-            grow = round(_GROWTH * window.height / 2), round(_GROWTH * window.width / 2)
-            window = Window(
-                window.left - grow[1], window.top - 2 * grow[0], window.width + 2 * grow[1], window.height + 2 * grow[0]
-            )
-        return glances, head
 
     def _forget_after_fork(self) -> None:
         """In the child of a fork: drop the models without freeing them, which would wait for the parent's threads."""

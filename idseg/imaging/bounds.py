@@ -8,6 +8,9 @@ of a neighbourhood is person, and the full-resolution matte how it is distribute
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -40,17 +43,36 @@ _UNSEEN = 0.002
 """Changes of a neighbourhood's mean up to it are left out."""
 _NEARLY_NOTHING = 0.1
 """Alpha below it is raised less, in proportion: otherwise a faint haze would fill the gaps between strands."""
-_TINY = np.float32(1e-3)
+_TINY = 1e-3
 """Mean below which a neighbourhood has nothing to multiply."""
 
 
-def bounded(alpha: Alpha, seen: Alpha) -> Alpha:
-    """The matte ``alpha`` (H, W), limited by the low-resolution matte ``seen`` (h, w) of the same picture."""
-    reach = max(round(_REACH * max(seen.shape)), 1)
+class Seen(NamedTuple):
+    """Low-resolution mattes of a picture. Two of them agree on ``least`` at least and ``most`` at most; for one alone
+    the two are the same. (h, w) each."""
+
+    least: Alpha
+    most: Alpha
+
+    @classmethod
+    def once(cls, alpha: Alpha) -> Seen:
+        return cls(alpha, alpha)
+
+    @classmethod
+    def twice(cls, alpha: Alpha, other: Alpha) -> Seen:
+        """What two mattes agree on; the other's size may differ."""
+        other = np.asarray(cv2.resize(other, alpha.shape[::-1]), np.float32)
+        return cls(np.minimum(alpha, other), np.maximum(alpha, other))
+
+
+def bounded(alpha: Alpha, seen: Seen) -> Alpha:
+    """The matte ``alpha`` (H, W), limited by low-resolution mattes of the same picture."""
+    small = seen.most.shape
+    reach = max(round(_REACH * max(small)), 1)
     around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
-    near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
-    least = np.asarray(cv2.erode((seen > _SURE[1]).astype(np.uint8), around), np.float32)
-    possible = seen > np.where(_broad(near > _SOMETHING), np.float32(_SURE_SOLID), np.float32(_SURE[0]))
+    near = np.asarray(cv2.resize(alpha, small[::-1]), np.float32)
+    least = np.asarray(cv2.erode((seen.least > _SURE[1]).astype(np.uint8), around), np.float32)
+    possible = seen.most > np.where(_broad(near > _SOMETHING), np.float32(_SURE_SOLID), np.float32(_SURE[0]))
     most = np.asarray(cv2.dilate(possible.astype(np.uint8), around), np.float32)
     least[_sure_pieces((least > near) & (near < 0.5), near)] = 0.0
     most[_sure_pieces((most < near) & (near > 0.5), near)] = 1.0
@@ -60,45 +82,47 @@ def bounded(alpha: Alpha, seen: Alpha) -> Alpha:
     return np.asarray(np.clip(alpha, lower, upper), np.float32)
 
 
-def settled(alpha: Alpha, seen: Alpha) -> Alpha:
-    """The matte ``alpha`` (H, W), with as much person in each uncertain neighbourhood as the low-resolution matte ``seen``
-    (h, w) allows.
+def settled(alpha: Alpha, seen: Seen) -> Alpha:
+    """The matte ``alpha`` (H, W), with as much person in each uncertain neighbourhood as low-resolution mattes of the
+    same picture allow.
 
-    The neighbourhood's mean moves towards the nearest mean that ``seen`` allows (:data:`_AMOUNTS`), by the share of its
+    The neighbourhood's mean moves towards the nearest mean that they allow (:data:`_AMOUNTS`), by the share of its
     pixels that are uncertain. Alpha, or 1 - alpha, is multiplied, so that strands and gaps stay where they are, and
     certain background stays background.
     """
-    near = np.asarray(cv2.resize(alpha, seen.shape[::-1]), np.float32)
-    uncertain = ((near > _UNCERTAIN[0]) & (near < _UNCERTAIN[1])).astype(np.float32)
-    least, most = (np.clip((seen - low) / (high - low), 0.0, 1.0) for low, high in _AMOUNTS)
-    side = 2 * max(round(_AROUND * max(seen.shape)), 1) + 1
+    small = seen.most.shape
+    near = np.asarray(cv2.resize(alpha, small[::-1]), np.float32)
+    uncertain = (near > _UNCERTAIN[0]) & (near < _UNCERTAIN[1])
+    allowed = (np.clip((part - low) / (high - low), 0.0, 1.0) for part, (low, high) in zip(seen, _AMOUNTS, strict=True))
+    side = 2 * max(round(_AROUND * max(small)), 1) + 1
+    planes = cv2.merge([np.asarray(plane, np.float32) for plane in (near, uncertain, *allowed)])
     # Two boxes are nearly a Gaussian with a deviation of .8 half sides.
-    means = cv2.merge([near, uncertain, np.asarray(least, np.float32), np.asarray(most, np.float32)])
-    mean, doubt, least, most = cv2.split(cv2.blur(cv2.blur(means, (side, side)), (side, side)))
+    means = np.asarray(cv2.blur(cv2.blur(planes, (side, side)), (side, side)), np.float32)
+    mean, doubt, least, most = np.moveaxis(means, 2, 0)
     moved = mean + doubt * (np.clip(mean, least, most) - mean)
     rows, columns = (np.flatnonzero((np.abs(moved - mean) > _UNSEEN).any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return alpha
     there = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     here = tuple(
-        slice(round(part.start * large / small), round(part.stop * large / small))
-        for part, large, small in zip(there, alpha.shape, seen.shape, strict=True)
+        slice(math.floor(part.start * scale), math.ceil(part.stop * scale))
+        for part, scale in zip(there, np.divide(alpha.shape, small), strict=True)
     )
-    size = (here[1].stop - here[1].start, here[0].stop - here[0].start)
+    result = alpha.copy()
+    size = result[here].shape[::-1]
     fewer = _ratio(np.minimum(moved, mean)[there], mean[there])
     fuller = _ratio(1 - np.maximum(moved, mean)[there], 1 - mean[there])
-    part = alpha[here] * cv2.resize(fewer, size)
+    changed = alpha[here] * cv2.resize(fewer, size)
     if (fuller < 1).any():
-        something = np.minimum(part * np.float32(1 / _NEARLY_NOTHING), np.float32(1))
-        part = 1 - (1 - part) * (1 - something * (1 - cv2.resize(fuller, size)))
-    result = alpha.copy()
-    result[here] = part
+        something = np.minimum(changed * np.float32(1 / _NEARLY_NOTHING), np.float32(1))
+        changed = 1 - (1 - changed) * (1 - something * (1 - cv2.resize(fuller, size)))
+    result[here] = changed
     return result
 
 
-def _ratio(part: npt.NDArray[np.float32], whole: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """``part / whole``; 1 where the whole is nearly nothing."""
-    return np.where(whole > _TINY, part / np.maximum(whole, _TINY), np.float32(1))
+    return np.asarray(np.where(whole > _TINY, part / np.maximum(whole, _TINY), 1.0), np.float32)
 
 
 def _broad(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

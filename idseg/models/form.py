@@ -31,7 +31,7 @@ _AS_IT_IS = (0.4, 1.25)
 _ENLARGED = 0.5
 """Share of the form's pixels to which "area" enlarges smaller pictures. More would help hair less than it harms the
 rest."""
-_FACTOR = 1.6
+_FACTOR = 1.7
 """Pixels of the net's input per pixel of a picture in the range :attr:`MatteForm.enlarged`. With 2, more parts of small
 photos are lost."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32

@@ -17,8 +17,8 @@ from idseg.imaging.resize import resize, unit
 from idseg.models.form import PRESETS, MatteForm, frame, into_frame
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.models.onnx import PROVIDERS, OnnxNet, available_providers
-from idseg.stages.matte import AUTO, Matte, load_matte, resolved
-from idseg.types import Rgb, Size
+from idseg.stages.matte import AUTO, Glance, Matte, load_matte, resolved
+from idseg.types import Rgb, Size, Window
 from tests.models.tiny_onnx import write_channel, write_net
 
 
@@ -150,7 +150,8 @@ def test_a_glance_is_made_by_the_smaller_net(tmp_path: Path) -> None:
     assert not matte.glances_are_whole
     picture = red_picture(0, 300, 400)
     picture[..., 1] = 51
-    alpha, seen = matte.glance(picture)
+    alpha, seen, whole = matte.glance(picture)
+    assert whole
     assert alpha.shape == (400, 300)
     assert alpha.mean() == pytest.approx(0.2, abs=1e-3)
     assert seen.size < 0.3 * 200 * 250
@@ -247,6 +248,29 @@ def test_a_broad_piece_that_is_faint_from_afar_is_background_and_a_strand_is_not
     alpha = in_two_sizes(FaintFromAfar(width), Size(224, 256))(red_picture(0, 224, 256))
     assert least <= alpha[128, 224 // 5 + round(0.5 * width * 224)] <= most
     assert alpha[:, 130:].min() == 1.0
+
+
+def test_a_glance_with_surroundings_needs_a_second_opinion_to_take_much_away() -> None:
+    """The net sees a person in the left half only in small inputs that are not the picture itself."""
+    net = TwoMinds(0.3)
+    matte = in_two_sizes(net)
+    picture = red_picture(0, 200, 250)
+    nobody = Glance(np.zeros((250, 200), np.float32), np.zeros((125, 100), np.float32), whole=False)
+    before = net.runs
+    with_doubt = matte(picture, nobody)
+    assert net.runs == before + 2  # the matte, and a second glance
+    assert with_doubt[:, :90].min() > 0.2
+    assert matte(picture, nobody._replace(whole=True))[:, :90].max() == 0.0
+
+
+def test_a_part_of_a_glance_shows_what_the_whole_shows_there() -> None:
+    seen = np.linspace(0, 1, 100, dtype=np.float32)[None].repeat(50, axis=0)
+    alpha = np.linspace(0, 1, 400, dtype=np.float32)[None].repeat(200, axis=0)
+    part = Glance(alpha, seen).part(Window(100, 20, 240, 120))
+    assert not part.whole
+    assert part.alpha.shape == (120, 240)
+    assert part.seen.shape == (30, 60)
+    assert np.abs(part.seen - seen[:30, 25:85]).max() < 1e-5
 
 
 def test_a_glance_is_not_computed_twice() -> None:
