@@ -27,13 +27,10 @@ Fit: TypeAlias = Literal["area", "stretch", "short-side"]
 Activation: TypeAlias = Literal["none", "sigmoid"]
 
 _AS_IT_IS = (0.4, 1.25)
-"""Range of a picture's pixels, as a share of the form's, in which "area" does not resample it."""
+"""Range of a picture's pixels, as a share of the form's, in which "area" does not resample it. Enlarging smaller
+pictures more would help hair less than it harms the rest."""
 _ENLARGED = 0.5
-"""Share of the form's pixels to which "area" enlarges smaller pictures. More would help hair less than it harms the
-rest."""
-_FACTOR = 1.7
-"""Pixels of the net's input per pixel of a picture in the range :attr:`MatteForm.enlarged`. With 2, more parts of small
-photos are lost."""
+"""Share of the form's pixels to which "area" enlarges smaller pictures."""
 _LARGEST_ASPECT = 3.0  # "area" squeezes longer pictures; at 3:1, a 256 x 320 net has 5 rows at stride 32
 
 
@@ -63,8 +60,7 @@ class MatteForm:
     second_look: str | None = None
     """Name of the block whose net makes the low-resolution matte that bounds this net's matte; None: nothing does."""
     enlarged: tuple[float, float] | None = None
-    """"area" enlarges pictures whose pixels are between these shares of the form's by :data:`_FACTOR`, at most to the
-    form's; None: no pictures."""
+    """"area" enlarges pictures to the form's pixels whose own are between these shares of them; None: no pictures."""
 
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -130,7 +126,7 @@ def _seen_share(share: float, enlarged: tuple[float, float] | None) -> float:
     """Pixels at which "area" shows a picture to the net, as a share of the form's; ``share``: those of the picture.
     ``enlarged``: see :class:`MatteForm`."""
     if enlarged is not None and enlarged[0] <= share <= enlarged[1]:
-        return min(max(_FACTOR * share, _ENLARGED), 1.0)
+        return 1.0
     if share < _AS_IT_IS[0]:
         return _ENLARGED
     return share if share <= _AS_IT_IS[1] else 1.0
