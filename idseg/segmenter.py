@@ -21,6 +21,7 @@ from typing import get_args
 import numpy as np
 
 from idseg.errors import OptionError, ProviderError, SidewaysError, UpsideDownError
+from idseg.glances import Glances
 from idseg.imaging import cutting
 from idseg.models.form import PRESETS
 from idseg.models.manifest import load_manifest
@@ -31,7 +32,6 @@ from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, head_and_shoulders
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.glances import Glances
 from idseg.stages.matte import AUTO, Matte, load_matte
 from idseg.stages.refine import Refiner, RefinerName, load_refiner
 from idseg.system import side_by_side, trim, usable_cores

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from idseg.stages.glances import Glances
+from idseg.glances import Glances
 from idseg.stages.matte import Glance, Matte
 from idseg.types import Rgb, Window
 
