@@ -112,10 +112,12 @@ def settled(alpha: Alpha, seen: Seen) -> Alpha:
     size = result[here].shape[::-1]
     fewer = _ratio(np.minimum(moved, mean)[there], mean[there])
     fuller = _ratio(1 - np.maximum(moved, mean)[there], 1 - mean[there])
-    changed = alpha[here] * cv2.resize(fewer, size)
+    changed = np.asarray(cv2.resize(fewer, size), np.float32)
+    changed *= alpha[here]
     if (fuller < 1).any():
-        something = np.minimum(changed * np.float32(1 / _NEARLY_NOTHING), np.float32(1))
-        changed = 1 - (1 - changed) * (1 - something * (1 - cv2.resize(fuller, size)))
+        more = np.asarray(cv2.resize(1 - fuller, size), np.float32)
+        more *= np.minimum(changed * np.float32(1 / _NEARLY_NOTHING), np.float32(1))
+        changed += more * (1 - changed)
     result[here] = changed
     return result
 
