@@ -36,7 +36,8 @@ _SOMETHING = 0.3
 """Full-resolution alpha above which a pixel counts for :data:`_SOLID`."""
 
 _AROUND = 0.018
-"""Half side of the neighbourhood of :func:`settled`, as a share of the longer side."""
+"""Half side of the neighbourhood of :func:`settled`, as a share of the longer side. With .012 or .025, no mean error of
+the three sets or of labelled photos changes by more than 1.5 %."""
 _AMOUNTS = ((0.7, 1.0), (0.0, 0.8))
 """Low-resolution alpha between these values becomes a neighbourhood's least and most amount of person, 0 to 1."""
 _UNSEEN = 0.002

@@ -30,7 +30,6 @@ AUTO = "auto"
 _FLOAT, _INT8 = "portrait-coarse", "portrait-coarse-int8"
 """idseg's net with floats, and with 8-bit integers."""
 
-
 _CONTRADICTED = 0.0005
 """Share of the picture that a low-resolution matte takes away, from which a second one is asked: on 7 % of photos."""
 
