@@ -271,10 +271,7 @@ class Segmenter:
             glances = Glances(rgb, models.coarse)
             head = glances.head(window, person.face_box.bottom)
             fitted = head_and_shoulders(person.face_box, person.parts, photo, options, head)
-            if models.coarse.glances_are_whole:
-                coarse = Coarse(glances.of(fitted).alpha, None)
-            else:
-                coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.of(fitted), self._helpers())
+            coarse = models.coarse.look(cutting.filled(rgb, fitted), glances.of(fitted), self._helpers())
         with clock("refine"):
             alpha = models.refined(cutting.filled(rgb, fitted), coarse, self._helpers())
             if not cutting.lies_inside(photo, fitted):

@@ -48,25 +48,23 @@ _TINY = 1e-3
 """Mean below which a neighbourhood has nothing to multiply."""
 
 
-class Seen(NamedTuple):
-    """Low-resolution mattes of a picture. Two of them agree on ``least`` at least and ``most`` at most; for one alone
-    the two are the same. (h, w) each."""
+class LowResolution(NamedTuple):
+    """What low-resolution mattes of a picture agree on: alpha between ``least`` and ``most``, (h, w) each. For one
+    matte the two are the same."""
 
     least: Alpha
     most: Alpha
 
     @classmethod
-    def once(cls, alpha: Alpha) -> Seen:
-        return cls(alpha, alpha)
-
-    @classmethod
-    def twice(cls, alpha: Alpha, other: Alpha) -> Seen:
-        """What two mattes agree on; the other's size may differ."""
+    def of(cls, alpha: Alpha, other: Alpha | None = None) -> LowResolution:
+        """Of one matte, or of two, whose sizes may differ."""
+        if other is None:
+            return cls(alpha, alpha)
         other = np.asarray(cv2.resize(other, alpha.shape[::-1]), np.float32)
         return cls(np.minimum(alpha, other), np.maximum(alpha, other))
 
 
-def bounded(alpha: Alpha, seen: Seen) -> Alpha:
+def bounded(alpha: Alpha, seen: LowResolution) -> Alpha:
     """The matte ``alpha`` (H, W), limited by low-resolution mattes of the same picture."""
     small = seen.most.shape
     reach = max(round(_REACH * max(small)), 1)
@@ -83,7 +81,7 @@ def bounded(alpha: Alpha, seen: Seen) -> Alpha:
     return np.asarray(np.clip(alpha, lower, upper), np.float32)
 
 
-def settled(alpha: Alpha, seen: Seen) -> Alpha:
+def settled(alpha: Alpha, seen: LowResolution) -> Alpha:
     """The matte ``alpha`` (H, W), with as much person in each uncertain neighbourhood as low-resolution mattes of the
     same picture allow.
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
-from idseg.imaging.bounds import Seen, bounded, settled
+from idseg.imaging.bounds import LowResolution, bounded, settled
 from idseg.imaging.resize import resize, shrunk, unit
 from idseg.models.edge import EdgeNet
 from idseg.models.form import PRESETS, MatteForm, form_of, frame, inside, into_frame, out_of_frame
@@ -109,8 +109,8 @@ class Matte:
 
     @property
     def glances_are_whole(self) -> bool:
-        """Whether a glance is the net's own matte, so that a look at the same picture would show nothing more."""
-        return self._low is None
+        """Whether a glance is all that the net can say, so that a look at the same picture would show nothing more."""
+        return self._low is None and self._edge is None and self._form.features is None
 
     def enlargement(self, picture: Size) -> float:
         """Picture pixels per pixel of the net's input."""
@@ -135,15 +135,17 @@ class Matte:
         that also saw what surrounds the picture, and would take away much of it, needs a second one of the same opinion
         that did not.
         """
+        if glance is not None and glance.whole and self.glances_are_whole:
+            return Coarse(glance.alpha, None)
         whole = self._seen(rgb, pool)
         picture = Size(rgb.shape[1], rgb.shape[0])
         alpha = out_of_frame(whole.alpha, whole.inner, picture)
         if self._low is None or self._low.enlargement(picture) <= 1.0:
             return Coarse(alpha, whole.features)
-        seen = Seen.once(self._low._glanced(rgb) if glance is None else glance.seen)
+        seen = LowResolution.of(self._low._glanced(rgb) if glance is None else glance.seen)
         limited = bounded(alpha, seen)
         if glance is not None and not glance.whole and _taken(alpha, limited) > _CONTRADICTED:
-            seen = Seen.twice(glance.seen, self._low._glanced(rgb))
+            seen = LowResolution.of(glance.seen, self._low._glanced(rgb))
             limited = bounded(alpha, seen)
         return Coarse(settled(limited, seen), whole.features)
 

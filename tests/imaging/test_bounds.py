@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from idseg.imaging.bounds import Seen, bounded, settled
+from idseg.imaging.bounds import LowResolution, bounded, settled
 
 SIDE = 400
 MIDDLE = np.s_[50:-50, SIDE // 2 - 40 : SIDE // 2 + 40]
@@ -19,12 +19,12 @@ def strands(low: float, high: float) -> npt.NDArray[np.float32]:
     return alpha
 
 
-def seen(between: float) -> Seen:
+def seen(between: float) -> LowResolution:
     """The same at a quarter of the size, with one alpha instead of the stripes."""
     alpha = np.zeros((SIDE // 4, SIDE // 4), np.float32)
     alpha[:, : SIDE // 16] = 1.0
     alpha[:, SIDE // 16 : SIDE // 16 * 3] = between
-    return Seen.once(alpha)
+    return LowResolution.of(alpha)
 
 
 @pytest.mark.parametrize(("between", "mean"), [(0.0, 0.0), (0.16, 0.2), (0.94, 0.8), (1.0, 1.0)])
@@ -76,7 +76,7 @@ def test_only_what_two_mattes_agree_on_is_taken_away() -> None:
     background = np.zeros((SIDE // 4, SIDE // 4), np.float32)
     person = np.asarray(alpha[::4, ::4])
     away = np.s_[:, : SIDE // 4]
-    assert not bounded(alpha, Seen.once(background))[away].any()
-    assert not bounded(alpha, Seen.twice(background, background[::2, ::2]))[away].any()
-    assert bounded(alpha, Seen.twice(background, person))[away].min() == np.float32(0.9)
-    assert settled(alpha, Seen.twice(background, person))[away].min() == np.float32(0.9)
+    assert not bounded(alpha, LowResolution.of(background))[away].any()
+    assert not bounded(alpha, LowResolution.of(background, background[::2, ::2]))[away].any()
+    assert bounded(alpha, LowResolution.of(background, person))[away].min() == np.float32(0.9)
+    assert settled(alpha, LowResolution.of(background, person))[away].min() == np.float32(0.9)
