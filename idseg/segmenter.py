@@ -338,11 +338,17 @@ class Segmenter:
         with self._matting_lock:
             if self._matting_models is None:
                 chosen = self.options
+                fast = chosen.quality == "fast"
                 coarse = load_matte(
-                    self._manifest, chosen.matting_model, chosen.provider, chosen.threads, preset=chosen.preset
+                    self._manifest,
+                    chosen.matting_model,
+                    chosen.provider,
+                    chosen.threads,
+                    preset=chosen.preset,
+                    twice=not fast,
                 )
                 refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
-                min_upscale = _FAST_UPSCALE if chosen.quality == "fast" else 0.0
+                min_upscale = _FAST_UPSCALE if fast else 0.0
                 self._matting_models = _MattingModels(coarse, refine, min_upscale)
             return self._matting_models
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import cv2
@@ -61,6 +61,9 @@ class MatteForm:
     """Name of the block whose net makes the low-resolution matte that bounds this net's matte; None: nothing does."""
     enlarged: tuple[float, float] | None = None
     """"area" enlarges pictures to the form's pixels whose own are between these shares of them; None: no pictures."""
+    closer: tuple[float, float] | None = None
+    """Pictures from the first share of the form's pixels on are seen a second time, at the second share; None: no
+    pictures are."""
 
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -111,6 +114,7 @@ def form_of(entry: ModelEntry) -> MatteForm:
             edge=edge,
             second_look=second_look,
             enlarged=_range(entry.input.get("enlarged")),
+            closer=_positive("closer", _range(entry.input.get("closer"))),
         )
     except KeyError as error:
         raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None
@@ -120,6 +124,18 @@ def form_of(entry: ModelEntry) -> MatteForm:
             "[red, green, blue]",
             name=entry.name,
         ) from None
+
+
+def closer(picture: Size, form: MatteForm) -> MatteForm | None:
+    """The form in which the net sees the picture a second time; None: it does not."""
+    if form.closer is None:
+        return None
+    least, share = form.closer
+    width, height = form.size
+    if picture.width * picture.height < least * width * height:
+        return None
+    size = Size(*(round(side * share**0.5) for side in form.size))
+    return replace(form, size=size, enlarged=(0.0, 1.0), closer=None)
 
 
 def _seen_share(share: float, enlarged: tuple[float, float] | None) -> float:
@@ -182,6 +198,12 @@ def _range(values: Any) -> tuple[float, float] | None:
         return None
     least, most = values
     return float(least), float(most)
+
+
+def _positive(key: str, values: tuple[float, float] | None) -> tuple[float, float] | None:
+    if values is not None and not min(values) > 0.0:
+        raise ValueError(f"{key} = {[*values]}; both are above 0")
+    return values
 
 
 def _three(values: Any) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ minimum and maximum, because an empty picture would then get a full mask.
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,10 @@ import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, ModelNameError, OptionError
 from idseg.imaging.bounds import LowResolution, bounded, settled
+from idseg.imaging.closer import averaged
 from idseg.imaging.resize import resize, shrunk, unit
 from idseg.models.edge import EdgeNet
-from idseg.models.form import PRESETS, MatteForm, form_of, frame, inside, into_frame, out_of_frame
+from idseg.models.form import PRESETS, MatteForm, closer, form_of, frame, inside, into_frame, out_of_frame
 from idseg.models.manifest import Manifest
 from idseg.models.onnx import Net, load_net, suits_integers
 from idseg.system import threads_of_half
@@ -129,6 +131,8 @@ class Matte:
             glance: what :meth:`glance` gave for the same picture, which saves the low-resolution pass.
             pool: one of its threads may take half of the work at the person's edge.
 
+        Large pictures are seen a second time, closer and mirrored, and the two mattes are averaged.
+
         At a lower resolution, person and background are separated more reliably (at a large scale, a checked jacket
         looks like any other pattern). The low-resolution matte bounds the full-resolution one, except where the latter
         confidently disagrees, and where the latter is in doubt, decides how much of a neighbourhood is person. A glance
@@ -143,11 +147,20 @@ class Matte:
         if self._low is None or self._low.enlargement(picture) <= 1.0:
             return Coarse(alpha, whole.features)
         seen = LowResolution.of(self._low._glanced(rgb) if glance is None else glance.seen)
+        form = closer(picture, self._form)
+        if form is not None:
+            alpha = averaged(alpha, self._mirrored(rgb, pool, form), seen)
         limited = bounded(alpha, seen)
         if glance is not None and not glance.whole and _taken(alpha, limited) > _CONTRADICTED:
             seen = LowResolution.of(glance.seen, self._low._glanced(rgb))
             limited = bounded(alpha, seen)
         return Coarse(settled(limited, seen), whole.features)
+
+    def _mirrored(self, rgb: Rgb, pool: Executor | None, form: MatteForm) -> Alpha:
+        """The mirror image of the matte of the mirrored picture, seen in this form."""
+        seen = self._seen(np.asarray(cv2.flip(rgb, 1), np.uint8), pool, form)
+        alpha = out_of_frame(seen.alpha, seen.inner, Size(rgb.shape[1], rgb.shape[0]))
+        return np.asarray(cv2.flip(alpha, 1), np.float32)
 
     def glance(self, rgb: Rgb) -> Glance:
         """A low-resolution matte, of the smaller net if there is one. It shows where a head ends."""
@@ -159,8 +172,8 @@ class Matte:
         seen = self._seen(np.asarray(shrunk(rgb, scaled), np.uint8))
         return inside(seen.alpha, seen.inner)
 
-    def _seen(self, rgb: Rgb, pool: Executor | None = None) -> _Seen:
-        form = self._form
+    def _seen(self, rgb: Rgb, pool: Executor | None = None, form: MatteForm | None = None) -> _Seen:
+        form = form or self._form
         framed, inner = into_frame(rgb, form)
         planes = np.empty((1, 3, *framed.shape[:2]), np.float32)
         for plane, table, target in zip(cv2.split(framed), self._tables, planes[0], strict=True):
@@ -186,7 +199,13 @@ def _taken(alpha: Alpha, limited: Alpha) -> float:
 
 
 def load_matte(
-    manifest: Manifest, model: str, provider: str = "auto", threads: int | None = None, *, preset: str | None = None
+    manifest: Manifest,
+    model: str,
+    provider: str = "auto",
+    threads: int | None = None,
+    *,
+    preset: str | None = None,
+    twice: bool = True,
 ) -> Matte:
     """Load the matting net of a manifest block (task ``matting``) after checking its file, or with a preset an ONNX
     file.
@@ -197,6 +216,7 @@ def load_matte(
         provider: ``auto`` or a key of :data:`idseg.models.onnx.PROVIDERS`.
         threads: threads per run; None: one per core.
         preset: a key of ``PRESETS``.
+        twice: whether large pictures may be seen a second time, closer.
 
     Raises:
         OptionError: there is no such preset.
@@ -217,6 +237,8 @@ def load_matte(
             f"the model {model!r} is for {entry.task}, not matting; for matting: {', '.join(known)}", name=model
         )
     form = form_of(entry)
+    if not twice:
+        form = replace(form, closer=None)
     net = load_net(entry.check(), provider=provider, threads=threads or 0, arena=True)
     low = edge = None
     if form.second_look is not None:

@@ -14,7 +14,7 @@ import pytest
 
 from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError, OptionError, ProviderError
 from idseg.imaging.resize import resize, unit
-from idseg.models.form import PRESETS, MatteForm, frame, into_frame
+from idseg.models.form import PRESETS, MatteForm, closer, frame, into_frame
 from idseg.models.manifest import Manifest, ModelEntry, load_manifest
 from idseg.models.onnx import PROVIDERS, OnnxNet, available_providers
 from idseg.stages.matte import AUTO, Glance, Matte, load_matte, resolved
@@ -126,6 +126,20 @@ def test_pictures_between_the_shares_are_enlarged(
             load_matte(tiny_manifest(path, size=[200, 250], enlarged=wrong), "tiny")
 
 
+def test_large_pictures_are_seen_a_second_time(tmp_path: Path) -> None:
+    path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
+    form = load_matte(tiny_manifest(path, size=[200, 250], closer=[0.8, 1.6]), "tiny")._form
+    assert closer(Size(190, 210), form) is None
+    for picture, seen in (((200, 200), (288, 288)), ((250, 320), (250, 320)), ((1000, 1250), (256, 320))):
+        second = closer(Size(*picture), form)
+        assert second is not None
+        assert frame(Size(*picture), second)[0] == seen
+    assert load_matte(tiny_manifest(path, closer=[0.8, 1.6]), "tiny", twice=False)._form.closer is None
+    for wrong in (0.5, [0.5], ["a", 1], [0.8, 0.0], [-1, 2]):
+        with pytest.raises(ModelDamagedError):
+            load_matte(tiny_manifest(path, closer=wrong), "tiny")
+
+
 def test_a_picture_that_fits_goes_in_as_it_is(tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
     matte = load_matte(tiny_manifest(path, size=[200, 250]), "tiny")
@@ -228,6 +242,32 @@ def test_a_glance_is_not_believed_where_the_look_from_near_is_sure(doubt: float,
     alpha = in_two_sizes(TwoMinds(doubt))(red_picture(0, 200, 250))
     assert alpha[:, :90].mean() == pytest.approx(expected, abs=1e-6)
     assert alpha[:, 110:].min() == 1.0
+
+
+class Uneven:
+    """In place of a net: a person in the middle, and in the input's right half alpha is higher by .04."""
+
+    inputs, outputs, path, provider = ("rgb",), ("alpha",), Path("none.onnx"), "cpu"
+
+    def __init__(self) -> None:
+        self.sizes: list[Size] = []
+
+    def __call__(self, feeds: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        height, width = feeds["rgb"].shape[2:]
+        self.sizes.append(Size(width, height))
+        alpha = np.zeros((1, 1, height, width), np.float32)
+        alpha[..., width // 4 : width // 4 * 3] = 0.5
+        alpha[..., width // 2 : width // 4 * 3] += 0.04
+        return {"alpha": alpha}
+
+
+def test_the_second_time_the_picture_is_mirrored_and_the_two_mattes_are_averaged() -> None:
+    net = Uneven()
+    form = replace(small_form(), size=Size(192, 256), closer=(0.8, 4.0))
+    alpha = Matte(cast(OnnxNet, net), form, Matte(cast(OnnxNet, net), small_form()))(red_picture(0, 192, 256))
+    assert net.sizes == [(192, 256), (96, 128), (384, 512)]
+    assert alpha[128, 60:132] == pytest.approx(0.52, abs=0.005)
+    assert alpha[:, :40].max() == alpha[:, -40:].max() == 0.0
 
 
 class FaintFromAfar:
