@@ -44,7 +44,7 @@ _PICTURE = 'name = "rgb", fit = "area", size = [{size[0]}, {size[1]}], multiple 
 _COARSE = {
     "task": "matting",
     "input": _PICTURE,
-    "more": ', second_look = "portrait-glance", enlarged = [0.5, 0.8], closer = [0.8, 1.6]',
+    "more": ', second_look = "portrait-glance", enlarged = [0.5, 0.8], closer = [0.8, 1.3]',
     "output": 'name = "alpha", features = "features"',
 }
 _GLANCE = {"task": "matting", "input": _PICTURE, "more": "", "output": 'name = "alpha"'}
