@@ -63,7 +63,8 @@ class Options:
     preset: str | None = None
     """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
     quality: Quality = "best"
-    """``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
+    """``best``: hair is refined on every cut, and cuts from 0.4 MP on are seen twice. ``fast``: hair is refined only on
+    cuts above about 2 MP, and every cut is seen once."""
     refine: RefinerName = "net"
     """``net``: idseg's, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow. ``none``: no refiner."""
     provider: str = "auto"

@@ -65,7 +65,8 @@ quality_option = click.option(
     type=click.Choice(["best", "fast"]),
     default="best",
     show_default=True,
-    help="best: hair is refined on every cut. fast: only on cuts above about 2 MP.",
+    help="best: hair is refined on every cut, and large cuts are seen twice. fast: hair only on cuts above about 2 MP, "
+    "and every cut once.",
 )
 
 
