@@ -27,12 +27,12 @@ def averaged(alpha: Alpha, closer: Alpha, seen: LowResolution) -> Alpha:
     small = seen.most.shape
     reach = max(round(_AROUND * max(small)), 1)
     box = (2 * reach + 1, 2 * reach + 1)
-    pair = (np.asarray(cv2.resize(each, small[::-1], interpolation=cv2.INTER_AREA), np.float32) for each in (alpha, closer))
-    planes = cv2.merge([*pair, seen.least, seen.most])
+    both = (cv2.resize(each, small[::-1], interpolation=cv2.INTER_AREA) for each in (alpha, closer))
+    planes = cv2.merge([np.asarray(plane, np.float32) for plane in (*both, seen.least, seen.most)])
     first, second, least, most = np.moveaxis(cv2.blur(cv2.blur(planes, box), box), 2, 0)
     beyond = np.maximum(np.minimum(first, least) - second, second - np.maximum(first, most))
-    none, full = _BEYOND[1], _BEYOND[0]
-    share = np.asarray(np.clip((none - beyond) / (none - full), 0.0, 1.0), np.float32)
-    share = cv2.erode(share, np.ones(box, np.uint8))
-    weight = cv2.resize(cv2.blur(cv2.blur(share, box), box) * np.float32(_SHARE), alpha.shape[::-1])
-    return np.asarray(alpha + weight * (closer - alpha), np.float32)
+    full, none = _BEYOND
+    counts = np.asarray(np.clip((none - beyond) / (none - full), 0.0, 1.0), np.float32)
+    counts = np.asarray(cv2.erode(counts, np.ones(box, np.uint8)), np.float32)
+    share = cv2.resize(cv2.blur(cv2.blur(counts, box), box) * np.float32(_SHARE), alpha.shape[::-1])
+    return np.asarray(alpha + share * (closer - alpha), np.float32)
