@@ -11,106 +11,33 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import get_args
+from dataclasses import replace
 
 import numpy as np
 
-from idseg.errors import OptionError, ProviderError, SidewaysError, UpsideDownError
+from idseg.errors import SidewaysError, UpsideDownError
 from idseg.glances import Glances
 from idseg.imaging import cutting
-from idseg.models.form import PRESETS
+from idseg.loaded import MattingModels, PersonModels
 from idseg.models.manifest import load_manifest
-from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
-from idseg.models.onnx import PROVIDERS
+from idseg.options import Options
 from idseg.result import Result
 from idseg.stages import find, landmarks, pose
 from idseg.stages.crop import CropOptions, head_and_shoulders
 from idseg.stages.decode import API_LIMITS, DecodeLimits, PhotoLike, decode
 from idseg.stages.foreground import estimate_foreground
-from idseg.stages.matte import AUTO, Matte, load_matte
-from idseg.stages.refine import Refiner, RefinerName, load_refiner
-from idseg.system import side_by_side, trim, usable_cores
-from idseg.types import Alpha, Coarse, Person, Quality, Rgb, Size, Window
+from idseg.system import trim, usable_cores
+from idseg.types import Alpha, Person, Rgb, Size, Window
 
 __all__ = ["API_LIMITS", "CropOptions", "DecodeLimits", "DetectOptions", "Options", "Segmenter", "default_segmenter"]
 
 DetectOptions = find.DetectOptions
 
-_FAST_UPSCALE = 4.0
-"""With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
-is nearly as sharp as the picture."""
-
 _LOADED = 2
 """Number of photos after which all models are loaded. Loading leaves some 25 MB of freed memory, which is returned."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """All choices; fixed for the life of a Segmenter."""
-
-    limits: DecodeLimits = field(default_factory=DecodeLimits)
-    detect: find.DetectOptions = field(default_factory=find.DetectOptions)
-    landmarks: landmarks.LandmarkOptions = field(default_factory=landmarks.LandmarkOptions)
-    pose: pose.PoseRules = field(default_factory=pose.PoseRules)
-    crop: CropOptions = field(default_factory=CropOptions)
-    matting_model: str = AUTO
-    """Name of a ``matting`` entry of the manifest; ``auto``: idseg's own net, in 8-bit integers on a CPU."""
-    preset: str | None = None
-    """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
-    quality: Quality = "best"
-    """``best``: hair is refined on every cut, and cuts from 0.4 MP on are seen twice. ``fast``: hair is refined only on
-    cuts above about 2 MP, and every cut is seen once."""
-    refine: RefinerName = "net"
-    """``net``: idseg's, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow. ``none``: no refiner."""
-    provider: str = "auto"
-    """``auto``, ``cpu``, ``cuda``, …: if a forced one is not available, that is an error."""
-    threads: int | None = None
-    """Threads of the matting nets; None: one per core."""
-    parallel: int = 1
-    """Number of calls that may run MediaPipe's models at the same time; each has its own copy of the models."""
-    second_pose: bool = True
-    """Whether each thread that helps a call has its own copy of the pose model: about 60 MB, for 7 % of a photo's
-    time. It only matters with several threads."""
-    models: Path | None = None
-    """Folder with another ``manifest.toml``."""
-
-    def __post_init__(self) -> None:
-        for name, (kind, said) in _GROUPS.items():
-            if not isinstance(getattr(self, name), kind):
-                raise OptionError(f"{name} must be {said}, not {getattr(self, name)!r}", option=name)
-        if self.quality not in get_args(Quality):
-            raise OptionError(
-                f"quality {self.quality!r} is none of {', '.join(get_args(Quality))}", quality=str(self.quality)
-            )
-        if self.refine not in get_args(RefinerName):
-            raise OptionError(
-                f"refine {self.refine!r} is none of {', '.join(get_args(RefinerName))}", refine=str(self.refine)
-            )
-        if self.provider != "auto" and self.provider not in PROVIDERS:
-            raise ProviderError(
-                f"no provider is called {self.provider!r}; there are auto, {', '.join(PROVIDERS)}",
-                provider=self.provider,
-            )
-        if self.preset is not None and self.preset not in PRESETS:
-            raise OptionError(f"preset {self.preset!r} is none of {', '.join(PRESETS)}", preset=str(self.preset))
-        if self.threads is not None and self.threads < 1:
-            raise OptionError(f"threads must be at least 1, not {self.threads}", threads=self.threads)
-        if self.parallel < 1:
-            raise OptionError(f"parallel must be at least 1, not {self.parallel}", parallel=self.parallel)
-
-
-_GROUPS: Mapping[str, tuple[type, str]] = {
-    "limits": (DecodeLimits, "DecodeLimits"),
-    "detect": (find.DetectOptions, "DetectOptions"),
-    "landmarks": (landmarks.LandmarkOptions, "LandmarkOptions"),
-    "pose": (pose.PoseRules, "PoseRules"),
-    "crop": (CropOptions, "CropOptions"),
-}
 
 
 class Segmenter:
@@ -129,8 +56,8 @@ class Segmenter:
         self._manifest = load_manifest(self.options.models)
         self._lock = threading.Lock()
         self._matting_lock = threading.Lock()
-        self._finding: _PersonModels | None = None
-        self._matting_models: _MattingModels | None = None
+        self._finding: PersonModels | None = None
+        self._matting_models: MattingModels | None = None
         self._pool: ThreadPoolExecutor | None = None
         _alive.add(self)
 
@@ -299,7 +226,7 @@ class Segmenter:
             return self._pool
 
     @contextmanager
-    def _person_models(self) -> Iterator[_PersonModels]:
+    def _person_models(self) -> Iterator[PersonModels]:
         """The models for one photo. If ``close()`` is called in the block, they are freed at its end."""
         models = self._loaded_person_models()
         try:
@@ -311,19 +238,12 @@ class Segmenter:
             if unused:
                 models.close()
 
-    def _loaded_person_models(self) -> _PersonModels:
+    def _loaded_person_models(self) -> PersonModels:
         """The loaded models, with their number of users increased by one."""
         with self._lock:
             if self._finding is None:
-                parallel = self.options.parallel
                 second_poses = self._helper_count() if self.options.second_pose else 0
-                short = FaceDetector(self._manifest, "short", parallel=parallel)
-                self._finding = _PersonModels(
-                    short=short,
-                    full=FaceDetector(self._manifest, "full", parallel=parallel),
-                    mesh=FaceLandmarker(self._manifest, parallel=parallel, detector=short),
-                    pose=PoseLandmarker(self._manifest, parallel=parallel + second_poses),
-                )
+                self._finding = PersonModels.load(self._manifest, self.options.parallel, second_poses)
             self._finding.users += 1
             return self._finding
 
@@ -335,22 +255,10 @@ class Segmenter:
             with suppress(RuntimeError):  # closed meanwhile
                 pool.submit(self._matting)
 
-    def _matting(self) -> _MattingModels:
+    def _matting(self) -> MattingModels:
         with self._matting_lock:
             if self._matting_models is None:
-                chosen = self.options
-                fast = chosen.quality == "fast"
-                coarse = load_matte(
-                    self._manifest,
-                    chosen.matting_model,
-                    chosen.provider,
-                    chosen.threads,
-                    preset=chosen.preset,
-                    twice=not fast,
-                )
-                refine = load_refiner(self._manifest, chosen.refine, chosen.provider, chosen.threads)
-                min_upscale = _FAST_UPSCALE if fast else 0.0
-                self._matting_models = _MattingModels(coarse, refine, min_upscale)
+                self._matting_models = MattingModels.load(self._manifest, self.options)
             return self._matting_models
 
 
@@ -389,50 +297,6 @@ def default_segmenter(options: Options | None = None) -> Segmenter:
     for each in old:
         each.close()
     return segmenter
-
-
-@dataclass(slots=True)
-class _PersonModels:
-    """MediaPipe's models: the two face detectors, the face mesh and the pose."""
-
-    short: FaceDetector
-    full: FaceDetector
-    mesh: FaceLandmarker
-    pose: PoseLandmarker
-    users: int = 0
-    """Number of calls that use the models now; guarded by the Segmenter's lock."""
-    photos: int = 0
-    """Number of photos that the models have seen; guarded by the Segmenter's lock. After the first, a second pose model
-    is worth the time to load it."""
-
-    def warm(self, rgb: Rgb, pool: Executor | None) -> None:
-        for model in (self.short, self.full, self.mesh):
-            model(rgb)
-        side_by_side(pool, lambda: self.pose(rgb), lambda: self.pose(rgb))
-        self.photos = 1
-
-    def close(self) -> None:
-        for model in (self.short, self.full, self.mesh, self.pose):
-            model.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _MattingModels:
-    """The coarse matting net, the refiner, and when to use it."""
-
-    coarse: Matte
-    refine: Refiner
-    min_upscale: float
-    """Minimum :meth:`Matte.enlargement` of a picture for refining."""
-
-    @property
-    def provider(self) -> str:
-        return self.coarse.provider
-
-    def refined(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
-        """The refined matte; the coarse matte if the picture has too few pixels for refining."""
-        upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
-        return coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse, pool)
 
 
 class _Clock:

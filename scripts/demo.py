@@ -8,6 +8,7 @@ Creates a virtual environment in .venv-demo. Then it cuts the person out of the 
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ _FIND = "import pathlib, skimage; print(pathlib.Path(skimage.__file__).parent / 
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos of one person each (default: the astronaut)")
+    photos = parser.parse_args().photos
     python = environment("demo")
-    photos = sys.argv[1:]
     if not photos:
         photos = [subprocess.run([str(python), "-c", _FIND], check=True, capture_output=True, text=True).stdout.strip()]
     out = ROOT / "out"

@@ -8,6 +8,7 @@ pdoc makes the pages. The command fails if a link has no target or a docstring r
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import re
@@ -26,7 +27,11 @@ _NOT_DOCUMENTED = ("idseg.__main__",)
 
 
 def main() -> int:
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "out/docs")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.docs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("out/docs"), help="default: out/docs")
+    out: Path = parser.parse_args().folder
     build(out)
     wrong = [*broken_links(out), *broken_names()]
     for line in wrong:

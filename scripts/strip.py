@@ -6,6 +6,7 @@ and window; cut; scoremap; demo; on blue.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -44,6 +45,7 @@ def strip() -> _Picture:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m scripts.strip", description=__doc__).parse_args()
     OUT.parent.mkdir(exist_ok=True)
     cv2.imwrite(str(OUT), strip()[..., ::-1], [int(cv2.IMWRITE_JPEG_QUALITY), 88])
     print(OUT, OUT.stat().st_size, "bytes")

@@ -9,6 +9,7 @@ and reported as skipped.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +26,12 @@ _MOST_PROCESSES = 4
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    training = "--training" in arguments
-    options = [argument for argument in arguments if argument != "--training"]
-    python = str(environment("test", _TORCH if training else ()))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--training", action="store_true", help="also test the training, with PyTorch")
+    given, options = parser.parse_known_args()
+    python = str(environment("test", _TORCH if given.training else ()))
     checks = (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import idseg
+from idseg import loaded
 from idseg import segmenter as library
 from idseg.errors import OptionError, ProviderError
 from idseg.imaging.colours import parse_color
@@ -92,7 +93,7 @@ def test_segment_loads_the_models_once_for_the_same_options(astronaut: Rgb, monk
         loads.append(QUICK)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(library, "load_matte", counted)
+    monkeypatch.setattr(loaded, "load_matte", counted)
     monkeypatch.setattr(library, "_defaults", {})
     results = [idseg.segment(astronaut, QUICK), idseg.segment(astronaut, Options(refine="none", threads=1))]
     assert len(loads) == 1

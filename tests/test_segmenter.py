@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from idseg.loaded import FAST_UPSCALE, MattingModels
 from idseg.models.form import MatteForm
 from idseg.models.manifest import load_manifest
 from idseg.models.onnx import OnnxNet
-from idseg.segmenter import _FAST_UPSCALE, Options, Segmenter, _MattingModels
+from idseg.options import Options
+from idseg.segmenter import Segmenter
 from idseg.stages.matte import AUTO, Matte, load_matte
 from idseg.types import Alpha, Coarse, Rgb, Size
 from tests.models.tiny_onnx import write_channel
@@ -19,7 +21,7 @@ from tests.models.tiny_onnx import write_channel
 
 @pytest.mark.parametrize(
     ("side", "worth", "runs"),
-    [(100, _FAST_UPSCALE, False), (190, _FAST_UPSCALE, False), (210, _FAST_UPSCALE, True), (100, 0.0, True)],
+    [(100, FAST_UPSCALE, False), (190, FAST_UPSCALE, False), (210, FAST_UPSCALE, True), (100, 0.0, True)],
 )
 def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bool, tmp_path: Path) -> None:
     path = write_channel(tmp_path / "red.onnx", "rgb", "alpha", 0)
@@ -30,7 +32,7 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
         called.append(rgb.shape[0])
         return coarse.alpha
 
-    matter = _MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
+    matter = MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
     picture = np.zeros((side, side, 3), np.uint8)
     matter.refined(picture, matter.coarse.look(picture))
     assert bool(called) is runs
