@@ -383,9 +383,10 @@ def measure_soak(server: Server, requests: int, side: int) -> list[Figure]:
 
 def soak(requests: int, side: int) -> Result:
     """The soak part as its own run."""
-    settings = {"requests": requests, "photo": f"{side} x {side} px JPEG", "workers": 1}
+    workers = usable_cores()
+    settings = {"requests": requests, "photo": f"{side} x {side} px JPEG", "workers": workers}
     run = Run("serversoak", len(os.sched_getaffinity(0)), settings)
-    with serving() as server:
+    with serving("--workers", str(workers)) as server:
         run.add(*measure_soak(server, requests, side))
     return run.result()
 
