@@ -9,6 +9,7 @@ of a neighbourhood is person, and the full-resolution matte how it is distribute
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -67,7 +68,7 @@ class LowResolution(NamedTuple):
 def bounded(alpha: Alpha, seen: LowResolution) -> Alpha:
     """The matte ``alpha`` (H, W), limited by low-resolution mattes of the same picture."""
     small = seen.most.shape
-    reach = max(round(_REACH * max(small)), 1)
+    reach = half_side(_REACH, small)
     around = np.ones((4 * reach + 1, 4 * reach + 1), np.uint8)
     near = np.asarray(cv2.resize(alpha, small[::-1]), np.float32)
     least = np.asarray(cv2.erode((seen.least > _SURE[1]).astype(np.uint8), around), np.float32)
@@ -93,11 +94,7 @@ def settled(alpha: Alpha, seen: LowResolution) -> Alpha:
     near = np.asarray(cv2.resize(alpha, small[::-1]), np.float32)
     uncertain = (near > _UNCERTAIN[0]) & (near < _UNCERTAIN[1])
     allowed = (np.clip((part - low) / (high - low), 0.0, 1.0) for part, (low, high) in zip(seen, _AMOUNTS, strict=True))
-    side = 2 * max(round(_AROUND * max(small)), 1) + 1
-    planes = cv2.merge([np.asarray(plane, np.float32) for plane in (near, uncertain, *allowed)])
-    # Two boxes are nearly a Gaussian with a deviation of .8 half sides.
-    means = np.asarray(cv2.blur(cv2.blur(planes, (side, side)), (side, side)), np.float32)
-    mean, doubt, least, most = np.moveaxis(means, 2, 0)
+    mean, doubt, least, most = local_means((near, uncertain, *allowed), half_side(_AROUND, small))
     moved = mean + doubt * (np.clip(mean, least, most) - mean)
     rows, columns = (np.flatnonzero((np.abs(moved - mean) > _UNSEEN).any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -121,6 +118,20 @@ def settled(alpha: Alpha, seen: LowResolution) -> Alpha:
     return result
 
 
+def half_side(share: float, shape: tuple[int, ...]) -> int:
+    """A share of the longer side of a shape, px, at least 1."""
+    return max(round(share * max(shape)), 1)
+
+
+def local_means(planes: Sequence[npt.NDArray[Any]], reach: int) -> npt.NDArray[np.float32]:
+    """The means (n, h, w) of n planes (h, w) around each pixel: two boxes of half side ``reach``, which are nearly a
+    Gaussian with a deviation of .8 half sides."""
+    box = (2 * reach + 1, 2 * reach + 1)
+    joined = cv2.merge([np.asarray(plane, np.float32) for plane in planes])
+    means = np.asarray(cv2.blur(cv2.blur(joined, box), box), np.float32)
+    return np.moveaxis(np.atleast_3d(means), 2, 0)
+
+
 def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """``part / whole``; 1 where the whole is nearly nothing."""
     return np.asarray(np.where(whole > _TINY, part / np.maximum(whole, _TINY), 1.0), np.float32)
@@ -128,7 +139,7 @@ def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.fl
 
 def _broad(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The parts of ``where`` (H, W) that contain a square of side 2 :data:`_SOLID` of the longer side."""
-    side = 2 * max(round(_SOLID * max(where.shape)), 1) + 1
+    side = 2 * half_side(_SOLID, where.shape) + 1
     square = np.ones((side, side), np.uint8)
     return np.asarray(cv2.morphologyEx(where.astype(np.uint8), cv2.MORPH_OPEN, square), np.bool_)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from idseg.imaging.bounds import LowResolution
+from idseg.imaging.bounds import LowResolution, half_side, local_means
 from idseg.types import Alpha
 
 _SHARE = 0.5
@@ -25,14 +25,12 @@ _BEYOND = (0.05, 0.15)
 def averaged(alpha: Alpha, closer: Alpha, seen: LowResolution) -> Alpha:
     """The mean of two mattes (H, W) where they, or the second and the low-resolution mattes, agree; else the first."""
     small = seen.most.shape
-    reach = max(round(_AROUND * max(small)), 1)
-    box = (2 * reach + 1, 2 * reach + 1)
+    reach = half_side(_AROUND, small)
     both = (cv2.resize(each, small[::-1], interpolation=cv2.INTER_AREA) for each in (alpha, closer))
-    planes = cv2.merge([np.asarray(plane, np.float32) for plane in (*both, seen.least, seen.most)])
-    first, second, least, most = np.moveaxis(cv2.blur(cv2.blur(planes, box), box), 2, 0)
+    first, second, least, most = local_means((*both, seen.least, seen.most), reach)
     beyond = np.maximum(np.minimum(first, least) - second, second - np.maximum(first, most))
     full, none = _BEYOND
     counts = np.asarray(np.clip((none - beyond) / (none - full), 0.0, 1.0), np.float32)
-    counts = np.asarray(cv2.erode(counts, np.ones(box, np.uint8)), np.float32)
-    share = cv2.resize(cv2.blur(cv2.blur(counts, box), box) * np.float32(_SHARE), alpha.shape[::-1])
+    counts = np.asarray(cv2.erode(counts, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), np.float32)
+    share = cv2.resize(local_means((counts,), reach)[0] * np.float32(_SHARE), alpha.shape[::-1])
     return np.asarray(alpha + share * (closer - alpha), np.float32)
