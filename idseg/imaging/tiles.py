@@ -26,17 +26,18 @@ def tiles(
             picture's lower and right edge, where a column is cut off, fewer are enough, in proportion.
     """
     height, width = marked.shape
-    starts = np.arange(0, width, grain)
-    widths = np.diff(starts, append=width)
-    beside, between = np.ones((1, 2 * reach + 1), np.uint8), np.ones((1, joined + 1), np.uint8)
-    outside = ((0, 0), (joined + 1, joined + 1))
-    for top in range(0, height, rows):
-        here = marked[top : top + rows]
-        sums = np.add.reduceat(here.sum(axis=0, dtype=np.int64), starts)
-        columns = (sums * (rows * grain) >= fewest * (here.shape[0] * widths)).astype(np.uint8)
-        near = np.pad(cv2.dilate(columns[None], beside), outside)
-        stretches = cv2.morphologyEx(near, cv2.MORPH_CLOSE, between)[0]
-        changes = np.flatnonzero(stretches[1:] != stretches[:-1]) - joined
-        for first, last in changes.reshape(-1, 2).tolist():
-            left, right = first * grain, min(last * grain, width)
-            yield Window(left, top, right - left, min(rows, height - top))
+    tops, lefts = np.arange(0, height, rows), np.arange(0, width, grain)
+    heights, widths = np.diff(tops, append=height), np.diff(lefts, append=width)
+    # The integral image gives all columns' sums at once.
+    upto = cv2.integral(marked)[np.append(tops, height)][:, np.append(lefts, width)]
+    sums = np.diff(np.diff(upto, axis=0), axis=1).astype(np.int64)
+    columns = np.asarray(sums * (rows * grain) >= fewest * (heights[:, None] * widths), np.uint8)
+    outside = joined + 1
+    near = np.zeros((tops.size, lefts.size + 2 * outside), np.uint8)
+    near[:, outside:-outside] = cv2.dilate(columns, np.ones((1, 2 * reach + 1), np.uint8))
+    stretches = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, joined + 1), np.uint8))
+    row, place = np.nonzero(stretches[:, 1:] != stretches[:, :-1])
+    changes = (place - joined).reshape(-1, 2)
+    for top, (first, last) in zip(tops[row[::2]].tolist(), changes.tolist(), strict=True):
+        left, right = first * grain, min(last * grain, width)
+        yield Window(left, top, right - left, min(rows, height - top))
