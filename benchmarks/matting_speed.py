@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from benchmarks.environment import ROOT, describe
 from benchmarks.sets import beside
+from idseg.imaging.colourlines import along_colours
 from idseg.models.manifest import load_manifest
 from idseg.segmenter import Options, Segmenter
 from idseg.stages.foreground import estimate_foreground
@@ -131,6 +132,7 @@ def _times(cuts: list[Rgb], threads: int, isnet: Path | None, rounds: int, on: s
                     clock(quality, _result, segmenter, cut, pool)
                 seen = clock("coarse", coarse.look, cut)
                 alpha = clock("refine", refine, cut, seen, pool)
+                alpha = clock("colours", along_colours, cut, alpha)
                 clock("foreground", estimate_foreground, cut, alpha, pool)
                 if peer is not None:
                     clock("ISNet", peer, cut)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from idseg.imaging.colourlines import along_colours
 from idseg.models.manifest import Manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.options import Options
@@ -62,6 +63,8 @@ class MattingModels:
     refine: Refiner
     min_upscale: float
     """Minimum :meth:`Matte.enlargement` of a picture for refining."""
+    follow_colours: bool
+    """Whether the matte of idseg's own net follows the picture's colours in the end."""
 
     @classmethod
     def load(cls, manifest: Manifest, options: Options) -> MattingModels:
@@ -71,13 +74,14 @@ class MattingModels:
             manifest, options.matting_model, options.provider, options.threads, preset=options.preset, twice=not fast
         )
         refine = load_refiner(manifest, options.refine, options.provider, options.threads)
-        return cls(coarse, refine, FAST_UPSCALE if fast else 0.0)
+        return cls(coarse, refine, FAST_UPSCALE if fast else 0.0, follow_colours=options.refine == "net")
 
     @property
     def provider(self) -> str:
         return self.coarse.provider
 
     def refined(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
-        """The refined matte; the coarse matte if the picture has too few pixels for refining."""
+        """The refined matte. The refiner leaves pictures with too few pixels as they are."""
         upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
-        return coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse, pool)
+        alpha = coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse, pool)
+        return along_colours(rgb, alpha) if self.follow_colours and coarse.features is not None else alpha

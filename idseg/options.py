@@ -33,9 +33,10 @@ class Options:
     """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
     quality: Quality = "best"
     """``best``: hair is refined on every cut, and cuts from 0.4 MP on are seen twice. ``fast``: hair is refined only on
-    cuts above about 2 MP, and every cut is seen once."""
+    cuts above about 2 MP, and every cut is seen once. With both, hair then follows the picture's colours."""
     refine: RefinerName = "net"
-    """``net``: idseg's, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow. ``none``: no refiner."""
+    """``net``: idseg's, then the picture's colours, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow.
+    ``none``: no refiner."""
     provider: str = "auto"
     """``auto``, ``cpu``, ``cuda``, …: if a forced one is not available, that is an error."""
     threads: int | None = None

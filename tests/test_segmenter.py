@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from idseg.imaging.colourlines import along_colours
 from idseg.loaded import FAST_UPSCALE, MattingModels
 from idseg.models.form import MatteForm
 from idseg.models.manifest import load_manifest
@@ -15,7 +18,8 @@ from idseg.models.onnx import OnnxNet
 from idseg.options import Options
 from idseg.segmenter import Segmenter
 from idseg.stages.matte import AUTO, Matte, load_matte
-from idseg.types import Alpha, Coarse, Rgb, Size
+from idseg.stages.refine import RefinerName, refine_none
+from idseg.types import Alpha, Coarse, Quality, Rgb, Size
 from tests.models.tiny_onnx import write_channel
 
 
@@ -32,24 +36,49 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
         called.append(rgb.shape[0])
         return coarse.alpha
 
-    matter = MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
+    matter = MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth, follow_colours=False)
     picture = np.zeros((side, side, 3), np.uint8)
     matter.refined(picture, matter.coarse.look(picture))
     assert bool(called) is runs
 
 
+@pytest.mark.parametrize("quality", ["best", "fast"])
+@pytest.mark.weights
+def test_the_colours_are_followed_in_mattes_of_our_own_nets_alone(quality: Quality) -> None:
+    models = MattingModels.load(load_manifest(), Options(quality=quality, threads=1))
+    height, width, stripe = 500, 400, 5
+    truth = np.zeros((height, width), np.float32)
+    truth[:, : width // 2] = 1.0
+    for left in range(width // 2, width * 3 // 4, 2 * stripe):
+        truth[:, left : left + stripe] = 1.0
+    guess = np.asarray(cv2.blur(truth, (4 * stripe + 1, 4 * stripe + 1)), np.float32)
+    rgb = np.where(truth[..., None] > 0.5, (60, 40, 30), (190, 200, 210)).astype(np.uint8)
+    features = models.coarse.look(rgb).features
+    own = replace(models, refine=refine_none).refined(rgb, Coarse(guess, features))
+    assert np.abs(own - truth).mean() < 0.9 * np.abs(guess - truth).mean()
+    assert np.array_equal(models.refined(rgb, Coarse(guess, None)), guess)
+
+
 @pytest.mark.weights
 def test_best_and_fast_differ_at_the_edge_alone(astronaut: Rgb) -> None:
-    """The cut has fewer pixels than the coarse net's input, so "fast" gives the coarse matte."""
+    """The picture is smaller than the coarse net's input, so with "fast" only the colours change the coarse matte."""
     mattes = []
     for quality in ("best", "fast"):
         with Segmenter(Options(quality=quality, threads=1)) as segmenter:
             mattes.append(segmenter.matte(astronaut))
     best, fast = mattes
     coarse = load_matte(load_manifest(), AUTO, "cpu", 1)(astronaut)
-    assert np.array_equal(fast, coarse)
+    assert np.array_equal(fast, along_colours(astronaut, coarse))
+    assert np.abs(fast - coarse).max() > 0.1
     assert np.abs(best - fast).max() > 0.1
     assert np.abs(best - fast).mean() < 0.01
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("refine", ["none", "closed-form"])
+def test_only_the_default_refiner_follows_the_colours(refine: RefinerName) -> None:
+    assert MattingModels.load(load_manifest(), Options()).follow_colours
+    assert not MattingModels.load(load_manifest(), Options(refine=refine)).follow_colours
 
 
 @pytest.mark.weights

@@ -65,8 +65,8 @@ quality_option = click.option(
     type=click.Choice(["best", "fast"]),
     default="best",
     show_default=True,
-    help="best: hair is refined on every cut, and large cuts are seen twice. fast: hair only on cuts above about 2 MP, "
-    "and every cut once.",
+    help="best: a net refines hair on every cut, and large cuts are seen twice. fast: it refines hair on cuts above "
+    "about 2 MP alone, and every cut is seen once.",
 )
 
 
