@@ -26,9 +26,10 @@ import click
 import numpy as np
 
 from benchmarks.answering import PEER, Tree, Trees, commit_of, named, peer_answers, trees_of
+from benchmarks.callers import Caller, Tally, callers_of, load
 from benchmarks.environment import Run
 from benchmarks.figures import RESULTS, Figure, write
-from benchmarks.server import Caller, Server, Tally, callers_of, descendants, load, serving
+from benchmarks.serving import Server, descendants, serving
 from idseg.server.memory import resident_bytes
 from idseg.system import usable_cores
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from benchmarks import figures, server
+from benchmarks import callers, figures, server, server_table
+from benchmarks.callers import Caller, Tally
 from benchmarks.environment import Run
 from benchmarks.figures import Figure, Result
-from benchmarks.server import Caller, Server, Tally
+from benchmarks.serving import Server
 from tests.server.fakes import picture
 from tests.server.live import API_KEY, SECRET_KEY, Live
 
@@ -22,26 +23,26 @@ def target(live: Live) -> Server:
 
 
 def test_clients_check_that_they_get_their_own_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "own_picture", lambda number, _: picture((20 * number, 90, 60)))
-    one, two = server.callers_of(target(live), 2, 100)
-    tally = server.load(target(live), [one, two], 0.5)
+    monkeypatch.setattr(callers, "own_picture", lambda number, _: picture((20 * number, 90, 60)))
+    one, two = callers.callers_of(target(live), 2, 100)
+    tally = callers.load(target(live), [one, two], 0.5)
     assert tally.codes[0] == len(tally.times_s) > 2
     assert (tally.lost, tally.mixed_up) == (0, 0)
     assert tally.peak_bytes > 10e6
     assert tally.cpu_s > 0
     two.expected = one.expected
-    assert server.load(target(live), [one, two], 0.3).mixed_up > 0, "an answer for another client must show"
+    assert callers.load(target(live), [one, two], 0.3).mixed_up > 0, "an answer for another client must show"
 
 
 def test_equal_pictures_are_no_test(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "own_picture", lambda _, side: picture(size=(side, side)))
+    monkeypatch.setattr(callers, "own_picture", lambda _, side: picture(size=(side, side)))
     with pytest.raises(Exception, match="would go unnoticed"):
-        server.callers_of(target(live), 2, 100)
+        callers.callers_of(target(live), 2, 100)
 
 
 def test_a_server_that_is_gone_is_counted_as_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "own_picture", lambda *_: picture())
-    monkeypatch.setattr(server, "BACK_OFF_S", 0.01)
+    monkeypatch.setattr(callers, "own_picture", lambda *_: picture())
+    monkeypatch.setattr(callers, "BACK_OFF_S", 0.01)
     nowhere = Caller(Server(live.own_process, 1, API_KEY, SECRET_KEY), "token", 0, 100)
     tally = nowhere.run(time.perf_counter() + 0.1)
     assert tally.lost > 0
@@ -49,7 +50,7 @@ def test_a_server_that_is_gone_is_counted_as_lost(live: Live, monkeypatch: pytes
 
 
 def test_every_client_has_another_picture() -> None:
-    assert len({server.own_picture(number, 60) for number in range(64)}) == 64
+    assert len({callers.own_picture(number, 60) for number in range(64)}) == 64
 
 
 def made_up() -> Result:
@@ -70,7 +71,7 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- begin server -->\nold\n<!-- end server -->\nb\n")
     for _ in range(2):
-        server.into_readme(made_up(), readme=readme)
+        server_table.into_readme(made_up(), readme=readme)
     text = readme.read_text()
     assert text.startswith("a\n<!-- begin server -->\nMeasured 20")
     assert text.endswith("<!-- end server -->\nb\n")
@@ -81,6 +82,6 @@ def test_the_readme_shows_the_run(tmp_path: Path) -> None:
 
 def test_the_readme_is_made_from_the_saved_run(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
-    copy.write_text(server.README.read_text(encoding="utf-8"), encoding="utf-8")
-    server.into_readme(*server.saved(), readme=copy)
-    assert copy.read_text(encoding="utf-8") == server.README.read_text(encoding="utf-8")
+    copy.write_text(server_table.README.read_text(encoding="utf-8"), encoding="utf-8")
+    server_table.into_readme(*server_table.saved(), readme=copy)
+    assert copy.read_text(encoding="utf-8") == server_table.README.read_text(encoding="utf-8")
