@@ -55,7 +55,7 @@ _AROUND = (17, 17)
 _DOUBT, _DOUBT_OF_SMALL = 0.3, 0.7
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 5 px wide. With .25, a
 quarter more pixels are computed, and the gradient error on composites is .1 % lower. On small pictures whose colours
-are followed afterwards, .7 instead of .3 saves more than half of the pixels, and the error in keyed hair is 1 % higher;
+are followed afterwards, .7 instead of .3 saves more than half of the pixels, and the error in keyed hair is 2 % higher;
 on larger ones it would be 5 % higher."""
 _SMALL = 410_000
 """Pixels below which a picture is small."""
