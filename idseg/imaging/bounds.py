@@ -9,13 +9,13 @@ of a neighbourhood is person, and the full-resolution matte how it is distribute
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from idseg.imaging.planes import half_side, local_means, ramp, uncertain
 from idseg.types import Alpha
 
 _REACH = 0.01
@@ -29,10 +29,8 @@ _SOLID, _SURE_SOLID = 0.015, 0.35
 if it contains a square whose side is twice the first value, as a share of the longer side. Wrong pieces of background,
 such as rock or planks beside the head, are broad; strands are thin."""
 _UNCERTAIN_SHARE = 0.15
-"""Share of a connected piece that must be uncertain at full resolution (:data:`_UNCERTAIN`) for the low-resolution
+"""Share of a connected piece that must be uncertain at full resolution for the low-resolution
 matte to overrule it."""
-_UNCERTAIN = (0.02, 0.98)
-"""A pixel is uncertain if its full-resolution alpha is between these values."""
 _SOMETHING = 0.3
 """Full-resolution alpha above which a pixel counts for :data:`_SOLID`."""
 
@@ -92,9 +90,8 @@ def settled(alpha: Alpha, seen: LowResolution) -> Alpha:
     """
     small = seen.most.shape
     near = np.asarray(cv2.resize(alpha, small[::-1]), np.float32)
-    uncertain = (near > _UNCERTAIN[0]) & (near < _UNCERTAIN[1])
-    allowed = (np.clip((part - low) / (high - low), 0.0, 1.0) for part, (low, high) in zip(seen, _AMOUNTS, strict=True))
-    mean, doubt, least, most = local_means((near, uncertain, *allowed), half_side(_AROUND, small))
+    allowed = (ramp(part, *amounts) for part, amounts in zip(seen, _AMOUNTS, strict=True))
+    mean, doubt, least, most = local_means((near, uncertain(near), *allowed), half_side(_AROUND, small))
     moved = mean + doubt * (np.clip(mean, least, most) - mean)
     rows, columns = (np.flatnonzero((np.abs(moved - mean) > _UNSEEN).any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -118,20 +115,6 @@ def settled(alpha: Alpha, seen: LowResolution) -> Alpha:
     return result
 
 
-def half_side(share: float, shape: tuple[int, ...]) -> int:
-    """A share of the longer side of a shape, px, at least 1."""
-    return max(round(share * max(shape)), 1)
-
-
-def local_means(planes: Sequence[npt.NDArray[Any]], reach: int) -> npt.NDArray[np.float32]:
-    """The means (n, h, w) of n planes (h, w) around each pixel: two boxes of half side ``reach``, which are nearly a
-    Gaussian with a deviation of .8 half sides."""
-    box = (2 * reach + 1, 2 * reach + 1)
-    joined = cv2.merge([np.asarray(plane, np.float32) for plane in planes])
-    means = np.asarray(cv2.blur(cv2.blur(joined, box), box), np.float32)
-    return np.moveaxis(np.atleast_3d(means), 2, 0)
-
-
 def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """``part / whole``; 1 where the whole is nearly nothing."""
     return np.asarray(np.where(whole > _TINY, part / np.maximum(whole, _TINY), 1.0), np.float32)
@@ -149,8 +132,7 @@ def _sure_pieces(where: npt.NDArray[np.bool_], alpha: Alpha) -> npt.NDArray[np.b
     if not where.any():
         return where
     count, labels = cv2.connectedComponents(where.astype(np.uint8))
-    doubtful = (alpha > _UNCERTAIN[0]) & (alpha < _UNCERTAIN[1])
     size = np.bincount(labels.ravel(), minlength=count)
-    sure = np.bincount(labels.ravel(), doubtful.ravel(), minlength=count) < _UNCERTAIN_SHARE * size
+    sure = np.bincount(labels.ravel(), uncertain(alpha).ravel(), minlength=count) < _UNCERTAIN_SHARE * size
     sure[0] = False  # label 0 is the outside
     return np.asarray(sure[labels], np.bool_)

@@ -25,8 +25,10 @@ class Cells(NamedTuple):
     """(R, L): each pixel's index in the picture; beyond the picture, the mirrored one."""
     columns: npt.NDArray[np.intp]
     """(l,): the strip's columns that are in no halo. Its rows in no halo are r = R - 2 halo."""
-    owned: npt.NDArray[np.intp]
-    """(r, l): the pixels in no halo; beyond the picture, an index after the last one."""
+    own: npt.NDArray[np.intp]
+    """(r, l): the pixels in no halo."""
+    written: npt.NDArray[np.intp]
+    """(r, l): the same; beyond the picture, an index after the last one."""
 
     @classmethod
     def of(cls, marked: npt.NDArray[np.uint8], halo: int) -> Cells | None:
@@ -42,14 +44,18 @@ class Cells(NamedTuple):
         ends = np.cumsum([at.width + 2 * halo for at in found])
         columns = [np.arange(end - at.width - halo, end - halo) for end, at in zip(ends.tolist(), found, strict=True)]
         strip, inner = np.concatenate(pixels, axis=1), np.concatenate(columns)
-        owned = strip[halo:-halo].take(inner, axis=1)
+        own = strip[halo:-halo].take(inner, axis=1)
         starts = np.repeat([at.top for at in found], [at.width for at in found])
-        owned[starts + np.arange(_ROWS)[:, None] >= height] = height * width
-        return cls(Size(width, height), halo, strip, inner, owned)
+        beyond = starts + np.arange(_ROWS)[:, None] >= height
+        return cls(Size(width, height), halo, strip, inner, own, np.where(beyond, height * width, own))
 
     def read(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The strip (R, L) or (R, L, C) of (H, W) or (H, W, C)."""
         return values.reshape(-1, *values.shape[2:]).take(self.pixels, axis=0)
+
+    def read_own(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The strip (r, l) of (H, W) without halos."""
+        return values.reshape(-1).take(self.own)
 
     def inner(self, strip: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The strip (R, L) without halos, (r, l)."""
@@ -58,7 +64,7 @@ class Cells(NamedTuple):
     def picture(self, inner: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(H, W), 0 outside the cells."""
         values = np.zeros(self.size.width * self.size.height + 1, np.float32)
-        values[self.owned] = inner
+        values[self.written] = inner
         return values[:-1].reshape(self.size.height, self.size.width)
 
 

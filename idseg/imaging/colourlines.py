@@ -11,7 +11,7 @@ differ in colour, and where a window's colours vary. Elsewhere the noise would d
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from idseg.imaging.cells import Cells
 from idseg.imaging.laplacian import HALO, Floats, Guide, Steps, moved
-from idseg.imaging.resize import shrunk
+from idseg.imaging.planes import half_side, ramp, uncertain
+from idseg.imaging.resize import of_area, shrunk
 from idseg.types import Alpha, Rgb, Size
 
 COLOURS_FROM = 100_000
@@ -32,8 +33,6 @@ _NOISE, _LOW_NOISE = 4e-5, 1.2e-5
 """Variances of the noise of a colour, 0 to 1: 1.6 and .9 levels of 255."""
 _STEPS, _LOW_STEPS = Steps(5, slowest=0.04, weight=1e-3), Steps(8, slowest=0.02, weight=1e-3)
 
-_UNCERTAIN = (0.02, 0.98)
-"""Alpha between these values is uncertain; its pixels and those beside them may change."""
 _AROUND = 0.03
 """Side of the neighbourhood in which uncertain pixels are counted, as a share of the longer side."""
 _SHARE = (0.2, 0.5)
@@ -69,12 +68,12 @@ def along_colours(rgb: Rgb, alpha: Alpha) -> Alpha:
     if height * width < COLOURS_FROM:
         return alpha
     fine = _Scaled.of(rgb, alpha, min(_AREA, round(_PART * width * height)))
-    uncertain = _uncertain(fine.alpha)
-    if min(fine.size) <= HALO or not uncertain.any():
+    unsure = uncertain(fine.alpha)
+    if not unsure.any():
         return alpha
     low = _Scaled.of(fine.rgb, fine.alpha, _LOW_AREA)
     contrast = _contrast(low)
-    counts, free = _counts(uncertain, contrast), _widened(uncertain)
+    counts, free = _counts(unsure, contrast), _free(unsure)
     cells = Cells.of(free * (counts > _LEAST), HALO)
     if cells is None:
         return alpha
@@ -82,7 +81,7 @@ def along_colours(rgb: Rgb, alpha: Alpha) -> Alpha:
     guide = Guide.of(fine.rgb, cells, _NOISE)
     change = moved(guide, cells, fine.alpha, np.clip(start, 0.0, 1.0), free, _STEPS)
     varied = cv2.blur(guide.variance, (5, 5))
-    change *= cells.inner(cells.read(counts) * (varied / (varied + np.float32(_VARIANCE**2))))
+    change *= cells.read_own(counts) * cells.inner(varied / (varied + np.float32(_VARIANCE**2)))
     found = cv2.resize(cells.picture(change), (width, height))
     cv2.add(found, alpha, found)
     cv2.threshold(found, _FAINT, 1.0, cv2.THRESH_TOZERO, found)
@@ -100,8 +99,7 @@ class _Scaled(NamedTuple):
     def of(cls, rgb: Rgb, alpha: Floats, area: int) -> _Scaled:
         """At this many pixels, or at the picture's own size if it has fewer."""
         height, width = alpha.shape
-        factor = min((area / (width * height)) ** 0.5, 1.0)
-        size = Size(max(round(width * factor), 1), max(round(height * factor), 1))
+        size = of_area(Size(width, height), area)
         return cls(np.asarray(shrunk(rgb, size), np.uint8), np.asarray(shrunk(alpha, size), np.float32))
 
     @property
@@ -111,41 +109,38 @@ class _Scaled(NamedTuple):
 
 def _low_change(low: _Scaled, contrast: Floats) -> Floats:
     """The change (h, w) of the low resolution; ``contrast`` 0 to 1, any size."""
-    free, counts = _widened(_uncertain(low.alpha)), np.asarray(cv2.resize(contrast, low.size), np.float32)
-    cells = Cells.of(free * (counts > _LEAST), HALO) if min(low.size) > HALO else None
+    free, counts = _free(uncertain(low.alpha)), np.asarray(cv2.resize(contrast, low.size), np.float32)
+    cells = Cells.of(free * (counts > _LEAST), HALO)
     if cells is None:
         return np.zeros_like(low.alpha)
     guide = Guide.of(low.rgb, cells, _LOW_NOISE)
     change = moved(guide, cells, low.alpha, low.alpha, free, _LOW_STEPS)
-    return cells.picture(change * cells.inner(cells.read(counts)))
+    return cells.picture(change * cells.read_own(counts))
 
 
-def _uncertain(alpha: Floats) -> npt.NDArray[np.uint8]:
-    return np.asarray((alpha >= _UNCERTAIN[0]) & (alpha <= _UNCERTAIN[1]), np.uint8)
+def _free(unsure: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """1 at the pixels that may change, else 0: the uncertain ones and those beside them."""
+    return np.asarray(cv2.dilate(unsure.astype(np.uint8), np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _widened(marked: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.asarray(cv2.dilate(marked, np.ones((3, 3), np.uint8)), np.uint8)
-
-
-def _counts(uncertain: npt.NDArray[np.uint8], contrast: Floats) -> Floats:
+def _counts(unsure: npt.NDArray[np.bool_], contrast: Floats) -> Floats:
     """How much of the change is made at each pixel, 0 to 1; ``contrast`` 0 to 1, any size."""
-    side = max(round(_AROUND * max(uncertain.shape)), 3) | 1
-    share = _ramp(cv2.blur(uncertain.astype(np.float32), (side, side)), _SHARE)
-    return np.asarray(cv2.blur(share * cv2.resize(contrast, uncertain.shape[::-1]), (5, 5)), np.float32)
+    side = max(round(_AROUND * max(unsure.shape)), 3) | 1
+    share = ramp(cv2.blur(unsure.astype(np.float32), (side, side)), *_SHARE)
+    return np.asarray(cv2.blur(share * cv2.resize(contrast, unsure.shape[::-1]), (5, 5)), np.float32)
 
 
 def _contrast(low: _Scaled) -> Floats:
     """How clearly the colours of person and background differ around each place, 0 to 1 (h, w)."""
     tiny = _Scaled.of(*low, _CONTRAST_AREA)
     colours = tiny.rgb.astype(np.float32) * np.float32(1 / 255)
-    kinds = (_ramp(tiny.alpha, _PERSON), _ramp(tiny.alpha, _BACKGROUND))
+    kinds = (ramp(tiny.alpha, *_PERSON), ramp(tiny.alpha, *_BACKGROUND))
     if not all(kind.any() for kind in kinds):
         return np.zeros_like(tiny.alpha)
     (person, _), (background, variance) = (_around(colours, kind) for kind in kinds)
     squared = _summed(np.square(person - background))
     plain = squared / (squared + np.float32(_TEXTURE) * variance + np.float32(_ALMOST_NOTHING))
-    return np.asarray(_ramp(np.sqrt(squared), _CONTRAST) * plain, np.float32)
+    return np.asarray(ramp(np.sqrt(squared), *_CONTRAST) * plain, np.float32)
 
 
 def _around(colours: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -155,7 +150,7 @@ def _around(colours: Floats, weight: Floats) -> tuple[Floats, Floats]:
     products = np.dstack((weighted, _summed(weighted * colours), weight))
     total = np.full_like(products, products.mean(axis=(0, 1)) * np.float32(_ALL_COUNT))
     for reach, share in ((_NEAR, 1.0), (_FAR, _FAR_COUNTS)):
-        side = 2 * max(round(reach * max(weight.shape)), 1) + 1
+        side = 2 * half_side(reach, weight.shape) + 1
         total += np.float32(share) * cv2.blur(products, (side, side))
     total[..., :4] /= total[..., 4:]
     means = total[..., :3]
@@ -165,9 +160,3 @@ def _around(colours: Floats, weight: Floats) -> tuple[Floats, Floats]:
 def _summed(channels: Floats) -> Floats:
     """The sums (h, w) of the channels of (h, w, 3)."""
     return np.asarray(cv2.transform(channels, np.ones((1, 3), np.float32)), np.float32)
-
-
-def _ramp(values: npt.NDArray[Any], ends: tuple[float, float]) -> Floats:
-    """0 at the first end, 1 at the second, linear between."""
-    none, full = ends
-    return np.asarray(np.clip((values - np.float32(none)) * np.float32(1 / (full - none)), 0.0, 1.0), np.float32)

@@ -137,10 +137,10 @@ def moved(
         free: (H, W), 1 at the pixels that may change, else 0.
         steps: how many, and how large.
     """
-    may = cells.inner(cells.read(free)).astype(np.float32)
-    first = cells.inner(cells.read(alpha))
+    may = cells.read_own(free).astype(np.float32)
+    first = cells.read_own(alpha)
     now = np.append(start.ravel(), np.float32(0))
-    change = cells.inner(cells.read(start)) - first
+    change = cells.read_own(start) - first
     along = np.zeros_like(first)
     shape = cells.pixels.shape
     scratch = np.empty((4, *shape), np.float32), np.empty((3, *shape), np.float32)
@@ -154,7 +154,7 @@ def moved(
         along *= np.float32(speed)
         along += wrong
         change += np.float32(step) * along
-        now[cells.owned] = first + change
+        now[cells.written] = first + change
         speed = (0.5 if speed == 0.0 else 0.25) * (half * step) ** 2
         step = 1.0 / (middle - speed / step)
     return np.asarray(np.clip(first + change, 0.0, 1.0) - first, np.float32)

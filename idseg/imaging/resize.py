@@ -19,6 +19,12 @@ def resize(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     return cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
+def of_area(size: Size, area: int) -> Size:
+    """The size with the same aspect and at most ``area`` px; the size itself if it has no more."""
+    factor = min((area / (size.width * size.height)) ** 0.5, 1.0)
+    return Size(max(round(size.width * factor), 1), max(round(size.height * factor), 1))
+
+
 def scaled(values: npt.NDArray[Any], factor: float) -> npt.NDArray[Any]:
     """Resample like :func:`resize`, to ``factor`` times the size (rounded, at least 1 px)."""
     height, width = values.shape[:2]

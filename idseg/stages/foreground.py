@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from idseg.imaging.planes import half_side
 from idseg.imaging.resize import halved, resize
 from idseg.system import share_out
 from idseg.types import Alpha, Rgb, Size, Window
@@ -48,7 +49,7 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha, pool: Executor | None = None) ->
     blocks of a large picture.
     """
     height, width = alpha.shape
-    radii = [max(round(share * max(height, width)), 1) for share in _NARROWER]
+    radii = [half_side(share, (height, width)) for share in _NARROWER]
     covered = alpha > _HALF_LEVEL
     result = np.asarray(cv2.copyTo(rgb, covered.astype(np.uint8)), np.uint8)
     parts = list(_parts(covered & (alpha < 1.0 - _HALF_LEVEL), radii[0]))

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
 from idseg.imaging.colourlines import COLOURS_FROM
-from idseg.imaging.resize import resize, shrunk, unit
+from idseg.imaging.planes import half_side, uncertain
+from idseg.imaging.resize import of_area, resize, shrunk, unit
 from idseg.imaging.tiles import tiles
 from idseg.models.levels import levels_of, stored_as
 from idseg.models.manifest import Manifest, ModelEntry
@@ -41,8 +42,6 @@ REFINE_FLOAT, REFINE_INT8 = "portrait-detail", "portrait-detail-int8"
 _LARGEST_AREA = 2_000_000
 """Maximum pixels of a picture for refining, four times the coarse net's input. A larger picture is shrunk first, and
 its matte enlarged bicubically. The net was trained on heads 200 to 700 px wide; here they are about 600 px wide."""
-_UNSURE = (0.02, 0.98)
-"""Coarse alpha between these values is uncertain."""
 _ROWS = 80
 """Height of a tile without its margins, px. With 112, the gradient error on composites is .1 to .3 % lower, and
 refining takes a tenth longer."""
@@ -134,8 +133,7 @@ class DetailNet:
             features = features._replace(values=np.ascontiguousarray(features.values))
         if height * width <= _LARGEST_AREA:
             return self._refined(rgb, alpha, features, pool)
-        factor = (_LARGEST_AREA / (height * width)) ** 0.5
-        small = Size(max(round(width * factor), 1), max(round(height * factor), 1))
+        small = of_area(Size(width, height), _LARGEST_AREA)
         small_rgb, small_alpha = np.asarray(shrunk(rgb, small), np.uint8), np.asarray(shrunk(alpha, small), np.float32)
         return unit(resize(self._refined(small_rgb, small_alpha, features, pool), Size(width, height)))
 
@@ -217,9 +215,9 @@ class Doubts(NamedTuple):
 
 def doubts(alpha: Alpha) -> Doubts:
     """Where a coarse matte (H, W) is in doubt."""
-    uncertain = _uncertain(alpha)
-    share = cv2.blur(255 * uncertain.astype(np.uint8), _AROUND, borderType=cv2.BORDER_REPLICATE)
-    return Doubts(uncertain, np.asarray(share, np.uint8))
+    unsure = uncertain(alpha)
+    share = cv2.blur(255 * unsure.astype(np.uint8), _AROUND, borderType=cv2.BORDER_REPLICATE)
+    return Doubts(unsure, np.asarray(share, np.uint8))
 
 
 def doubtful_tiles(doubt: Doubts, least: float = _DOUBT) -> Iterator[Window]:
@@ -235,15 +233,10 @@ def _limited(alpha: Alpha, person: Alpha, share: _Bytes) -> Alpha:
     return np.asarray(np.clip(alpha, np.minimum(person, 1 - free), np.maximum(person, free)), np.float32)
 
 
-def _uncertain(alpha: Alpha) -> npt.NDArray[np.bool_]:
-    low, high = _UNSURE
-    return (alpha > low) & (alpha < high)
-
-
 def unknown_band(alpha: Alpha) -> npt.NDArray[np.bool_]:
     """The unknown band of a coarse matte: its uncertain pixels, widened by 0.8 % of the picture's longer side."""
-    unsure = _uncertain(alpha) | (cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0.5)
-    radius = max(round(0.008 * max(alpha.shape)), 1)
+    unsure = uncertain(alpha) | (cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0.5)
+    radius = half_side(0.008, alpha.shape)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(unsure.astype(np.uint8), kernel).astype(bool)
 
