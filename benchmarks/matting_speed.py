@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from benchmarks.environment import ROOT, describe
 from benchmarks.sets import beside
-from idseg.imaging.colourlines import along_colours
 from idseg.models.manifest import load_manifest
 from idseg.segmenter import Options, Segmenter
+from idseg.stages.follow import load_follower
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import AUTO, load_matte
 from idseg.stages.refine import load_refiner
@@ -37,6 +37,8 @@ import sys
 import cv2, numpy
 from idseg.models.manifest import load_manifest
 from idseg.segmenter import Options, Segmenter
+from idseg.stages.follow import load_follower
+from idseg.stages.follow import load_follower
 from idseg.stages.foreground import estimate_foreground
 from idseg.stages.matte import load_matte
 
@@ -98,7 +100,9 @@ def measure(data: Path, threads: int, isnet: Path | None, rounds: int) -> dict[s
         "times": times,
         "memory_mib": dict(_memory(data, threads, isnet)),
         "files_bytes": {
-            entry.name: entry.bytes for entry in load_manifest() if entry.task in ("matting", "matting-edge", "refine")
+            entry.name: entry.bytes
+            for entry in load_manifest()
+            if entry.task in ("matting", "matting-edge", "refine", "colours")
         },
     }
 
@@ -116,6 +120,7 @@ def cuts_of(data: Path, name: str) -> list[Rgb]:
 def _times(cuts: list[Rgb], threads: int, isnet: Path | None, rounds: int, on: str) -> dict[str, dict[str, float]]:
     manifest = load_manifest()
     coarse, refine = load_matte(manifest, AUTO, "cpu", threads), load_refiner(manifest, "net", "cpu", threads)
+    colours = load_follower(manifest, threads)
     peer = None if isnet is None else load_matte(manifest, str(isnet), "cpu", threads, preset="isnet")
     segmenters: dict[Literal["best", "fast"], Segmenter] = {
         "best": Segmenter(Options(threads=threads, provider="cpu", quality="best")),
@@ -132,7 +137,7 @@ def _times(cuts: list[Rgb], threads: int, isnet: Path | None, rounds: int, on: s
                     clock(quality, _result, segmenter, cut, pool)
                 seen = clock("coarse", coarse.look, cut)
                 alpha = clock("refine", refine, cut, seen, pool)
-                alpha = clock("colours", along_colours, cut, alpha)
+                alpha = clock("colours", colours, cut, alpha)
                 clock("foreground", estimate_foreground, cut, alpha, pool)
                 if peer is not None:
                     clock("ISNet", peer, cut)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from idseg.imaging.colourlines import along_colours
 from idseg.models.manifest import Manifest
 from idseg.models.mediapipe import FaceDetector, FaceLandmarker, PoseLandmarker
 from idseg.options import Options
+from idseg.stages.follow import Follower, load_follower
 from idseg.stages.matte import Matte, load_matte
 from idseg.stages.refine import Refiner, load_refiner
 from idseg.system import side_by_side
@@ -17,6 +17,9 @@ from idseg.types import Alpha, Coarse, Rgb, Size
 FAST_UPSCALE = 4.0
 """With quality "fast": minimum picture pixels per pixel of the coarse net's input for refining. Below, the coarse matte
 is nearly as sharp as the picture."""
+REFINED_FROM = 410_000
+"""Pixels of a picture from which it is refined if its matte follows the colours afterwards. Below, both together have a
+little less error than the colours alone, and take twice the time."""
 
 
 @dataclass(slots=True)
@@ -63,8 +66,10 @@ class MattingModels:
     refine: Refiner
     min_upscale: float
     """Minimum :meth:`Matte.enlargement` of a picture for refining."""
-    follow_colours: bool
-    """Whether the matte of idseg's own net follows the picture's colours in the end."""
+    colours: Follower | None = None
+    """Lets the matte of idseg's own net follow the picture's colours in the end; None: it does not."""
+    again: bool = False
+    """Whether it does so twice in large pictures."""
 
     @classmethod
     def load(cls, manifest: Manifest, options: Options) -> MattingModels:
@@ -74,14 +79,24 @@ class MattingModels:
             manifest, options.matting_model, options.provider, options.threads, preset=options.preset, twice=not fast
         )
         refine = load_refiner(manifest, options.refine, options.provider, options.threads)
-        return cls(coarse, refine, FAST_UPSCALE if fast else 0.0, follow_colours=options.refine == "net")
+        colours = load_follower(manifest, options.threads) if options.refine == "net" else None
+        return cls(coarse, refine, FAST_UPSCALE if fast else 0.0, colours, again=not fast)
 
     @property
     def provider(self) -> str:
         return self.coarse.provider
 
     def refined(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
-        """The refined matte. The refiner leaves pictures with too few pixels as they are."""
-        upscale = self.coarse.enlargement(Size(rgb.shape[1], rgb.shape[0]))
-        alpha = coarse.alpha if upscale < self.min_upscale else self.refine(rgb, coarse, pool)
-        return along_colours(rgb, alpha) if self.follow_colours and coarse.features is not None else alpha
+        """The finished matte."""
+        alpha = self.without_colours(rgb, coarse, pool)
+        if self.colours is None or coarse.features is None:
+            return alpha
+        return self.colours(rgb, alpha, again=self.again and alpha.size >= REFINED_FROM)
+
+    def without_colours(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
+        """The matte after the refiner, which leaves pictures with too few pixels as they are."""
+        size = Size(rgb.shape[1], rgb.shape[0])
+        followed = self.colours is not None and coarse.features is not None
+        if followed and size.width * size.height < REFINED_FROM:
+            return coarse.alpha
+        return coarse.alpha if self.coarse.enlargement(size) < self.min_upscale else self.refine(rgb, coarse, pool)

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from idseg.imaging.colourlines import along_colours
 from idseg.loaded import FAST_UPSCALE, MattingModels
 from idseg.models.form import MatteForm
 from idseg.models.manifest import load_manifest
 from idseg.models.onnx import OnnxNet
 from idseg.options import Options
 from idseg.segmenter import Segmenter
+from idseg.stages.follow import Follower, load_follower
 from idseg.stages.matte import AUTO, Matte, load_matte
 from idseg.stages.refine import RefinerName, refine_none
 from idseg.types import Alpha, Coarse, Quality, Rgb, Size
@@ -36,7 +36,7 @@ def test_the_refiner_runs_where_it_is_worth_it(side: int, worth: float, runs: bo
         called.append(rgb.shape[0])
         return coarse.alpha
 
-    matter = MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth, follow_colours=False)
+    matter = MattingModels(Matte(OnnxNet(path, provider="cpu", threads=1), form), refine, worth)
     picture = np.zeros((side, side, 3), np.uint8)
     matter.refined(picture, matter.coarse.look(picture))
     assert bool(called) is runs
@@ -59,26 +59,58 @@ def test_the_colours_are_followed_in_mattes_of_our_own_nets_alone(quality: Quali
     assert np.array_equal(models.refined(rgb, Coarse(guess, None)), guess)
 
 
+class Recorder(Follower):
+    """Follows nothing, and remembers whether it was asked to do so twice."""
+
+    def __init__(self) -> None:
+        self.again: list[bool] = []
+
+    def __call__(self, rgb: Rgb, alpha: Alpha, *, again: bool = False) -> Alpha:
+        self.again.append(again)
+        return alpha
+
+
 @pytest.mark.weights
-def test_best_and_fast_differ_at_the_edge_alone(astronaut: Rgb) -> None:
-    """The picture is smaller than the coarse net's input, so with "fast" only the colours change the coarse matte."""
+@pytest.mark.parametrize(("quality", "expected"), [("best", [False, True]), ("fast", [False, False])])
+def test_large_pictures_are_refined_and_follow_twice_with_best(quality: Quality, expected: list[bool]) -> None:
+    refined: list[int] = []
+
+    def refine(rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
+        refined.append(rgb.shape[0])
+        return coarse.alpha
+
+    recorder = Recorder()
+    loaded = MattingModels.load(load_manifest(), Options(quality=quality, threads=1))
+    models = replace(loaded, colours=recorder, refine=refine)
+    for side in (630, 650):
+        picture = np.zeros((side, side, 3), np.uint8)
+        models.refined(picture, models.coarse.look(picture))
+    assert recorder.again == expected
+    assert refined == ([650] if quality == "best" else [])
+
+
+@pytest.mark.weights
+def test_best_and_fast_differ_on_large_pictures_alone(astronaut: Rgb) -> None:
+    """On small ones, both are the coarse matte, which then follows the colours."""
+    large = np.asarray(cv2.resize(astronaut, None, fx=1.6, fy=1.6, interpolation=cv2.INTER_CUBIC), np.uint8)
     mattes = []
     for quality in ("best", "fast"):
         with Segmenter(Options(quality=quality, threads=1)) as segmenter:
-            mattes.append(segmenter.matte(astronaut))
-    best, fast = mattes
+            mattes.append((segmenter.matte(astronaut), segmenter.matte(large)))
+    (best, best_large), (fast, fast_large) = mattes
     coarse = load_matte(load_manifest(), AUTO, "cpu", 1)(astronaut)
-    assert np.array_equal(fast, along_colours(astronaut, coarse))
+    assert np.array_equal(best, fast)
+    assert np.array_equal(fast, load_follower(load_manifest(), 1)(astronaut, coarse))
     assert np.abs(fast - coarse).max() > 0.1
-    assert np.abs(best - fast).max() > 0.1
-    assert np.abs(best - fast).mean() < 0.01
+    assert np.abs(best_large - fast_large).max() > 0.1
+    assert np.abs(best_large - fast_large).mean() < 0.01
 
 
 @pytest.mark.weights
 @pytest.mark.parametrize("refine", ["none", "closed-form"])
 def test_only_the_default_refiner_follows_the_colours(refine: RefinerName) -> None:
-    assert MattingModels.load(load_manifest(), Options()).follow_colours
-    assert not MattingModels.load(load_manifest(), Options(refine=refine)).follow_colours
+    assert MattingModels.load(load_manifest(), Options()).colours is not None
+    assert MattingModels.load(load_manifest(), Options(refine=refine)).colours is None
 
 
 @pytest.mark.weights

@@ -49,9 +49,10 @@ class Cells(NamedTuple):
         beyond = starts + np.arange(_ROWS)[:, None] >= height
         return cls(Size(width, height), halo, strip, inner, own, np.where(beyond, height * width, own))
 
-    def read(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The strip (R, L) or (R, L, C) of (H, W) or (H, W, C)."""
-        return values.reshape(-1, *values.shape[2:]).take(self.pixels, axis=0)
+    def read(self, values: npt.NDArray[Any], target: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """The strip (R, L) or (R, L, C) of (H, W) or (H, W, C); written to ``target`` if that is given."""
+        # With the mode "raise", NumPy would write to a copy of the target first. No index is too large.
+        return values.reshape(-1, *values.shape[2:]).take(self.pixels, axis=0, out=target, mode="clip")
 
     def read_own(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The strip (r, l) of (H, W) without halos."""

@@ -1,12 +1,15 @@
-"""Follows the picture's colours where a matte is in doubt.
+"""What a picture's colours say about a matte where it is in doubt.
 
-A net knows what is person, and draws hair too softly. The picture's colours say how much of a pixel is hair: in a small
-window, alpha is nearly an affine function of the colour (:mod:`idseg.imaging.laplacian`). A few steps towards that open
-gaps between strands, draw strands that the net lost, and take away the background's haze: first on a low resolution,
-which decides how much of a place is person, then finer.
+A net knows what is person, and draws hair too softly. The colours say how much of a pixel is hair, in three ways:
 
-The change only counts where a wide band is uncertain (nets draw ordinary edges well), where person and background
-differ in colour, and where a window's colours vary. Elsewhere the noise would decide, and JPEG's blocks would show.
+* In a small window, alpha is nearly an affine function of the colour (:mod:`idseg.imaging.laplacian`). Some steps
+  towards that open gaps between strands and draw strands that the net lost.
+* Between the colours of the person and of the background near a pixel, its own colour lies at a place that is its alpha
+  (Smith & Blinn, "Blue Screen Matting", SIGGRAPH 1996), if both are plain.
+* Both can be wrong: where noise decides, where person and background have the same colours, or many. So there are also
+  measures of that.
+
+:class:`idseg.stages.follow.ColourNet` decides from all of them.
 """
 
 from __future__ import annotations
@@ -21,82 +24,43 @@ from idseg.imaging.cells import Cells
 from idseg.imaging.laplacian import HALO, Floats, Guide, Steps, moved
 from idseg.imaging.planes import half_side, ramp, uncertain
 from idseg.imaging.resize import of_area, shrunk
-from idseg.types import Alpha, Rgb, Size
+from idseg.types import Rgb, Size
 
-COLOURS_FROM = 100_000
-"""Pixels of a picture from which its colours are followed. On labelled photos shrunk to 60,000 px, alpha in keyed hair
-has 4 to 10 % less error, but 2 to 10 % more gradient error."""
-_AREA, _PART, _LOW_AREA = 160_000, 0.6, 20_000
-"""Pixels at which the last steps are computed, as a share of the picture's too, and the first ones. Their change is
-enlarged to the picture."""
-_NOISE, _LOW_NOISE = 4e-5, 1.2e-5
+AREA, LOW_AREA = 160_000, 40_000
+"""Most pixels at which the colours are compared, and those of the lower resolution, which decides how much of a place
+is person."""
+_FIRST_AREA, _AREA_AROUND = 5_000, 8_000
+"""Pixels of the very first steps, and those at which the colours of person and background around a pixel are found."""
+_NOISE, _FIRST_NOISE = 4e-5, 1.2e-5
 """Variances of the noise of a colour, 0 to 1: 1.6 and .9 levels of 255."""
-_STEPS, _LOW_STEPS = Steps(5, slowest=0.04, weight=1e-3), Steps(8, slowest=0.02, weight=1e-3)
+_STEPS, _FIRST_STEPS = Steps(6, slowest=0.03, weight=6e-4), Steps(20, slowest=0.004, weight=3e-4)
 
-_AROUND = 0.03
-"""Side of the neighbourhood in which uncertain pixels are counted, as a share of the longer side."""
-_SHARE = (0.2, 0.5)
-"""Share of uncertain pixels around a pixel from which it may change, and from which it changes fully. An ordinary edge,
-which nets draw well, has less."""
-_LEAST = 0.1
-"""Share of the change from which a pixel's cell is computed."""
-_CONTRAST = (0.1, 0.3)
-"""Distance in colour of person and background around a pixel, the same. 1: from black to red."""
-_VARIANCE = 0.04
-"""Standard deviation of the colours of a window at which half of the change is made."""
+_AROUND = (0.03, 0.1)
+"""Sides of the neighbourhoods in which uncertain pixels are counted, as shares of the longer side."""
 _PERSON, _BACKGROUND = (0.9, 1.0), (0.1, 0.0)
 """Pixels count as person or background from the first alpha on, fully at the second."""
-_CONTRAST_AREA = 5_000
-"""Pixels at which the colours of person and background are compared."""
 _NEAR, _FAR = 0.02, 0.06
 """Half sides of the neighbourhoods of the colours, as shares of the longer side. The far one only counts where the near
 one has no pixel of the kind, and all colours of the kind where neither has."""
 _FAR_COUNTS, _ALL_COUNT = 0.02, 1e-4
-_TEXTURE = 3.0
-"""How much the variance of the background's colours counts against the contrast: many colours lie near no line."""
-_ALMOST_NOTHING = 1e-6
-_FAINT = 0.02
-"""Alpha below it, after the steps, is background."""
+_ALIKE = 2e-3
+"""Squared distance of two colours (0 to 1), added to that of person and background: where they are alike, the place
+between them says nothing."""
+_BEYOND = 0.5
+"""How far the place between the two may lie beyond them."""
+
+PLANES = 12
+"""Number of the planes of :class:`Evidence`."""
 
 
-def along_colours(rgb: Rgb, alpha: Alpha) -> Alpha:
-    """The matte (H, W), closer to an affine function of the picture's (H, W, 3) colours where it is in doubt.
-
-    Of a picture with fewer pixels than :data:`COLOURS_FROM`, the matte itself.
-    """
-    height, width = alpha.shape
-    if height * width < COLOURS_FROM:
-        return alpha
-    fine = _Scaled.of(rgb, alpha, min(_AREA, round(_PART * width * height)))
-    unsure = uncertain(fine.alpha)
-    if not unsure.any():
-        return alpha
-    low = _Scaled.of(fine.rgb, fine.alpha, _LOW_AREA)
-    contrast = _contrast(low)
-    counts, free = _counts(unsure, contrast), _free(unsure)
-    cells = Cells.of(free * (counts > _LEAST), HALO)
-    if cells is None:
-        return alpha
-    start = fine.alpha + free * cv2.resize(_low_change(low, contrast), fine.size)
-    guide = Guide.of(fine.rgb, cells, _NOISE)
-    change = moved(guide, cells, fine.alpha, np.clip(start, 0.0, 1.0), free, _STEPS)
-    varied = cv2.blur(guide.variance, (5, 5))
-    change *= cells.read_own(counts) * cells.inner(varied / (varied + np.float32(_VARIANCE**2)))
-    found = cv2.resize(cells.picture(change), (width, height))
-    cv2.add(found, alpha, found)
-    cv2.threshold(found, _FAINT, 1.0, cv2.THRESH_TOZERO, found)
-    cv2.threshold(found, 1.0, 1.0, cv2.THRESH_TRUNC, found)
-    return np.asarray(found, np.float32)
-
-
-class _Scaled(NamedTuple):
-    """A picture and its matte at the size of a computation."""
+class Scaled(NamedTuple):
+    """A picture (H, W, 3) and its matte (H, W) at the size of a computation."""
 
     rgb: Rgb
     alpha: Floats
 
     @classmethod
-    def of(cls, rgb: Rgb, alpha: Floats, area: int) -> _Scaled:
+    def of(cls, rgb: Rgb, alpha: Floats, area: int) -> Scaled:
         """At this many pixels, or at the picture's own size if it has fewer."""
         height, width = alpha.shape
         size = of_area(Size(width, height), area)
@@ -107,15 +71,56 @@ class _Scaled(NamedTuple):
         return Size(self.alpha.shape[1], self.alpha.shape[0])
 
 
-def _low_change(low: _Scaled, contrast: Floats) -> Floats:
-    """The change (h, w) of the low resolution; ``contrast`` 0 to 1, any size."""
-    free, counts = _free(uncertain(low.alpha)), np.asarray(cv2.resize(contrast, low.size), np.float32)
-    cells = Cells.of(free * (counts > _LEAST), HALO)
+class Evidence(NamedTuple):
+    """What the colours say about a matte, in cells around its uncertain pixels."""
+
+    cells: Cells
+    planes: Floats
+    """(12, R, L), the strip of the cells with halos. Colours are 0 to 1, and distances Euclidean.
+
+    0: the matte. 1, 2: its change at the lower resolution, and by the steps after it. 3: the place of the colour
+    between those of the background (0) and the person (1) near by. 4: its distance from the line between the two. 5:
+    the distance between the two. 6: the deviation of the background's colours. 7, 8: the colour's distances from
+    background and person. 9: the deviation of a window's colours. 10, 11: the shares of uncertain pixels near by and
+    farther around."""
+    free: Floats
+    """(R, L), 1 at the pixels that may change, else 0."""
+
+    @classmethod
+    def of(cls, scaled: Scaled, change: Floats) -> Evidence | None:
+        """Of a picture and its matte, of which a lower resolution knows a change (any size); None: the matte is certain
+        everywhere."""
+        unsure = uncertain(scaled.alpha)
+        free = _free(unsure)
+        cells = Cells.of(free, HALO)
+        if cells is None:
+            return None
+        lower = np.clip(scaled.alpha + free * cv2.resize(change, scaled.size), 0.0, 1.0)
+        guide = Guide.of(scaled.rgb, cells, _NOISE)
+        along = cells.picture(moved(guide, cells, scaled.alpha, lower, free, _STEPS))
+        variance = cells.picture(cells.inner(guide.variance))
+        planes = np.empty((PLANES, *cells.pixels.shape), np.float32)
+        for plane, values in zip(planes, (scaled.alpha, lower - scaled.alpha, along), strict=False):
+            cells.read(values, plane)
+        around = _surroundings(Scaled.of(scaled.rgb, lower, _AREA_AROUND), scaled.size)
+        _compare(guide.colours, cells.read(around), planes[3:9])
+        np.sqrt(np.maximum(cells.read(variance, planes[9]), 0.0), planes[9])
+        longest = max(unsure.shape)
+        for plane, share in zip(planes[10:], _AROUND, strict=True):
+            side = max(round(share * longest), 3) | 1
+            cells.read(np.asarray(cv2.blur(unsure.astype(np.float32), (side, side))), plane)
+        return cls(cells, planes, cells.read(free).astype(np.float32))
+
+
+def first_change(scaled: Scaled) -> Floats:
+    """The change (h, w) of a matte by steps at a very low resolution."""
+    low = Scaled.of(*scaled, _FIRST_AREA)
+    free = _free(uncertain(low.alpha))
+    cells = Cells.of(free, HALO)
     if cells is None:
         return np.zeros_like(low.alpha)
-    guide = Guide.of(low.rgb, cells, _LOW_NOISE)
-    change = moved(guide, cells, low.alpha, low.alpha, free, _LOW_STEPS)
-    return cells.picture(change * cells.read_own(counts))
+    guide = Guide.of(low.rgb, cells, _FIRST_NOISE)
+    return cells.picture(moved(guide, cells, low.alpha, low.alpha, free, _FIRST_STEPS))
 
 
 def _free(unsure: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
@@ -123,29 +128,18 @@ def _free(unsure: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.dilate(unsure.astype(np.uint8), np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _counts(unsure: npt.NDArray[np.bool_], contrast: Floats) -> Floats:
-    """How much of the change is made at each pixel, 0 to 1; ``contrast`` 0 to 1, any size."""
-    side = max(round(_AROUND * max(unsure.shape)), 3) | 1
-    share = ramp(cv2.blur(unsure.astype(np.float32), (side, side)), *_SHARE)
-    return np.asarray(cv2.blur(share * cv2.resize(contrast, unsure.shape[::-1]), (5, 5)), np.float32)
-
-
-def _contrast(low: _Scaled) -> Floats:
-    """How clearly the colours of person and background differ around each place, 0 to 1 (h, w)."""
-    tiny = _Scaled.of(*low, _CONTRAST_AREA)
+def _surroundings(tiny: Scaled, size: Size) -> Floats:
+    """The colours of person and background near each pixel, and the variance of the background's, (H, W, 7)."""
     colours = tiny.rgb.astype(np.float32) * np.float32(1 / 255)
-    kinds = (ramp(tiny.alpha, *_PERSON), ramp(tiny.alpha, *_BACKGROUND))
-    if not all(kind.any() for kind in kinds):
-        return np.zeros_like(tiny.alpha)
-    (person, _), (background, variance) = (_around(colours, kind) for kind in kinds)
-    squared = _summed(np.square(person - background))
-    plain = squared / (squared + np.float32(_TEXTURE) * variance + np.float32(_ALMOST_NOTHING))
-    return np.asarray(ramp(np.sqrt(squared), *_CONTRAST) * plain, np.float32)
+    (person, _), (background, variance) = (_around(colours, ramp(tiny.alpha, *kind)) for kind in (_PERSON, _BACKGROUND))
+    return np.asarray(cv2.resize(np.dstack((person, background, variance)), size), np.float32)
 
 
 def _around(colours: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """The weighted means (h, w, 3) and variances (h, w), summed over the channels, of the colours (h, w, 3) near each
-    pixel; of all colours where near ones have no weight."""
+    pixel; of all colours where near ones have no weight. Without any weight, black, and 1."""
+    if not weight.any():
+        return np.zeros_like(colours), np.ones_like(weight)
     weighted = colours * weight[..., None]
     products = np.dstack((weighted, _summed(weighted * colours), weight))
     total = np.full_like(products, products.mean(axis=(0, 1)) * np.float32(_ALL_COUNT))
@@ -155,6 +149,24 @@ def _around(colours: Floats, weight: Floats) -> tuple[Floats, Floats]:
     total[..., :4] /= total[..., 4:]
     means = total[..., :3]
     return means, np.maximum(total[..., 3] - _summed(np.square(means)), 0.0)
+
+
+def _compare(colours: Floats, around: Floats, found: Floats) -> None:
+    """Write the planes 3 to 8 of :class:`Evidence` to ``found`` (6, R, L).
+
+    Args:
+        colours: the picture's (3, R, L), 0 to 1.
+        around: of :func:`_surroundings`, (R, L, 7).
+    """
+    person, background, variance = around[..., :3], around[..., 3:6], around[..., 6]
+    own = np.ascontiguousarray(colours.transpose(1, 2, 0))
+    step, off = person - background, own - background
+    squared, length = _summed(np.square(step)), _summed(np.square(off))
+    place = np.clip(_summed(off * step) / (squared + np.float32(_ALIKE)), -_BEYOND, 1.0 + _BEYOND)
+    beside = _summed(np.square(off - place[..., None] * step))
+    distances = (beside, squared, variance, length, _summed(np.square(own - person)))
+    found[0] = place
+    np.sqrt(np.stack(distances), found[1:])
 
 
 def _summed(channels: Floats) -> Floats:

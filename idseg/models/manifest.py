@@ -32,7 +32,8 @@ class ModelEntry:
 
     name: str
     task: str
-    """``face-detection``, ``face-landmarks``, ``pose-landmarks``, ``matting``, ``matting-edge`` or ``refine``."""
+    """``face-detection``, ``face-landmarks``, ``pose-landmarks``, ``matting``, ``matting-edge``, ``refine``
+    or ``colours``."""
     path: Path
     sha256: str
     bytes: int

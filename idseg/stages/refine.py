@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
-from idseg.imaging.colourlines import COLOURS_FROM
 from idseg.imaging.planes import half_side, uncertain
 from idseg.imaging.resize import of_area, resize, shrunk, unit
 from idseg.imaging.tiles import tiles
@@ -51,13 +50,10 @@ _REACH = 16
 """Distance of a doubtful pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
 _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
-_DOUBT, _DOUBT_OF_SMALL = 0.3, 0.7
+_DOUBT = 0.3
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 5 px wide. With .25, a
-quarter more pixels are computed, and the gradient error on composites is .1 % lower. On small pictures whose colours
-are followed afterwards, .7 instead of .3 saves more than half of the pixels, and the error in keyed hair is 2 % higher;
-on larger ones it would be 5 % higher."""
-_SMALL = 410_000
-"""Pixels below which a picture is small."""
+quarter more pixels are computed, and the gradient error on composites is .1 % lower. With .7, on large pictures, the
+error in keyed hair is 5 % higher."""
 _FEWEST = 60
 """Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, up
 to a third more pixels are computed, and no error is lower."""
@@ -157,8 +153,7 @@ class DetailNet:
             limited = _limited(inner, person[here], doubt.share[here])
             refined[here] = np.where(limited < _FAINT, np.float32(0), limited)
 
-        least = _DOUBT_OF_SMALL if COLOURS_FROM <= height * width < _SMALL else _DOUBT
-        share_out(pool, sorted(doubtful_tiles(doubt, least), key=lambda core: -core.width), compute)
+        share_out(pool, sorted(doubtful_tiles(doubt), key=lambda core: -core.width), compute)
         return refined
 
     def _tile(self, rgb: Rgb, alpha: Alpha, features: npt.NDArray[Any]) -> Alpha:
@@ -220,10 +215,10 @@ def doubts(alpha: Alpha) -> Doubts:
     return Doubts(unsure, np.asarray(share, np.uint8))
 
 
-def doubtful_tiles(doubt: Doubts, least: float = _DOUBT) -> Iterator[Window]:
+def doubtful_tiles(doubt: Doubts) -> Iterator[Window]:
     """The tile cores (clipped to the picture): in rows of a fixed height, the columns near a wide band of uncertain
-    pixels. Their left sides are multiples of the grain. ``least``: see :data:`_DOUBT`."""
-    doubtful = np.asarray(doubt.uncertain & (doubt.share > 255 * least), np.uint8)
+    pixels. Their left sides are multiples of the grain."""
+    doubtful = np.asarray(doubt.uncertain & (doubt.share > 255 * _DOUBT), np.uint8)
     yield from tiles(doubtful, _ROWS, _GRAIN, reach=_REACH // _GRAIN, fewest=_FEWEST)
 
 

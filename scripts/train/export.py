@@ -51,7 +51,7 @@ def export(
         net: inputs and outputs are NCHW with free height and width.
         examples: the inputs by name, in order.
         path: the file to write.
-        outputs: names of the outputs; only "alpha" is compared.
+        outputs: names of the outputs; only the first is compared.
         note: text to store in the file.
     """
     net.eval()
@@ -79,10 +79,10 @@ def export(
     beside.replace(path)
     with torch.no_grad():
         found = net(*examples.values())
-    expected = dict(zip(outputs, found if isinstance(found, tuple) else (found,), strict=True))["alpha"].numpy()
+    expected = (found[0] if isinstance(found, tuple) else found).numpy()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    alpha = session.run(["alpha"], {name: example.numpy() for name, example in examples.items()})[0]
-    return float(np.abs(alpha - expected).max())
+    first = session.run([outputs[0]], {name: example.numpy() for name, example in examples.items()})[0]
+    return float(np.abs(first - expected).max())
 
 
 def export_coarse(net: CoarseNet, size: tuple[int, int], path: Path, note: str) -> float:

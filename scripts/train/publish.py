@@ -37,36 +37,35 @@ sha256 = "{sha256}"
 bytes = {bytes}
 source = "{source}"
 licence = "Apache-2.0"
-input = {{ {input}, mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375]{more} }}
+input = {{ {input} }}
 output = {{ {output}, activation = "none" }}
 """
-_PICTURE = 'name = "rgb", fit = "area", size = [{size[0]}, {size[1]}], multiple = 32'
+_SCALED = ", mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375]"
+_LEVELS = ", levels = [{levels.scale!r}, {levels.zero}]"
+_PICTURE = 'name = "rgb", fit = "area", size = [{size[0]}, {size[1]}], multiple = 32' + _SCALED
 _COARSE = {
     "task": "matting",
-    "input": _PICTURE,
-    "more": ', second_look = "portrait-glance", enlarged = [0.5, 0.8], closer = [0.8, 1.3]',
+    "input": _PICTURE + ', second_look = "portrait-glance", enlarged = [0.5, 0.8], closer = [0.8, 1.3]',
     "output": 'name = "alpha", features = "features"',
 }
-_GLANCE = {"task": "matting", "input": _PICTURE, "more": "", "output": 'name = "alpha"'}
-_DETAIL = {
-    "task": "refine",
-    "input": 'rgb = "rgb", coarse = "coarse", features = "features", multiple = 16',
-    "more": "",
-    "output": 'name = "alpha"',
-}
+_GLANCE = {"task": "matting", "input": _PICTURE, "output": 'name = "alpha"'}
+_REFINED = 'rgb = "rgb", coarse = "coarse", features = "features", multiple = 16' + _SCALED
+_DETAIL = {"task": "refine", "input": _REFINED, "output": 'name = "alpha"'}
 _EDGE = {
     "task": "matting-edge",
-    "input": 'rgb = "rgb", deep = "deep", early = "early"',
-    "more": "",
-    "output": 'name = "alpha", features = "features", channels = 24, levels = [{levels.scale!r}, {levels.zero}]',
+    "input": 'rgb = "rgb", deep = "deep", early = "early"' + _SCALED,
+    "output": 'name = "alpha", features = "features", channels = 24' + _LEVELS,
 }
+_COLOURS = {"task": "colours", "input": 'name = "evidence"', "output": 'name = "change"'}
 _NETS = {
     "portrait-coarse": _COARSE,
     "portrait-coarse-int8": _COARSE | {"output": 'guess = "guess", edge = "portrait-edge-int8"'},
     "portrait-edge-int8": _EDGE,
     "portrait-glance": _GLANCE,
     "portrait-detail": _DETAIL,
-    "portrait-detail-int8": _DETAIL | {"more": ", levels = [{levels.scale!r}, {levels.zero}]"},
+    "portrait-detail-int8": _DETAIL | {"input": _REFINED + _LEVELS},
+    "portrait-colours-low": _COLOURS,
+    "portrait-colours": _COLOURS,
 }
 
 Size = tuple[int, int]
@@ -75,7 +74,7 @@ Size = tuple[int, int]
 class Described(NamedTuple):
     """What the blocks tell of the nets' inputs."""
 
-    size: Size
+    size: Size = (0, 0)
     """Of the usual input of the coarse net and the glance net."""
     levels: Levels | None = None
     """Of the features between the nets in 8-bit integers; None if none of them is written."""

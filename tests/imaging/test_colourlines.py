@@ -1,117 +1,128 @@
-"""A matte that follows the picture's colours where it is in doubt."""
+"""What a picture's colours say about a matte."""
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from idseg.imaging.colourlines import along_colours
-
-SIDE = 480
-HAIR, WALL = (60, 40, 30), (190, 200, 210)
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
+from idseg.imaging.colourlines import AREA, PLANES, Evidence, Scaled, first_change
+from tests.drawn_hair import HAIR, SIDE, WALL, Bytes, Floats, error, photo, soft, strands
 
 
-def strands(seed: int = 0) -> Floats:
-    """The true alpha of a head, with strands and gaps around it."""
-    random = np.random.default_rng(seed)
-    drawn = np.zeros((SIDE * 4, SIDE * 4), np.uint8)
-    middle = SIDE * 2
-    cv2.circle(drawn, (middle, middle), SIDE, 255, -1)
-    for angle in np.linspace(0, 2 * np.pi, 160):
-        length, bend = SIDE * random.uniform(1.1, 1.5), random.uniform(-0.2, 0.2)
-        start, end = (
-            (int(middle + r * np.cos(a)), int(middle + r * np.sin(a)))
-            for r, a in ((SIDE, angle), (length, angle + bend))
-        )
-        cv2.line(drawn, start, end, 255, int(random.integers(4, 12)), cv2.LINE_AA)
-    return (cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA) / 255).astype(np.float32)
+def said(rgb: Bytes, alpha: Floats) -> Evidence:
+    found = evidence(rgb, alpha)
+    assert found is not None
+    return found
 
 
-def soft(alpha: Floats) -> Floats:
-    """What a net makes of it: a wide grey band instead of strands."""
-    return np.asarray(cv2.blur(alpha, (25, 25)), np.float32)
+def evidence(rgb: Bytes, alpha: Floats) -> Evidence | None:
+    scaled = Scaled.of(rgb, alpha, AREA)
+    return Evidence.of(scaled, first_change(scaled))
 
 
-def photo(alpha: Floats, hair: tuple[int, ...] = HAIR, wall: tuple[int, ...] = WALL, noise: float = 1.0) -> Bytes:
-    colours = alpha[..., None] * np.array(hair) + (1 - alpha[..., None]) * np.array(wall)
-    colours += np.random.default_rng(9).normal(0, noise, colours.shape)
-    return np.asarray(np.clip(colours + 0.5, 0, 255), np.uint8)
+def own(found: Evidence, plane: int) -> Floats:
+    """A plane without halos."""
+    return found.cells.inner(found.planes[plane])
 
 
-def error(alpha: Floats, truth: Floats) -> float:
-    return float(np.abs(alpha - truth).mean())
-
-
-def test_strands_are_drawn_and_gaps_open() -> None:
+def test_the_planes_belong_to_the_pixels_of_the_cells() -> None:
     truth = strands()
-    guess = soft(truth)
-    rgb = photo(truth)
-    kept = guess.copy(), rgb.copy()
-    found = along_colours(rgb, guess)
-    assert found.shape == truth.shape
-    assert found.dtype == np.float32
-    assert error(found, truth) < 0.65 * error(guess, truth)
-    assert (guess == kept[0]).all()
-    assert (rgb == kept[1]).all()
+    found = said(photo(truth), soft(truth))
+    assert found.planes.shape == (PLANES, *found.cells.pixels.shape)
+    assert found.planes.dtype == np.float32
+    small = cv2.resize(soft(truth), found.cells.size, interpolation=cv2.INTER_AREA)
+    assert np.abs(own(found, 0) - found.cells.read_own(small)).mean() < 0.005
 
 
-def test_the_same_picture_gives_the_same_matte() -> None:
-    truth = strands(1)
-    assert (along_colours(photo(truth), soft(truth)) == along_colours(photo(truth), soft(truth))).all()
+def test_a_certain_matte_needs_no_evidence() -> None:
+    alpha = np.zeros((300, 400), np.float32)
+    alpha[100:200] = 1.0
+    assert evidence(np.full((300, 400, 3), 90, np.uint8), alpha) is None
 
 
-def test_a_part_that_is_certain_stays() -> None:
+def test_the_steps_and_the_place_between_the_colours_come_nearer_to_the_truth() -> None:
+    truth = strands()
+    found = said(photo(truth), soft(truth))
+    true = found.cells.read_own(cv2.resize(truth, found.cells.size, interpolation=cv2.INTER_AREA))
+    guess = own(found, 0)
+    assert error(guess + own(found, 1), true) < 0.8 * error(guess, true)
+    assert error(guess + own(found, 2), true) < 0.7 * error(guess, true)
+    assert error(np.clip(own(found, 3), 0.0, 1.0), true) < 0.1 * error(guess, true)
+
+
+def test_only_uncertain_pixels_and_those_beside_them_may_change() -> None:
     truth = strands(2)
-    guess = soft(truth)
-    sure = cv2.erode(((guess == 0) | (guess == 1)).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    assert (along_colours(photo(truth), guess)[sure] == guess[sure]).all()
+    found = said(photo(truth), soft(truth))
+    small = np.asarray(cv2.resize(soft(truth), found.cells.size, interpolation=cv2.INTER_AREA), np.float32)
+    sure = cv2.erode(((small < 0.01) | (small > 0.99)).astype(np.uint8), np.ones((5, 5), np.uint8))
+    assert set(np.unique(found.free)) == {0.0, 1.0}
+    assert (found.free[found.cells.read(sure) == 1] == 0).all()
+    assert (found.planes[1:3][:, found.free == 0] == 0).all()
 
 
-def test_an_ordinary_edge_hardly_changes() -> None:
-    """Nets draw it well. Its band is narrow."""
-    truth = np.zeros((SIDE, SIDE), np.float32)
-    cv2.circle(truth, (SIDE // 2, SIDE // 2), SIDE // 3, 1.0, -1)
-    guess = np.asarray(cv2.blur(truth, (3, 3)), np.float32)
-    found = along_colours(photo(truth, noise=3.0), guess)
-    assert error(found, guess) < 0.1 * error(guess, truth)
-    assert error(found, truth) < error(guess, truth)
+def test_distances_are_those_of_the_colours() -> None:
+    """Before a plain wall, person and background have one colour each; the line between them is their distance."""
+    truth = strands(1)
+    found = said(photo(truth, noise=0.0), soft(truth))
+    length = float(np.linalg.norm(np.subtract(HAIR, WALL)) / 255)
+    assert np.median(own(found, 4)) < 0.01  # beside the line
+    assert np.median(own(found, 5)) == pytest.approx(length, abs=0.02)
+    assert np.median(own(found, 6)) < 0.02  # the wall's own deviation
+    assert np.median(np.abs(own(found, 7) + own(found, 8) - own(found, 5))) < 0.02
 
 
-def test_without_contrast_nothing_changes() -> None:
-    truth = strands(3)
-    guess = soft(truth)
-    assert (along_colours(photo(truth, HAIR, (66, 44, 34)), guess) == guess).all()
-
-
-def test_before_a_background_of_many_colours_less_changes() -> None:
+def test_a_busy_background_deviates_more() -> None:
     truth = strands(4)
     guess, plain = soft(truth), photo(truth)
     spots = np.random.default_rng(5).integers(0, 256, (SIDE // 12, SIDE // 12, 3)).astype(np.uint8)
     many = cv2.resize(spots, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
     busy = (truth[..., None] * plain + (1 - truth[..., None]) * many).astype(np.uint8)
-    calm, moved = (np.abs(along_colours(rgb, guess) - guess).mean() for rgb in (plain, busy))
-    assert moved < 0.5 * calm
+    calm, wild = (np.median(own(said(rgb, guess), 6)) for rgb in (plain, busy))
+    assert wild > 5 * calm
 
 
-def test_alpha_that_is_nearly_nothing_becomes_background() -> None:
+def test_the_change_of_the_lower_resolution_is_where_the_steps_start() -> None:
     truth = strands()
-    found = along_colours(photo(truth), soft(truth))
-    assert not ((found > 0) & (found < 0.02)).any()
+    scaled = Scaled.of(photo(truth), soft(truth), AREA)
+    ways = [np.full((5, 5), change, np.float32) for change in (-0.2, 0.0, 0.2)]
+    less, none, more = (Evidence.of(scaled, way) for way in ways)
+    assert less is not None and none is not None and more is not None  # noqa: PT018
+    assert (own(none, 1) == 0).all()
+    assert (own(less, 1) <= 0).all() and own(less, 1).min() == pytest.approx(-0.2)  # noqa: PT018
+    assert own(less, 2).mean() < own(none, 2).mean() < own(more, 2).mean()
+
+
+def test_the_shares_of_uncertain_pixels_are_counted_near_by_and_farther_around() -> None:
+    alpha = np.zeros((300, 300), np.float32)
+    alpha[:, 140:160] = 0.5
+    found = said(np.full((300, 300, 3), 90, np.uint8), alpha)
+    middle = found.cells.read(np.asarray(alpha > 0)) & (found.free == 1)
+    near, far = (found.planes[plane][middle].max() for plane in (10, 11))
+    assert near == pytest.approx(1.0)
+    assert far == pytest.approx(20 / 31, abs=0.05)
+
+
+def test_the_same_picture_gives_the_same_planes() -> None:
+    truth = strands(1)
+    first, second = (said(photo(truth), soft(truth)).planes for _ in range(2))
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.97, 0.03])
+def test_without_a_certain_pixel_the_planes_are_finite(level: float) -> None:
+    found = said(photo(strands()), np.full((SIDE, SIDE), level, np.float32))
+    assert np.isfinite(found.planes).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (5, 5), (1, 100_001), (100_001, 1), (9, 12_000), (30_000, 5)])
 def test_small_and_narrow_pictures(shape: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     alpha = random.random(shape).astype(np.float32)
-    found = along_colours(random.integers(0, 256, (*shape, 3)).astype(np.uint8), alpha)
-    assert found.shape == shape
-    assert np.isfinite(found).all()
+    found = evidence(random.integers(0, 256, (*shape, 3)).astype(np.uint8), alpha)
+    assert found is None or np.isfinite(found.planes).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_picture_gives_alpha_from_0_to_1(seed: int) -> None:
+def test_any_picture_gives_planes_in_their_ranges(seed: int) -> None:
     random = np.random.default_rng(seed)
     shape = tuple(int(side) for side in random.integers(320, 700, 2))
     spots = random.integers(0, 256, (*(side // 7 + 1 for side in shape), 3)) // 255 * 255
@@ -120,7 +131,12 @@ def test_any_picture_gives_alpha_from_0_to_1(seed: int) -> None:
     )
     alpha = np.asarray(cv2.blur((random.random(shape) < 0.5).astype(np.float32), (9, 9)), np.float32)
     alpha[: shape[0] // 3], alpha[-shape[0] // 3 :] = 0.0, 1.0
-    found = along_colours(rgb, alpha)
-    assert np.isfinite(found).all()
-    assert found.min() >= 0.0
-    assert found.max() <= 1.0
+    found = said(rgb, alpha)
+    assert np.isfinite(found.planes).all()
+    for change in found.planes[1:3]:
+        assert ((found.planes[0] + change) >= -1e-6).all()
+        assert ((found.planes[0] + change) <= 1 + 1e-6).all()
+    assert found.planes[3].min() >= -0.5
+    assert found.planes[3].max() <= 1.5
+    assert found.planes[4:].min() >= 0.0
+    assert found.planes[10:].max() <= 1.0 + 1e-5

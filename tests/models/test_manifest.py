@@ -10,7 +10,7 @@ import pytest
 from idseg.errors import ModelDamagedError, ModelMissingError, ModelNameError
 from idseg.models.manifest import MANIFEST, load_manifest, models_folder
 
-TASKS = {"face-detection", "face-landmarks", "pose-landmarks", "matting", "matting-edge", "refine"}
+TASKS = {"face-detection", "face-landmarks", "pose-landmarks", "matting", "matting-edge", "refine", "colours"}
 CONTENT = b"weights"
 BLOCK = f"""
 [[model]]

@@ -1,0 +1,103 @@
+"""Lets a matte follow the picture's colours where it is in doubt.
+
+What the colours say can be right or wrong (:mod:`idseg.imaging.colourlines`). Small nets, which were trained on
+photos and composed pictures, decide at each pixel, first at a low resolution.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from idseg.errors import ModelDamagedError
+from idseg.imaging.colourlines import AREA, LOW_AREA, Evidence, Scaled, first_change
+from idseg.imaging.laplacian import Floats
+from idseg.models.manifest import Manifest, ModelEntry
+from idseg.models.onnx import Net, load_net
+from idseg.types import Alpha, Rgb
+
+COLOUR_NETS = ("portrait-colours-low", "portrait-colours")
+"""Names of the blocks in the manifest: the net for the lower resolution, and the one for the higher."""
+
+_FAINT = 0.02
+"""Alpha below it is background."""
+
+
+class ColourNet:
+    """Decides at one resolution how far a matte follows the picture's colours; thread-safe.
+
+    Raises:
+        ModelDamagedError: the file's input or output is not that of its block in the manifest.
+    """
+
+    def __init__(self, net: Net, entry: ModelEntry) -> None:
+        self._net = net
+        try:
+            self._input, self._output = str(entry.input["name"]), str(entry.output["name"])
+        except KeyError as error:
+            raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None
+        if set(net.inputs) != {self._input} or self._output not in net.outputs:
+            raise ModelDamagedError(
+                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
+            )
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        """The change (h, w) of the matte, 0 where nothing is uncertain."""
+        change = np.asarray(self._net({self._input: evidence.planes[None]})[self._output][0, 0], np.float32)
+        change *= evidence.free
+        alpha = evidence.planes[0]
+        np.clip(change, -alpha, 1.0 - alpha, out=change)
+        return evidence.cells.picture(evidence.cells.inner(change))
+
+
+class Follower:
+    """Changes a matte where it is in doubt and the picture's colours say more; thread-safe.
+
+    Args:
+        low: the net for the lower resolution.
+        high: the one for the higher.
+    """
+
+    def __init__(self, low: ColourNet, high: ColourNet) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, rgb: Rgb, alpha: Alpha, *, again: bool = False) -> Alpha:
+        """The changed matte (H, W) of a picture (H, W, 3).
+
+        Args:
+            rgb: the picture.
+            alpha: its matte.
+            again: let the net for the higher resolution change its own result once more.
+        """
+        first = scaled = Scaled.of(rgb, alpha, AREA)
+        change = self.low_change(scaled)
+        for _ in range(2 if again else 1):
+            evidence = Evidence.of(scaled, change)
+            if evidence is None:
+                break
+            scaled = scaled._replace(alpha=scaled.alpha + self._high(evidence))
+            change = np.zeros_like(change)
+        if scaled is first:
+            return alpha
+        found = cv2.resize(scaled.alpha - first.alpha, alpha.shape[::-1])
+        cv2.add(found, alpha, found)
+        cv2.threshold(found, _FAINT, 1.0, cv2.THRESH_TOZERO, found)
+        cv2.threshold(found, 1.0, 1.0, cv2.THRESH_TRUNC, found)
+        return np.asarray(found, np.float32)
+
+    def low_change(self, scaled: Scaled) -> Floats:
+        """The change (h, w) at the lower resolution."""
+        low = Scaled.of(*scaled, LOW_AREA)
+        evidence = Evidence.of(low, first_change(low))
+        return np.zeros_like(low.alpha) if evidence is None else self._low(evidence)
+
+
+def load_follower(manifest: Manifest, threads: int | None = None) -> Follower:
+    """Load the two nets, which always run on the CPU, because their inputs are computed there.
+
+    Raises:
+        ModelNameError, ModelMissingError, ModelDamagedError: a block or file.
+    """
+    entries = [manifest[name] for name in COLOUR_NETS]
+    nets = [load_net(entry.check(), provider="cpu", threads=threads or 0, arena=True) for entry in entries]
+    return Follower(*(ColourNet(net, entry) for net, entry in zip(nets, entries, strict=True)))
