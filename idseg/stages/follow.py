@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from idseg.errors import ModelDamagedError
-from idseg.imaging.colourlines import AREA, LOW_AREA, Evidence, Scaled, first_change
+from idseg.imaging.colourlines import LOW_AREA, Evidence, Scaled, first_change
 from idseg.imaging.laplacian import Floats
 from idseg.models.manifest import Manifest, ModelEntry
 from idseg.models.onnx import Net, load_net
@@ -19,6 +19,8 @@ from idseg.types import Alpha, Rgb
 COLOUR_NETS = ("portrait-colours-low", "portrait-colours")
 """Names of the blocks in the manifest: the net for the lower resolution, and the one for the higher."""
 
+NO_CHANGE = np.zeros((1, 1), np.float32)
+"""A change of 0 everywhere."""
 _FAINT = 0.02
 """Alpha below it is background."""
 
@@ -69,21 +71,22 @@ class Follower:
             alpha: its matte.
             again: let the net for the higher resolution change its own result once more.
         """
-        first = scaled = Scaled.of(rgb, alpha, AREA)
-        change = self.low_change(scaled)
-        for _ in range(2 if again else 1):
-            evidence = Evidence.of(scaled, change)
-            if evidence is None:
-                break
-            scaled = scaled._replace(alpha=scaled.alpha + self._high(evidence))
-            change = np.zeros_like(change)
-        if scaled is first:
+        before = Scaled.high(rgb, alpha)
+        after = self.changed(before, self.low_change(before))
+        if after is None:
             return alpha
-        found = cv2.resize(scaled.alpha - first.alpha, alpha.shape[::-1])
+        after = (self.changed(after) or after) if again else after
+        found = cv2.resize(after.alpha - before.alpha, alpha.shape[::-1])
         cv2.add(found, alpha, found)
         cv2.threshold(found, _FAINT, 1.0, cv2.THRESH_TOZERO, found)
         cv2.threshold(found, 1.0, 1.0, cv2.THRESH_TRUNC, found)
         return np.asarray(found, np.float32)
+
+    def changed(self, scaled: Scaled, change: Floats = NO_CHANGE) -> Scaled | None:
+        """A picture with the matte that the net for the higher resolution makes of it and of the lower one's change;
+        None: the matte is certain."""
+        evidence = Evidence.of(scaled, change)
+        return None if evidence is None else scaled._replace(alpha=scaled.alpha + self._high(evidence))
 
     def low_change(self, scaled: Scaled) -> Floats:
         """The change (h, w) at the lower resolution."""

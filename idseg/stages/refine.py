@@ -50,7 +50,7 @@ _REACH = 16
 """Distance of a doubtful pixel, in columns, within which the net looks for strands, px; a multiple of the grain."""
 _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
-_DOUBT = 0.3
+_DOUBT = 0.4
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful: a band at least 5 px wide. With .25, a
 quarter more pixels are computed, and the gradient error on composites is .1 % lower. With .7, on large pictures, the
 error in keyed hair is 5 % higher."""

@@ -25,14 +25,14 @@ from idseg.models.manifest import load_manifest  # noqa: E402
 from idseg.models.onnx import OnnxNet  # noqa: E402
 from idseg.options import Options  # noqa: E402
 from idseg.stages.follow import COLOUR_NETS, ColourNet, Follower, load_follower  # noqa: E402
-from scripts.train import colours  # noqa: E402
+from scripts.train import colour_pieces, colours  # noqa: E402
 from tests.drawn_hair import SIDE, error, photo, soft, strands  # noqa: E402
 from tests.train.test_scene import drawn_store  # noqa: E402
 
 MODELS = Path(__file__).parents[2] / "models"
 
 
-def table(**changes: Any) -> colours.ColourConfig:
+def table(**changes: Any) -> colour_pieces.ColourConfig:
     values: dict[str, Any] = {
         "net": COLOUR_NETS[0],
         "pictures": 2,
@@ -51,18 +51,18 @@ def table(**changes: Any) -> colours.ColourConfig:
         "seed": 1,
         "shares": {"photo": 0.0},
     }
-    return colours.ColourConfig(**(values | changes))
+    return colour_pieces.ColourConfig(**(values | changes))
 
 
 def gathered(seed: int = 0) -> NDArray[np.float16]:
     truth = strands(seed)
-    return colours.pieces(colours.said_low(photo(truth), soft(truth)), truth, np.ones_like(truth))
+    return colour_pieces.pieces(colour_pieces.said_low(photo(truth), soft(truth)), truth, np.ones_like(truth))
 
 
 def test_pieces_hold_the_evidence_and_the_truth_of_each_pixel_once() -> None:
     truth = strands()
     found = gathered()
-    evidence = colours.said_low(photo(truth), soft(truth))
+    evidence = colour_pieces.said_low(photo(truth), soft(truth))
     assert evidence is not None
     rows, columns = evidence.cells.pixels.shape
     assert found.shape == (-(-columns // 64), PLANES + 3, rows, 64)
@@ -74,9 +74,22 @@ def test_pieces_hold_the_evidence_and_the_truth_of_each_pixel_once() -> None:
     assert strip[PLANES + 1][counted] == pytest.approx(small.ravel()[evidence.cells.pixels[counted]], abs=1e-3)
 
 
+def test_at_the_higher_resolution_the_net_also_learns_from_its_own_results() -> None:
+    truth = strands()
+    follower = load_follower(load_manifest(), 1)
+    first, second = (colour_pieces.said_high(follower, photo(truth), soft(truth), again) for again in (False, True))
+    assert first is not None
+    assert second is not None
+    near = np.abs(second.planes[0] - 0.5).mean(), np.abs(first.planes[0] - 0.5).mean()
+    assert near[0] > near[1] + 0.02  # more certain
+    assert (second.planes[1] == 0).all()
+
+
 def test_a_certain_matte_gives_no_piece() -> None:
     alpha = np.ones((100, 100), np.float32)
-    assert len(colours.pieces(colours.said_low(np.zeros((100, 100, 3), np.uint8), alpha), alpha, alpha)) == 0
+    assert (
+        len(colour_pieces.pieces(colour_pieces.said_low(np.zeros((100, 100, 3), np.uint8), alpha), alpha, alpha)) == 0
+    )
 
 
 def test_an_untrained_net_mostly_changes_nothing() -> None:
@@ -87,7 +100,7 @@ def test_an_untrained_net_mostly_changes_nothing() -> None:
     assert (change.abs() <= 0.3 * largest + 1e-6).all()
 
 
-def written(path: Path, config: colours.ColourConfig) -> Path:
+def written(path: Path, config: colour_pieces.ColourConfig) -> Path:
     plain = {key: value for key, value in vars(config).items() if not isinstance(value, dict)}
     text = "[colours]\n" + "".join(f"{key} = {value!r}\n" for key, value in plain.items())
     path.write_text(text + "[colours.share_of]\ncomposed = 1.0\n[colours.shares]\nphoto = 0.0\n")
@@ -100,11 +113,11 @@ def test_both_nets_are_trained_a_little_published_and_come_nearer_to_the_truth(t
     models.mkdir()
     shutil.copy(MODELS / "manifest.toml", models)
     seen = [(photo(truth), soft(truth), truth) for truth in map(strands, range(3))]
-    say = colours.said_low
+    say = colour_pieces.said_low
     for name in COLOUR_NETS:
         out = tmp_path / name
         out.mkdir()
-        parts = [colours.pieces(say(rgb, guess), truth, np.ones_like(truth)) for rgb, guess, truth in seen]
+        parts = [colour_pieces.pieces(say(rgb, guess), truth, np.ones_like(truth)) for rgb, guess, truth in seen]
         np.save(out / "composed.npy", np.concatenate(parts))
         config = written(out / "tiny.toml", table(net=name))
         colours.main(["train", "--config", str(config), "--out", str(out)])
@@ -112,7 +125,7 @@ def test_both_nets_are_trained_a_little_published_and_come_nearer_to_the_truth(t
         if name == COLOUR_NETS[0]:
             low = load_manifest(models)[name]
             nets = [ColourNet(OnnxNet(low.check(), provider="cpu", threads=1), low)] * 2
-            say = partial(colours.said_high, Follower(*nets))
+            say = partial(colour_pieces.said_high, Follower(*nets))
     truth = strands(9)
     assert error(load_follower(load_manifest(models), 1)(photo(truth), soft(truth)), truth) < 0.7 * error(
         soft(truth), truth
@@ -122,8 +135,8 @@ def test_both_nets_are_trained_a_little_published_and_come_nearer_to_the_truth(t
 @pytest.mark.weights
 def test_composed_pictures_become_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = drawn_store()
-    monkeypatch.setattr(colours, "open_pack", lambda packs, device: store)
-    found = list(colours.composed([tmp_path], table(), colours.Teacher(COLOUR_NETS[1])))
+    monkeypatch.setattr(colour_pieces, "open_pack", lambda packs, device: store)
+    found = list(colour_pieces.composed([tmp_path], table(), colour_pieces.Teacher(COLOUR_NETS[1])))
     assert [kind for kind, _ in found] == ["composed", "composed"]
     assert all(part.shape[1:] == (PLANES + 3, 32, 64) for _, part in found if len(part))
 
@@ -132,7 +145,7 @@ def test_composed_pictures_become_pieces(tmp_path: Path, monkeypatch: pytest.Mon
 def test_cuts_of_a_photo_keep_picture_and_truth_together(seed: int) -> None:
     truth = strands(1)
     pixels = np.dstack((photo(truth, noise=0.0), np.round(truth * 255))).astype(np.uint8)
-    cut = colours._cut(pixels, np.ones_like(truth), (40, 40, SIDE - 40, SIDE - 40), np.random.default_rng(seed))
+    cut = colour_pieces._cut(pixels, np.ones_like(truth), (40, 40, SIDE - 40, SIDE - 40), np.random.default_rng(seed))
     assert cut is not None
     rgb, alpha, weight = cut
     assert rgb.shape[:2] == alpha.shape == weight.shape
@@ -143,7 +156,7 @@ def test_cuts_of_a_photo_keep_picture_and_truth_together(seed: int) -> None:
 
 def test_cuts_that_are_too_small_are_left_out() -> None:
     pixels = np.zeros((200, 200, 4), np.uint8)
-    assert colours._cut(pixels, np.ones((200, 200), np.float32), (0, 0, 200, 200), None) is None
+    assert colour_pieces._cut(pixels, np.ones((200, 200), np.float32), (0, 0, 200, 200), None) is None
 
 
 @pytest.mark.weights
@@ -151,5 +164,5 @@ def test_the_mattes_are_those_before_the_colours() -> None:
     rgb = photo(strands())
     models = MattingModels.load(load_manifest(), Options())
     coarse = models.coarse.look(rgb, models.coarse.glance(rgb))
-    found = colours.Teacher(COLOUR_NETS[0]).matte(rgb, np.random.default_rng(0))
+    found = colour_pieces.Teacher(COLOUR_NETS[0]).matte(rgb, np.random.default_rng(0))
     assert np.array_equal(found, coarse.alpha)  # a small picture
