@@ -51,8 +51,8 @@ _REACH = 16
 _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
 _DOUBT, _DOUBT_OF_LARGE = 0.4, 0.8
-"""Share of uncertain pixels around an uncertain pixel from which it is doubtful, and the same in large pictures. With .3,
-the gradient error of composites is 1 to 2 % lower, and refining takes a fifth longer at 2 MP, half longer at .5 MP."""
+"""Share of uncertain pixels around an uncertain pixel from which it is doubtful, and the same in large pictures. With
+.3, the gradient error of composites is 1 to 2 % lower, and refining takes half longer at .5 MP."""
 _LARGE = 1_000_000
 """Pixels from which a picture is large. Before the colours are followed, .75 there instead of .3 saves a third of the
 time; after it, the gradient error is 1 % higher."""
