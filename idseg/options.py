@@ -32,7 +32,7 @@ class Options:
     preset: str | None = None
     """Kind of net if ``matting_model`` is an ONNX file: ``modnet``, ``isnet``, ``u2net`` or ``birefnet``."""
     quality: Quality = "best"
-    """``best``: hair is refined on every cut, and cuts from 0.4 MP on are seen twice. ``fast``: hair is refined only on
+    """``best``: cuts from 0.4 MP on are seen twice, and a net refines their hair. ``fast``: it refines hair only on
     cuts above about 2 MP, and every cut is seen once. With both, hair then follows the picture's colours."""
     refine: RefinerName = "net"
     """``net``: idseg's, then the picture's colours, for mattes of idseg's own net. ``closed-form``: PyMatting's, slow.

@@ -31,7 +31,7 @@ Points: TypeAlias = npt.NDArray[np.float64]
 """Points, float64 (N, 2) or (N, 3), pixels."""
 
 Quality: TypeAlias = Literal["best", "fast"]
-"""``best``: hair is refined on every cut. ``fast``: only on cuts above about 2 MP."""
+"""``best``: a net refines hair on cuts from 0.4 MP on. ``fast``: only on cuts above about 2 MP."""
 
 PartName: TypeAlias = Literal[
     "left_ear",

@@ -65,7 +65,7 @@ quality_option = click.option(
     type=click.Choice(["best", "fast"]),
     default="best",
     show_default=True,
-    help="best: a net refines hair on every cut, and large cuts are seen twice. fast: it refines hair on cuts above "
+    help="best: cuts from 0.4 MP on are seen twice, and a net refines their hair. fast: it refines hair on cuts above "
     "about 2 MP alone, and every cut is seen once.",
 )
 

@@ -52,6 +52,8 @@ between them says nothing."""
 _BEYOND = 0.5
 """How far the place between the two may lie beyond them."""
 
+NO_CHANGE = np.zeros((1, 1), np.float32)
+"""A change of 0 everywhere."""
 PLANES = 12
 """Number of the planes of :class:`Evidence`."""
 
@@ -121,12 +123,12 @@ class Evidence(NamedTuple):
 
 
 def first_change(scaled: Scaled) -> Floats:
-    """The change (h, w) of a matte by steps at a very low resolution."""
+    """The change of a matte by steps at a very low resolution, any size."""
     low = Scaled.of(*scaled, _FIRST_AREA)
     free = _free(uncertain(low.alpha))
     cells = Cells.of(free, HALO)
     if cells is None:
-        return np.zeros_like(low.alpha)
+        return NO_CHANGE
     guide = Guide.of(low.rgb, cells, _FIRST_NOISE)
     return cells.picture(moved(guide, cells, low.alpha, low.alpha, free, _FIRST_STEPS))
 

@@ -13,6 +13,8 @@ from idseg.types import Alpha
 
 _UNCERTAIN = (0.02, 0.98)
 """A pixel is uncertain if its alpha is between these values."""
+FAINT = 0.02
+"""Alpha below it, in a finished matte, is background."""
 
 
 def uncertain(alpha: Alpha) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from idseg.errors import ModelDamagedError
 from idseg.imaging.tiles import tiles
 from idseg.models.levels import levels_of
 from idseg.models.manifest import ModelEntry
-from idseg.models.onnx import Net
+from idseg.models.onnx import Net, check_names
 from idseg.system import share_out
 from idseg.types import Window
 
@@ -64,11 +64,7 @@ class EdgeNet:
             """What the features stand for; None: they are floats."""
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
-        inputs, outputs = {self._rgb, self._deep, self._early}, {self._alpha, self._features}
-        if set(net.inputs) != inputs or not outputs <= set(net.outputs):
-            raise ModelDamagedError(
-                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
-            )
+        check_names(net, (self._rgb, self._deep, self._early), (self._alpha, self._features))
 
     @property
     def needs(self) -> frozenset[str]:

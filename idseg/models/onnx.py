@@ -7,7 +7,7 @@ run several times slower when another process uses the CPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,6 +76,18 @@ def load_net(path: Path, *, provider: str = "auto", threads: int = 0, arena: boo
     if provider == "openvino" and openvino.installed() and PROVIDERS[provider] not in _present():
         return openvino.OpenVinoNet(path, threads=threads)
     return OnnxNet(path, provider=provider, threads=threads, arena=arena)
+
+
+def check_names(net: Net, inputs: Collection[str], outputs: Collection[str]) -> None:
+    """Compare a net's inputs and outputs with those that its block in the manifest names.
+
+    Raises:
+        ModelDamagedError: its inputs are others, or an output is missing.
+    """
+    if set(net.inputs) != set(inputs) or not set(outputs) <= set(net.outputs):
+        raise ModelDamagedError(
+            f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
+        )
 
 
 class OnnxNet:

@@ -10,19 +10,15 @@ import cv2
 import numpy as np
 
 from idseg.errors import ModelDamagedError
-from idseg.imaging.colourlines import LOW_AREA, Evidence, Scaled, first_change
+from idseg.imaging.colourlines import LOW_AREA, NO_CHANGE, Evidence, Scaled, first_change
 from idseg.imaging.laplacian import Floats
+from idseg.imaging.planes import FAINT
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import Net, load_net
+from idseg.models.onnx import Net, check_names, load_net
 from idseg.types import Alpha, Rgb
 
 COLOUR_NETS = ("portrait-colours-low", "portrait-colours")
 """Names of the blocks in the manifest: the net for the lower resolution, and the one for the higher."""
-
-NO_CHANGE = np.zeros((1, 1), np.float32)
-"""A change of 0 everywhere."""
-_FAINT = 0.02
-"""Alpha below it is background."""
 
 
 class ColourNet:
@@ -38,10 +34,7 @@ class ColourNet:
             self._input, self._output = str(entry.input["name"]), str(entry.output["name"])
         except KeyError as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest lacks {error}", name=entry.name) from None
-        if set(net.inputs) != {self._input} or self._output not in net.outputs:
-            raise ModelDamagedError(
-                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
-            )
+        check_names(net, (self._input,), (self._output,))
 
     def __call__(self, evidence: Evidence) -> Floats:
         """The change (h, w) of the matte, 0 where nothing is uncertain."""
@@ -75,10 +68,11 @@ class Follower:
         after = self.changed(before, self.low_change(before))
         if after is None:
             return alpha
-        after = (self.changed(after) or after) if again else after
+        if again:
+            after = self.changed(after) or after
         found = cv2.resize(after.alpha - before.alpha, alpha.shape[::-1])
         cv2.add(found, alpha, found)
-        cv2.threshold(found, _FAINT, 1.0, cv2.THRESH_TOZERO, found)
+        cv2.threshold(found, FAINT, 1.0, cv2.THRESH_TOZERO, found)
         cv2.threshold(found, 1.0, 1.0, cv2.THRESH_TRUNC, found)
         return np.asarray(found, np.float32)
 
@@ -89,10 +83,10 @@ class Follower:
         return None if evidence is None else scaled._replace(alpha=scaled.alpha + self._high(evidence))
 
     def low_change(self, scaled: Scaled) -> Floats:
-        """The change (h, w) at the lower resolution."""
+        """The change at the lower resolution, any size."""
         low = Scaled.of(*scaled, LOW_AREA)
         evidence = Evidence.of(low, first_change(low))
-        return np.zeros_like(low.alpha) if evidence is None else self._low(evidence)
+        return NO_CHANGE if evidence is None else self._low(evidence)
 
 
 def load_follower(manifest: Manifest, threads: int | None = None) -> Follower:

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from idseg.errors import ModelDamagedError, OptionError
-from idseg.imaging.planes import half_side, uncertain
+from idseg.imaging.planes import FAINT, half_side, uncertain
 from idseg.imaging.resize import of_area, resize, shrunk, unit
 from idseg.imaging.tiles import tiles
 from idseg.models.levels import levels_of, stored_as
 from idseg.models.manifest import Manifest, ModelEntry
-from idseg.models.onnx import Net, load_net, suits_integers
+from idseg.models.onnx import Net, check_names, load_net, suits_integers
 from idseg.system import share_out, threads_of_half
 from idseg.types import Alpha, Coarse, Features, Rgb, Size, Window
 
@@ -52,18 +52,16 @@ _AROUND = (17, 17)
 """Neighbourhood in which the share of uncertain pixels is counted, px."""
 _DOUBT, _DOUBT_OF_LARGE = 0.4, 0.8
 """Share of uncertain pixels around an uncertain pixel from which it is doubtful, and the same in large pictures. With
-.3, the gradient error of composites is 1 to 2 % lower, and refining takes half longer at .5 MP."""
+.3, the gradient error of composites is up to 2 % lower, and refining takes half longer at .5 MP."""
 _LARGE = 1_000_000
-"""Pixels from which a picture is large. Before the colours are followed, .75 there instead of .3 saves a third of the
-time; after it, the gradient error is 1 % higher."""
+"""Pixels from which a picture is large. There, .75 instead of .3 saves a third of the time, and the gradient error is
+1 % higher."""
 _FEWEST = 60
 """Doubtful pixels in a column of a tile (its rows by the grain) from which the net looks there. With 1 instead, up
 to a third more pixels are computed, and no error is lower."""
 _FREEDOM = 8
 """The most by which the net may change a certain pixel: this times the share of uncertain pixels around it. Otherwise
 it lays a faint haze over the background beside hair."""
-_FAINT = 0.02
-"""Refined alpha below it is background."""
 _WIDEST_BAND = 0.4
 """Maximum share of the unknown band in a picture for the closed form. Beyond, it often does not converge."""
 _MOST_ITERATIONS = 100
@@ -115,10 +113,7 @@ class DetailNet:
             self._levels = levels_of(entry.input)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(f"block {entry.name!r} of the manifest: {error!r}", name=entry.name) from None
-        if set(net.inputs) != {self._rgb, self._coarse, self._features} or self._output not in net.outputs:
-            raise ModelDamagedError(
-                f"{net.path.name} has inputs {net.inputs} and outputs {net.outputs}", path=str(net.path)
-            )
+        check_names(net, (self._rgb, self._coarse, self._features), (self._output,))
 
     def __call__(self, rgb: Rgb, coarse: Coarse, pool: Executor | None = None) -> Alpha:
         """Refined alpha, same size. Outside the tiles it is the coarse matte, rounded where that is certain."""
@@ -153,7 +148,7 @@ class DetailNet:
             inner = found[_MARGIN : _MARGIN + core.height, _MARGIN : _MARGIN + core.width]
             here = np.s_[core.top : core.bottom, core.left : core.right]
             limited = _limited(inner, person[here], doubt.share[here])
-            refined[here] = np.where(limited < _FAINT, np.float32(0), limited)
+            refined[here] = np.where(limited < FAINT, np.float32(0), limited)
 
         least = _DOUBT if height * width < _LARGE else _DOUBT_OF_LARGE
         share_out(pool, sorted(doubtful_tiles(doubt, least), key=lambda core: -core.width), compute)

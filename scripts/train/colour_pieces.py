@@ -9,9 +9,8 @@ pieces of one size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,11 +21,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from idseg import IdsegError, Segmenter
-from idseg.imaging.colourlines import LOW_AREA, PLANES, Evidence, Scaled, first_change
+from idseg.imaging.colourlines import LOW_AREA, NO_CHANGE, PLANES, Evidence, Scaled, first_change
 from idseg.loaded import MattingModels
 from idseg.models.manifest import load_manifest
 from idseg.options import Options
-from idseg.stages.follow import COLOUR_NETS, NO_CHANGE, Follower, load_follower
+from idseg.stages.follow import COLOUR_NETS, Follower, load_follower
 from idseg.types import Alpha, Rgb
 from scripts.train.build_pack import PHOTO_SETS
 from scripts.train.keying import labels_of, read_label
@@ -47,8 +46,6 @@ _DIFFERS = 0.004
 """Difference of alpha from which the key decided a pixel."""
 _AROUND_KEYED = 9
 """Side of the neighbourhood of keyed pixels in which the truth has full weight, px."""
-_AGAIN = 0.3
-"""Share of the pictures at the higher resolution that the net, as it is published, has already changed once."""
 _SHIFT, _SMALLEST, _LEAST_AREA = 0.07, 0.6, 100_000
 """Further cuts of a keyed photo: deviation of their sides, as a share; smallest scale; fewest pixels."""
 
@@ -68,6 +65,7 @@ class ColourConfig:
     layers: int  # its 3x3 convolutions; no more than the halo of the cells
     batch: int  # pieces per step
     share_of: dict[str, float]  # probability of each of KINDS in a batch
+    again: float  # share of the pictures whose matte the published net has already changed once
     labelled: float  # weight of a label that was not keyed
     steps: int
     minutes: float  # the schedule ends after the steps or the minutes, whichever comes first
@@ -79,18 +77,15 @@ class ColourConfig:
     workers: int = 0
 
 
-Saying = Callable[[Rgb, Alpha, bool], Evidence | None]
-"""Says what the colours of a picture say about its matte, or about its matte after the net has changed it once."""
-
-
-def said_low(rgb: Rgb, matte: Alpha, again: bool = False) -> Evidence | None:
+def said_low(rgb: Rgb, matte: Alpha) -> Evidence | None:
     """The evidence at the lower resolution."""
     scaled = Scaled.of(*Scaled.high(rgb, matte), LOW_AREA)
     return Evidence.of(scaled, first_change(scaled))
 
 
-def said_high(follower: Follower, rgb: Rgb, matte: Alpha, again: bool = False) -> Evidence | None:
-    """The evidence at the higher resolution, after the change at the lower one."""
+def said_high(follower: Follower, rgb: Rgb, matte: Alpha, *, again: bool = False) -> Evidence | None:
+    """The evidence at the higher resolution, after the change at the lower one; ``again``: about the matte that the net
+    has already changed once."""
     scaled = Scaled.high(rgb, matte)
     change = follower.low_change(scaled)
     if not again:
@@ -125,10 +120,11 @@ def pieces(evidence: Evidence | None, truth: Floats, weight: Floats) -> NDArray[
 class Teacher:
     """Makes pieces of pictures whose truth is known, from idseg's own mattes of both qualities."""
 
-    def __init__(self, net: str) -> None:
+    def __init__(self, config: ColourConfig) -> None:
         manifest = load_manifest()
         self._best, self._fast = (MattingModels.load(manifest, Options(quality=q)) for q in ("best", "fast"))
-        self._say: Saying = said_low if net == COLOUR_NETS[0] else partial(said_high, load_follower(manifest))
+        self._follower = None if config.net == COLOUR_NETS[0] else load_follower(manifest)
+        self._again = config.again
 
     def matte(self, rgb: Rgb, rng: np.random.Generator) -> Alpha:
         """The matte without colours, a third of the time the fast one."""
@@ -136,7 +132,10 @@ class Teacher:
         return models.without_colours(rgb, models.coarse.look(rgb, models.coarse.glance(rgb)))
 
     def __call__(self, rgb: Rgb, truth: Floats, weight: Floats, rng: np.random.Generator) -> NDArray[np.float16]:
-        return pieces(self._say(rgb, self.matte(rgb, rng), rng.random() < _AGAIN), truth, weight)
+        matte = self.matte(rgb, rng)
+        if self._follower is None:
+            return pieces(said_low(rgb, matte), truth, weight)
+        return pieces(said_high(self._follower, rgb, matte, again=rng.random() < self._again), truth, weight)
 
 
 def composed(packs: list[Path], config: ColourConfig, teacher: Teacher) -> Iterator[tuple[str, NDArray[np.float16]]]:
@@ -224,7 +223,7 @@ def _cut(
 def gather(config: ColourConfig, data: Path, labels: Path, packs: list[Path], out: Path) -> None:
     """Write the pieces of all pictures, a file for each of :data:`KINDS`."""
     out.mkdir(parents=True, exist_ok=True)
-    teacher = Teacher(config.net)
+    teacher = Teacher(config)
     found: dict[str, list[NDArray[np.float16]]] = {kind: [] for kind in KINDS}
     for source in (photos(data, labels, config, teacher), composed(packs, config, teacher)):
         for kind, part in source:

@@ -142,14 +142,28 @@ def test_nothing_unsure_nothing_run_and_no_haze_left(gives_green: Refiner, level
     assert refined.min() == refined.max() == expected
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (96, 96), (200, 331), (840, 600), (400, 300), (97, 193)])
-def test_paste_back_is_exact(gives_back: Refiner, gives_green: Refiner, shape: tuple[int, int]) -> None:
-    alpha = disc(*shape, radius=min(shape) / 3, soft=9)
+@pytest.mark.parametrize(
+    ("shape", "soft", "least"),
+    [
+        ((5, 7), 9, 0.4),
+        ((96, 96), 9, 0.4),
+        ((200, 331), 9, 0.4),
+        ((840, 600), 9, 0.4),
+        ((400, 300), 30, 0.4),
+        ((97, 193), 9, 0.4),
+        ((1000, 1020), 40, 0.8),
+    ],
+)
+def test_paste_back_is_exact(
+    gives_back: Refiner, gives_green: Refiner, shape: tuple[int, int], soft: float, least: float
+) -> None:
+    """The net runs where much is uncertain, and in large pictures where more is."""
+    alpha = disc(*shape, radius=min(shape) / 3, soft=soft)
     alpha[alpha < 0.03], alpha[alpha > 0.97] = 0.0, 1.0
     picture = np.random.default_rng(5).integers(10, 256, (*shape, 3), dtype=np.uint8)
     assert np.array_equal(gives_back(picture, with_features(alpha)), alpha)
     green, doubt = gives_green(picture, with_features(alpha)), doubts(alpha)
-    cores = list(doubtful_tiles(doubt))
+    cores = list(doubtful_tiles(doubt, least))
     assert cores
     for core in cores:
         window = np.s_[core.top : core.bottom, core.left : core.right]

@@ -42,6 +42,7 @@ def table(**changes: Any) -> colour_pieces.ColourConfig:
         "layers": 2,
         "batch": 8,
         "share_of": {"composed": 1.0},
+        "again": 0.5,
         "labelled": 0.3,
         "steps": 40,
         "minutes": 10.0,
@@ -77,7 +78,9 @@ def test_pieces_hold_the_evidence_and_the_truth_of_each_pixel_once() -> None:
 def test_at_the_higher_resolution_the_net_also_learns_from_its_own_results() -> None:
     truth = strands()
     follower = load_follower(load_manifest(), 1)
-    first, second = (colour_pieces.said_high(follower, photo(truth), soft(truth), again) for again in (False, True))
+    first, second = (
+        colour_pieces.said_high(follower, photo(truth), soft(truth), again=again) for again in (False, True)
+    )
     assert first is not None
     assert second is not None
     near = np.abs(second.planes[0] - 0.5).mean(), np.abs(first.planes[0] - 0.5).mean()
@@ -136,7 +139,7 @@ def test_both_nets_are_trained_a_little_published_and_come_nearer_to_the_truth(t
 def test_composed_pictures_become_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = drawn_store()
     monkeypatch.setattr(colour_pieces, "open_pack", lambda packs, device: store)
-    found = list(colour_pieces.composed([tmp_path], table(), colour_pieces.Teacher(COLOUR_NETS[1])))
+    found = list(colour_pieces.composed([tmp_path], table(), colour_pieces.Teacher(table(net=COLOUR_NETS[1]))))
     assert [kind for kind, _ in found] == ["composed", "composed"]
     assert all(part.shape[1:] == (PLANES + 3, 32, 64) for _, part in found if len(part))
 
@@ -164,5 +167,5 @@ def test_the_mattes_are_those_before_the_colours() -> None:
     rgb = photo(strands())
     models = MattingModels.load(load_manifest(), Options())
     coarse = models.coarse.look(rgb, models.coarse.glance(rgb))
-    found = colour_pieces.Teacher(COLOUR_NETS[0]).matte(rgb, np.random.default_rng(0))
+    found = colour_pieces.Teacher(table()).matte(rgb, np.random.default_rng(0))
     assert np.array_equal(found, coarse.alpha)  # a small picture
